@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+struct arena_block {
+	struct arena_block *older;
+	size_t used, size;
+	alignas(max_align_t) unsigned char bytes[];
+};
+
+enum { BLOCK = 32768 };
+
+void arena_free(struct arena *a)
+{
+	while (a->newest) {
+		struct arena_block *b = a->newest;
+
+		a->newest = b->older;
+		free(b);
+	}
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	struct arena_block *b = a->newest;
+	size_t need = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+	void *p;
+
+	if (need < size)
+		abort();
+	if (!b || b->size - b->used < need) {
+		size_t room = need > BLOCK ? need : BLOCK;
+
+		/* calloc: fresh pages from the kernel are zero already and stay untouched */
+		b = must(calloc(1, sizeof *b + room));
+		b->size = room;
+		b->older = a->newest;
+		a->newest = b;
+	}
+	p = b->bytes + b->used;
+	b->used += need;
+	return p;
+}
+
+void *arena_memdup(struct arena *a, const void *data, size_t size)
+{
+	void *p = arena_alloc(a, size);
+
+	if (size)
+		memcpy(p, data, size);
+	return p;
+}
+
+char *arena_strndup(struct arena *a, const char *text, size_t n)
+{
+	char *p = arena_alloc(a, n + 1);
+
+	memcpy(p, text, n);
+	return p;
+}
+
+char *arena_strdup(struct arena *a, const char *text)
+{
+	return arena_strndup(a, text, strlen(text));
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+	va_list ap, again;
+	int n;
+	char *p;
+
+	va_start(ap, fmt);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (n < 0)
+		abort();
+	p = arena_alloc(a, (size_t)n + 1);
+	vsnprintf(p, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	return p;
+}
+
+/* Vectors grow at powers of two, so that adding n texts costs O(n). */
+static void *grown(struct arena *a, void *old, size_t n, size_t item)
+{
+	void *bigger;
+
+	if (n & (n + 1))
+		return old;
+	bigger = arena_alloc(a, (2 * n + 2) * item);
+	if (n)
+		memcpy(bigger, old, n * item);
+	return bigger;
+}
+
+void strv_add(struct arena *a, struct strv *s, const char *text)
+{
+	s->v = grown(a, s->v, s->n, sizeof *s->v);
+	s->v[s->n++] = arena_strdup(a, text);
+	s->v[s->n] = NULL;
+}
+
+struct strv strv_copy(struct arena *a, const struct strv *s)
+{
+	struct strv copy = { 0 };
+	size_t room = 1;
+
+	while (room < s->n + 1)	/* the size that grown() would have reached */
+		room *= 2;
+	copy.v = arena_array(a, char *, room + 1);
+	copy.n = s->n;
+	if (s->n)
+		memcpy(copy.v, s->v, s->n * sizeof *s->v);
+	return copy;
+}
+
+long strv_find(const struct strv *s, const char *text)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->v[i], text) == 0)
+			return (long)i;
+	return -1;
+}
+
+void kvs_add(struct arena *a, struct kvs *k, const char *key, const char *value)
+{
+	k->v = grown(a, k->v, k->n, sizeof *k->v);
+	k->v[k->n++] = (struct kv){ arena_strdup(a, key), arena_strdup(a, value) };
+}
+
+const char *kvs_get(const struct kvs *k, const char *key)
+{
+	for (size_t i = 0; i < k->n; i++)
+		if (strcmp(k->v[i].key, key) == 0)
+			return k->v[i].value;
+	return NULL;
+}

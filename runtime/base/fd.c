@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void fd_cleanup(int *fd)
+{
+	if (*fd >= 0) {
+		int saved = errno;
+
+		close(*fd);
+		errno = saved;
+	}
+}
+
+int fd_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+void fd_close(int *fd)
+{
+	fd_cleanup(fd);
+	*fd = -1;
+}
+
+int fd_read_all(int fd, size_t most, const char *what, struct str *out, struct err *e)
+{
+	size_t got = 0;
+
+	for (;;) {
+		char *room = str_reserve(out, 16384);
+		ssize_t n = read(fd, room, 16384);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, errno, "read %s", what);
+		if (n == 0)
+			return 0;
+		got += (size_t)n;
+		if (got > most)
+			return err_say(e, EFBIG, "%s: larger than %zu bytes", what, most);
+		str_commit(out, (size_t)n);
+	}
+}
+
+int fd_write_all(int fd, const void *data, size_t size, const char *what, struct err *e)
+{
+	const char *p = data;
+
+	while (size > 0) {
+		ssize_t n = write(fd, p, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, errno, "write %s", what);
+		p += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+int file_read(int dirfd, const char *path, size_t most, struct str *out, struct err *e)
+{
+	owned_fd fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return err_set(e, errno, "open %s", path);
+	return fd_read_all(fd, most, path, out, e);
+}
+
+int file_put(int dirfd, const char *path, const char *text, struct err *e)
+{
+	owned_fd fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return err_set(e, errno, "open %s", path);
+	if (write(fd, text, strlen(text)) < 0)
+		return err_set(e, errno, "write \"%s\" to %s", text, path);
+	return 0;
+}
+
+int file_replace(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
+		 struct err *e)
+{
+	owned_str tmp = STR_INIT;
+	owned_fd fd = -1;
+	int r;
+
+	/* The pid tells apart writers of the same name: two may race, the last rename wins. */
+	str_printf(&tmp, "%s.%d.tmp", path, getpid());
+	fd = openat(dirfd, tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return err_set(e, errno, "create %s", tmp.s);
+	r = fd_write_all(fd, data, size, tmp.s, e);
+	if (r < 0)
+		goto undo;
+	if (renameat(dirfd, tmp.s, dirfd, path) < 0) {
+		r = err_set(e, errno, "rename %s to %s", tmp.s, path);
+		goto undo;
+	}
+	return 0;
+undo:
+	unlinkat(dirfd, tmp.s, 0);
+	return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * str: a growing byte string, and vectors of strings.
+ *
+ * A struct str owns its bytes (release with str_free, or declare it
+ * owned_str); s is always NUL-terminated once anything was added, and may
+ * be NULL before.  Must not do I/O.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct str {
+	char *s;
+	size_t len;	/* without the final NUL */
+	size_t room;
+};
+
+#define STR_INIT ((struct str){ 0 })
+#define owned_str __attribute__((cleanup(str_free))) struct str
+void str_free(struct str *s);
+
+void str_append(struct str *s, const void *bytes, size_t n);
+void str_puts(struct str *s, const char *text);
+void str_printf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void str_vprintf(struct str *s, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+/* Room for n more bytes at the end, to be filled and then committed. */
+char *str_reserve(struct str *s, size_t n);
+void str_commit(struct str *s, size_t n);
+/* The text, "" if nothing was added. */
+const char *str_text(const struct str *s);
+/* The bytes (free() them); the str becomes empty. */
+char *str_take(struct str *s);
+
+bool str_has_prefix(const char *text, const char *prefix);
+bool str_has_suffix(const char *text, const char *suffix);
+bool str_equal(const char *a, const char *b);	/* either may be NULL */
+
+/* Appends text with control characters, quotes, backslashes and invalid UTF-8 escaped as \xNN,
+ * cut after `most` bytes with "...": safe to print on a terminal. */
+void str_put_safe(struct str *s, const char *text, size_t most);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sys: system calls and constants that Debian 12's C library lacks, and
+ * probes of what the running kernel can do.  Wrappers return -1 and set
+ * errno like the C library's own.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/openat2.h>
+
+struct clone_args;
+struct mount_attr;
+
+pid_t sys_clone3(struct clone_args *args, size_t size);
+int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+int sys_open_tree(int dirfd, const char *path, unsigned flags);
+int sys_move_mount(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags);
+int sys_mount_setattr(int dirfd, const char *path, unsigned flags, struct mount_attr *attr);
+int sys_fsopen(const char *fsname, unsigned flags);
+int sys_fsconfig(int fd, unsigned cmd, const char *key, const void *value, int aux);
+int sys_fsmount(int fd, unsigned flags, unsigned attr_flags);
+int sys_pivot_root(const char *new_root, const char *put_old);
+int sys_pidfd_open(pid_t pid, unsigned flags);
+int sys_pidfd_send_signal(int pidfd, int sig);
+int sys_seccomp(unsigned op, unsigned flags, const void *args);
+int sys_close_range(unsigned first, unsigned last, unsigned flags);
+int sys_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
+int sys_bpf(int cmd, void *attr, size_t size);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/caps.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+/* The kernel's masks have 64 bits; no number beyond can ever be a capability. */
+enum { CAPS_MOST = 64, NAME_MOST = 32 };
+
+int caps_number(const char *name)
+{
+	char lower[sizeof "cap_" + NAME_MOST];
+	cap_value_t number;
+	size_t n;
+
+	if (strncasecmp(name, "CAP_", 4) == 0)
+		name += 4;
+	n = strlen(name);
+	/* cap_from_name() also takes numbers, and text that merely begins with a name. */
+	if (n == 0 || n > NAME_MOST || !isalpha((unsigned char)name[0]))
+		return -1;
+	memcpy(lower, "cap_", 4);
+	for (size_t i = 0; i <= n; i++)
+		lower[4 + i] = (char)tolower((unsigned char)name[i]);
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)name[i]) && name[i] != '_')
+			return -1;
+	if (cap_from_name(lower, &number) < 0)
+		return -1;
+	return number;
+}
+
+const char *caps_name(int number)
+{
+	/* The specification's spelling. Filled on first use: libcap gives allocated lower-case
+	 * names, and a name once filled never changes. */
+	static char names[CAPS_MOST][sizeof "CAP_" + NAME_MOST];
+	char *known;
+	int back;
+
+	if (number < 0 || number >= CAPS_MOST)
+		return NULL;
+	if (names[number][0])
+		return names[number];
+	known = cap_to_name(number);
+	if (!known)
+		return NULL;
+	/* For a number without a name cap_to_name() gives digits. */
+	if (cap_from_name(known, &back) == 0 && isalpha((unsigned char)known[0]) &&
+	    strlen(known) < sizeof names[number])
+		for (size_t i = 0; known[i]; i++)
+			names[number][i] = (char)toupper((unsigned char)known[i]);
+	cap_free(known);
+	return names[number][0] ? names[number] : NULL;
+}
+
+int caps_last(void)
+{
+	char text[16];
+	owned_fd fd = open("/proc/sys/kernel/cap_last_cap", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	int last;
+
+	if (n > 0) {
+		char *end;
+		long v;
+
+		text[n] = '\0';
+		v = strtol(text, &end, 10);
+		if (end != text && v > 0 && v < CAPS_MOST)
+			return (int)v;
+	}
+	/* Without procfs: the kernel answers EINVAL for the first that it does not know. */
+	for (last = CAPS_MOST - 1; last > 0; last--)
+		if (prctl(PR_CAPBSET_READ, last, 0, 0, 0) >= 0)
+			break;
+	return last;
+}
+
+static int mask_of(const struct strv *names, const char *field, int last, uint64_t *ret,
+		   struct err *e)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		int number = caps_number(names->v[i]);
+
+		if (number < 0)
+			return err_say(e, EINVAL,
+				       "process.capabilities.%s[%zu]: unknown capability \"%.64s\"",
+				       field, i, names->v[i]);
+		/* An older kernel than the engine thought of: it has nothing to give or to take. */
+		if (number <= last)
+			mask |= UINT64_C(1) << number;
+	}
+	*ret = mask;
+	return 0;
+}
+
+int caps_from_spec(const struct spec_capabilities *c, struct caps *ret, struct err *e)
+{
+	struct caps caps = { 0 };
+	int last, r;
+
+	if (!c) {
+		*ret = caps;
+		return 0;
+	}
+	last = caps_last();
+	const struct {
+		const struct strv *names;
+		const char *field;
+		uint64_t *mask;
+	} sets[] = {
+		{ &c->bounding, "bounding", &caps.bounding },
+		{ &c->effective, "effective", &caps.effective },
+		{ &c->permitted, "permitted", &caps.permitted },
+		{ &c->inheritable, "inheritable", &caps.inheritable },
+		{ &c->ambient, "ambient", &caps.ambient },
+	};
+
+	for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+		r = mask_of(sets[i].names, sets[i].field, last, sets[i].mask, e);
+		if (r < 0)
+			return r;
+	}
+	/* capset(2) would say EPERM, and not which. */
+	if (caps.effective & ~caps.permitted)
+		return err_say(e, EINVAL,
+			       "process.capabilities.effective: %s is not in permitted",
+			       caps_name(__builtin_ctzll(caps.effective & ~caps.permitted)));
+	/* The kernel raises an ambient capability only if it is permitted and inheritable; runc
+	 * leaves out the others. */
+	caps.ambient &= caps.permitted & caps.inheritable;
+	/* CVE-2022-29162: what is inheritable for no ambient capability's sake would only serve a
+	 * file with inheritable capabilities. */
+	caps.inheritable = caps.ambient;
+	*ret = caps;
+	return 0;
+}

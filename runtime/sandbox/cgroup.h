@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroup: one container's control groups, version 1, hybrid and version 2, by
+ * cgroupfs or by systemd.
+ *
+ * No pid is ever written to cgroup.procs (an RCU grace period of 9 ms, DESIGN
+ * section 5): version 2 hands out a descriptor for CLONE_INTO_CGROUP, version
+ * 1 has the child write "0" to `tasks`.  sd-bus is loaded with dlopen only when
+ * the systemd driver is used.  Must not touch any cgroup but the container's
+ * (and, where it has to create them, its parents').
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "spec/spec.h"
+
+enum cgroup_layout { CGROUP_NONE, CGROUP_V1, CGROUP_HYBRID, CGROUP_V2 };
+
+struct pids {
+	pid_t *v;	/* in the arena */
+	size_t n;
+};
+
+enum { CGROUP_MOST = 16 };	/* hierarchies of version 1 that a host may mount */
+
+struct cgroup {
+	enum cgroup_layout layout;
+	bool systemd;			/* driver */
+	bool rootless_without;		/* no right to any cgroup: none was made, by permission */
+	char *path;			/* below each hierarchy's mount, "/docker/<id>" */
+	char *scope;			/* systemd: the unit */
+	size_t n;			/* version 1 and hybrid: hierarchies; version 2: one */
+	struct cgroup_hierarchy {
+		char *controllers;	/* "cpu,cpuacct", "name=systemd", "" for version 2 */
+		char *mount;		/* "/sys/fs/cgroup/cpu" */
+		char *dir;		/* the container's directory in it; NULL: not made there */
+		bool created;		/* by us: remove it */
+	} h[CGROUP_MOST];
+};
+
+/* What is mounted on this host. */
+int cgroup_detect(struct arena *a, struct cgroup *ret, struct err *e);
+/*
+ * Creates the container's cgroups and applies linux.resources (device rules included: the devices
+ * controller of version 1, an eBPF program on version 2).  linux.cgroupsPath absent: a path made of the id.
+ * Undoes everything on failure.
+ */
+int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool systemd,
+		  bool rootless, struct cgroup *ret, struct err *e);
+/* Version 2: descriptor for CLONE_INTO_CGROUP (also of hybrid's unified part), -1 if there is none. */
+int cgroup_clone_fd(const struct cgroup *c, int *ret_fd, struct err *e);
+/* Version 1, called by the child (whose pid the files then hold): joins all by writing "0". May be
+ * given fds opened before the child changed its root.  sub: path below the container's cgroup for
+ * exec --cgroup, NULL for none; must not leave it. */
+int cgroup_join_self(const struct cgroup *c, const char *sub, struct err *e);
+/* The systemd driver only: moves pid into a new scope (systemd itself does it). */
+int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *s, pid_t pid,
+			  struct err *e);
+
+int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
+int cgroup_freeze(const struct cgroup *c, bool freeze, struct err *e);
+int cgroup_frozen(const struct cgroup *c, bool *ret, struct err *e);
+/* Every process in it and below. */
+int cgroup_pids(struct arena *a, const struct cgroup *c, struct pids *ret, struct err *e);
+/* Signals every process: cgroup.kill where it is SIGKILL and the kernel has it (5.14), else one by one,
+ * repeated until none is left for SIGKILL. Thaws for SIGKILL. */
+int cgroup_signal(const struct cgroup *c, int sig, struct err *e);
+/* Removes the directories (children first); a missing one is no error. Waits briefly for the dying. */
+int cgroup_remove(const struct cgroup *c, struct err *e);
+
+/* The "data" object of `events --stats`, in runc's form (ENGINES; runc's types/events.go). */
+int cgroup_stats(const struct cgroup *c, struct json_writer *w, struct err *e);
+/* At delete, for the record. .set == false where the host does not say. */
+struct cgroup_cost {
+	struct opt_u64 cpu_usec, memory_peak, io_read_bytes, io_write_bytes, oom_kills;
+};
+void cgroup_read_cost(const struct cgroup *c, struct cgroup_cost *ret);
+
+/* In the state file. */
+void cgroup_write(const struct cgroup *c, struct json_writer *w);
+int cgroup_parse(struct arena *a, const struct json *tree, struct cgroup *ret, struct err *e);
