@@ -46,7 +46,6 @@ const char *caps_name(int number)
 	 * names, and a name once filled never changes. */
 	static char names[CAPS_MOST][sizeof "CAP_" + NAME_MOST];
 	char *known;
-	int back;
 
 	if (number < 0 || number >= CAPS_MOST)
 		return NULL;
@@ -56,8 +55,7 @@ const char *caps_name(int number)
 	if (!known)
 		return NULL;
 	/* For a number without a name cap_to_name() gives digits. */
-	if (cap_from_name(known, &back) == 0 && isalpha((unsigned char)known[0]) &&
-	    strlen(known) < sizeof names[number])
+	if (isalpha((unsigned char)known[0]) && strlen(known) < sizeof names[number])
 		for (size_t i = 0; known[i]; i++)
 			names[number][i] = (char)toupper((unsigned char)known[i]);
 	cap_free(known);
