@@ -473,6 +473,7 @@ int json_parse(struct arena *a, const char *text, size_t size, const char *what,
 {
 	struct parser p = { .a = a, .text = text, .size = size, .what = what, .e = e };
 	yajl_status status;
+	bool at_end = false;
 
 	if (size > JSON_MOST)
 		return err_say(e, EFBIG, "%s: longer than %d bytes", what, JSON_MOST);
@@ -481,13 +482,16 @@ int json_parse(struct arena *a, const char *text, size_t size, const char *what,
 	yajl_config(p.yajl, yajl_dont_validate_strings, 1);
 	e->code = 0;
 	status = yajl_parse(p.yajl, (const unsigned char *)text, size);
-	if (status == yajl_status_ok)
+	if (status == yajl_status_ok) {
 		status = yajl_complete_parse(p.yajl);
+		at_end = true;
+	}
 	if (status != yajl_status_ok && !e->code) {
 		unsigned char *reason = yajl_get_error(p.yajl, 0, NULL, 0);
 		size_t n = strcspn((char *)reason, "\n");
 
-		fail(&p, EINVAL, offset_now(&p), "not valid JSON: %.*s", (int)n, (char *)reason);
+		fail(&p, EINVAL, at_end ? size : offset_now(&p), "not valid JSON: %.*s", (int)n,
+		     (char *)reason);
 		yajl_free_error(p.yajl, reason);
 	}
 	yajl_free(p.yajl);

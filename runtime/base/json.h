@@ -32,7 +32,7 @@ struct json {
 	const char **keys;		/* object: the keys, in the order of the source */
 };
 
-extern const char *const json_type_names[];	/* "null", "boolean", ... by enum json_type */
+extern const char *const json_type_names[];	/* "null", "a boolean", ... by enum json_type */
 
 /* The tree lives in `a`. `what` names the text in errors (a file's path). */
 int json_parse(struct arena *a, const char *text, size_t size, const char *what,
