@@ -3,12 +3,21 @@
  * seccomp: OCI seccomp rules to a classic BPF program, by libseccomp, with a
  * cache of finished programs.
  *
- * The cache is a directory that only root may write (owner and mode are
- * checked at every use); its files are named by a hash of the rules, the
- * version of libseccomp and the kernel's release, and hold a hash of their
- * content (DESIGN section 5).  A cache that cannot be trusted or written is
- * not used: that costs time, never protection.  libseccomp is loaded only
- * when the cache misses.
+ * The rules mean what they mean under runc: names that libseccomp does not
+ * know are passed over, conditions on one and the same argument are
+ * alternatives, and a system call newer than any that the profile names gives
+ * ENOSYS in place of the default action.  Architectures that this kernel can
+ * never report are left out of the program.
+ *
+ * The cache is a directory that only its owner, who must be the caller, may
+ * write (owner and mode are checked at every use).  Its files are named by a
+ * hash of the rules, the kernel's release and the machine; each holds a hash
+ * of its content and the identity of the libseccomp file that made it, and is
+ * used only while that file is unchanged (DESIGN section 5).  A cache that
+ * cannot be trusted or written is not used: that costs time, never
+ * protection.  libseccomp is loaded only when the cache misses.
+ *
+ * Must not load a program into the kernel: that is stage two's last step.
  */
 #pragma once
 
@@ -19,11 +28,16 @@
 
 struct seccomp_program {
 	struct sock_filter *insns;	/* in the arena */
-	size_t n;
-	unsigned flags;			/* SECCOMP_FILTER_FLAG_* of the specification */
+	size_t n;			/* at most BPF_MAXINSNS */
+	unsigned flags;			/* for seccomp(2): SECCOMP_FILTER_FLAG_* */
 };
 
-/* cache_dir may be NULL: no cache. */
+/*
+ * cache_dir may be NULL: no cache; it is made (mode 0700) if only its last
+ * component is missing.  -ENOTSUP: SCMP_ACT_NOTIFY; -EINVAL: a word or number
+ * that the specification does not know, named with its place in
+ * `linux.seccomp`; -ENOENT: libseccomp is not installed.
+ */
 int seccomp_compile(struct arena *a, const struct spec_seccomp *s, const char *cache_dir,
 		    struct seccomp_program *ret, struct err *e);
 
