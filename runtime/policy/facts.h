@@ -14,23 +14,36 @@
 #include "base/err.h"
 #include "spec/spec.h"
 
+struct policy;
+
 struct fact_mount {		/* one for each entry of spec->mounts, same index */
 	bool is_bind;
 	int error;		/* errno of opening the source, 0: it is open */
 	int fd;			/* O_PATH of the source with links followed, -1 if none; owned */
-	char *resolved;		/* its real path on the host */
+	char *resolved;		/* its real path on the host; lexical where error is set */
 	struct stat st;
+	bool mount_root;	/* something is mounted at this very place */
 	char *socket;		/* an AF_UNIX socket that it is, or that lies beneath it; else NULL */
+	const char *same_as;	/* the protected path that it is another name of, else NULL */
+};
+
+struct fact_namespace {		/* one for each entry of spec->linux_->namespaces, same index */
+	int error;		/* errno of looking at its path, 0: fine or no path */
+	bool host;		/* the path leads to the host's own (or the runtime's own) namespace */
 };
 
 struct facts {
 	VEC(struct fact_mount) mounts;
+	VEC(struct fact_namespace) namespaces;
 	bool rootless;		/* not root of the initial user namespace */
+	bool by_name;		/* explain only: judge by name what may not be opened */
 	uid_t euid;
-	char *rootfs;		/* real path of the root */
-	struct strv homes;	/* home directories of the host's users, and their parents */
+	char *bundle, *rootfs;	/* real paths */
+	struct strv homes;	/* home directories of the host's people */
+	struct strv engine_roots;	/* the policy's, resolved; those that exist */
 };
 
-int facts_gather(struct arena *a, const struct spec *s, const char *bundle, struct facts *ret,
-		 struct err *e);
+/* Relative mount sources are relative to the bundle. */
+int facts_gather(struct arena *a, const struct spec *s, const struct policy *p, const char *bundle,
+		 struct facts *ret, struct err *e);
 void facts_close(struct facts *f);	/* closes what policy_apply() did not take */

@@ -9,6 +9,10 @@
  * bad value and a contradiction are three different errors, and each fails
  * create.  policy_apply() is a pure function: no I/O, every input an argument.
  * Annotations are known here and nowhere else.
+ *
+ * The order of calls: policy_load, facts_gather, policy_apply, facts_close.
+ * A refusal's text has three lines and begins with "refused: "; nothing may
+ * be put before it but the program's name.
  */
 #pragma once
 
@@ -32,8 +36,11 @@ struct policy_options {
 int policy_load(struct arena *a, const struct spec *s, const struct policy_options *o,
 		struct policy **ret, struct err *e);
 
-/* The effective specification, with its agent block.  `in` stays as it is.  What cannot be had within the
- * policy is refused with the three lines of DESIGN section 4. */
+/*
+ * The effective specification, with its agent block.  `in` stays as it is.
+ * Descriptors of judged mounts move from the facts to *out.  What cannot be
+ * had within the policy is refused with the three lines of DESIGN section 4.
+ */
 int policy_apply(struct arena *a, const struct spec *in, const struct policy *p,
 		 struct facts *facts, struct spec **out, struct err *e);
 
@@ -41,14 +48,27 @@ int policy_apply(struct arena *a, const struct spec *in, const struct policy *p,
  * A process that joins later (exec): its environment scrubbed, its capabilities
  * capped, no_new_privs forced, user and cwd kept.  Works on the stored agent
  * block alone: a policy is never evaluated again.  Dropped names are added to
- * `dropped`.  A privileged request beyond the cap is narrowed? No: refused only
- * if asked by name; the engine's default set is capped.
+ * `dropped`.  Capabilities of the engines' default set are capped; one beyond
+ * both that set and the cap was asked for by name (or by --privileged), and is
+ * refused.
  */
 int policy_apply_process(struct arena *a, const struct spec_agent *agent,
 			 struct spec_process *process, struct strv *dropped, struct err *e);
 
+/*
+ * Why a numeric address is never a destination (loopback, link-local with the
+ * metadata services, multicast, ...), NULL if it may be one.  For addresses
+ * that a name resolved to, too (THREATS C14).  `name_rule`: the address came
+ * from resolving a name, where private addresses are refused as well, since
+ * whoever owns the name could point it at the host's own network.
+ */
+const char *policy_address_refused(const char *address, bool name_rule);
+
 /* `agentrun policy explain`: the effective specification's differences and reasons, for people. */
 void policy_explain(const struct policy *p, const struct spec *in, const struct spec *out,
 		    struct str *text);
-/* `agentrun policy check FILE`: a profile or a host policy. */
-int policy_check_file(struct arena *a, const char *path, struct err *e);
+void policy_explain_json(const struct policy *p, const struct spec *out, struct json_writer *w);
+/* `agentrun policy check FILE`: a profile or a host policy; *ret_kind says which. */
+int policy_check_file(struct arena *a, const char *path, const char **ret_kind, struct err *e);
+/* `agentrun policy schema`: JSON Schema of both kinds of file. */
+void policy_schema(struct json_writer *w);
