@@ -33,11 +33,13 @@ struct cgroup {
 	bool systemd;			/* driver */
 	bool rootless_without;		/* no right to any cgroup: none was made, by permission */
 	char *path;			/* below each hierarchy's mount, "/docker/<id>" */
-	char *scope;			/* systemd: the unit */
+	char *scope, *slice;		/* systemd: the unit, and the slice it is in */
+	bool user;			/* systemd: the user's manager, not the system's */
 	size_t n;			/* version 1 and hybrid: hierarchies; version 2: one */
 	struct cgroup_hierarchy {
 		char *controllers;	/* "cpu,cpuacct", "name=systemd", "" for version 2 */
 		char *mount;		/* "/sys/fs/cgroup/cpu" */
+		char *root;		/* the cgroup that the mount shows, "/"; NULL: not looked up */
 		char *dir;		/* the container's directory in it; NULL: not made there */
 		bool created;		/* by us: remove it */
 	} h[CGROUP_MOST];
@@ -54,10 +56,19 @@ int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool sy
 		  bool rootless, struct cgroup *ret, struct err *e);
 /* Version 2: descriptor for CLONE_INTO_CGROUP (also of hybrid's unified part), -1 if there is none. */
 int cgroup_clone_fd(const struct cgroup *c, int *ret_fd, struct err *e);
-/* Version 1, called by the child (whose pid the files then hold): joins all by writing "0". May be
- * given fds opened before the child changed its root.  sub: path below the container's cgroup for
- * exec --cgroup, NULL for none; must not leave it. */
+/* For exec: that of `sub` below it (NULL: itself), which must not leave it... */
+int cgroup_clone_fd_sub(const struct cgroup *c, const char *sub, int *ret_fd, struct err *e);
+/* ...or of the cgroup that pid (the init) moved to inside the container's.  For exec where clone3
+ * says EBUSY: a container with a service manager keeps no process in its topmost cgroup. */
+int cgroup_clone_fd_beside(const struct cgroup *c, pid_t pid, int *ret_fd, struct err *e);
+/* Version 1, called by the child (whose pid the files then hold): joins all by writing "0".  sub:
+ * path below the container's cgroup for exec --cgroup, NULL for none; must not leave it.  Does
+ * nothing on version 2. */
 int cgroup_join_self(const struct cgroup *c, const char *sub, struct err *e);
+/* The same in two halves, for a child that no longer sees the host's files: the descriptors to write
+ * "0" to.  Returns how many (0 on version 2); the caller closes them. */
+int cgroup_join_fds(const struct cgroup *c, const char *sub, int ret_fds[CGROUP_MOST],
+		    struct err *e);
 /* The systemd driver only: moves pid into a new scope (systemd itself does it). */
 int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *s, pid_t pid,
 			  struct err *e);
@@ -81,6 +92,6 @@ struct cgroup_cost {
 };
 void cgroup_read_cost(const struct cgroup *c, struct cgroup_cost *ret);
 
-/* In the state file. */
+/* In the state file: one object. */
 void cgroup_write(const struct cgroup *c, struct json_writer *w);
 int cgroup_parse(struct arena *a, const struct json *tree, struct cgroup *ret, struct err *e);

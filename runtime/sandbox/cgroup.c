@@ -1,0 +1,827 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "base/fd.h"
+#include "sandbox/cgroup_parts.h"
+
+enum { FILE_MOST = 4 << 20 };
+
+static const char *const layout_names[] = {
+	[CGROUP_NONE] = "none",
+	[CGROUP_V1] = "v1",
+	[CGROUP_HYBRID] = "hybrid",
+	[CGROUP_V2] = "v2",
+};
+
+/* ---- files ---- */
+
+int cgroup_get(const char *dir, const char *file, struct str *out, struct err *e)
+{
+	owned_str path = STR_INIT;
+
+	str_printf(&path, "%s/%s", dir, file);
+	return file_read(AT_FDCWD, path.s, FILE_MOST, out, e);
+}
+
+int cgroup_put(const char *dir, const char *file, const char *text, struct err *e)
+{
+	owned_str path = STR_INIT;
+
+	str_printf(&path, "%s/%s", dir, file);
+	return file_put(AT_FDCWD, path.s, text, e);
+}
+
+bool cgroup_has(const char *dir, const char *file)
+{
+	owned_str path = STR_INIT;
+
+	str_printf(&path, "%s/%s", dir, file);
+	return access(path.s, F_OK) == 0;
+}
+
+static bool number(const char *text, uint64_t *ret)
+{
+	char *end;
+
+	if (str_has_prefix(text, "max")) {
+		*ret = UINT64_MAX;
+		return true;
+	}
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	return end != text && !errno;
+}
+
+bool cgroup_get_u64(const char *dir, const char *file, uint64_t *ret)
+{
+	owned_str text = STR_INIT;
+	struct err ignored;
+
+	return cgroup_get(dir, file, &text, &ignored) == 0 && number(str_text(&text), ret);
+}
+
+bool cgroup_get_key(const char *dir, const char *file, const char *key, uint64_t *ret)
+{
+	owned_str text = STR_INIT;
+	struct err ignored;
+	size_t n = strlen(key);
+
+	if (cgroup_get(dir, file, &text, &ignored) < 0)
+		return false;
+	for (const char *p = str_text(&text); p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (strncmp(p, key, n) == 0 && p[n] == ' ')
+			return number(p + n + 1, ret);
+	}
+	return false;
+}
+
+/* ---- the layout of the host ---- */
+
+static const char *const known_controllers[] = {
+	"cpuset", "cpu", "cpuacct", "blkio", "memory", "devices", "freezer", "net_cls",
+	"perf_event", "net_prio", "hugetlb", "pids", "rdma", "misc", "dmem", "debug",
+};
+
+static bool is_controller(const char *name)
+{
+	if (str_has_prefix(name, "name="))
+		return true;
+	for (size_t i = 0; i < sizeof known_controllers / sizeof *known_controllers; i++)
+		if (str_equal(name, known_controllers[i]))
+			return true;
+	return false;
+}
+
+/* Is `name` one of the comma-separated `list`? */
+static bool listed(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!*name)
+		return !*list;
+	for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',')
+		if (strcspn(p, ",") == n && strncmp(p, name, n) == 0)
+			return true;
+	return false;
+}
+
+/* A mount's path as mountinfo writes it: space, tab, newline and backslash are octal. */
+static char *unescape(struct arena *a, const char *text)
+{
+	char *out = arena_strdup(a, text), *q = out;
+
+	for (const char *p = text; *p; p++) {
+		if (p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && p[2] && p[3]) {
+			*q++ = (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
+			p += 3;
+		} else {
+			*q++ = *p;
+		}
+	}
+	*q = '\0';
+	return out;
+}
+
+/* Containers leave mounts of the host's hierarchies about: the host's own is the better one. */
+static int rank(const struct cgroup_hierarchy *h)
+{
+	return 2 * str_has_prefix(h->mount, "/sys/fs/cgroup") + str_equal(h->root, "/");
+}
+
+static void add_mount(struct cgroup *c, const struct cgroup_hierarchy *new)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		struct cgroup_hierarchy *old = &c->h[i];
+
+		if (strcmp(old->controllers, new->controllers) != 0)
+			continue;
+		/* the later one hides the earlier at the same place */
+		if (rank(new) > rank(old) || str_equal(new->mount, old->mount))
+			*old = *new;
+		return;
+	}
+	if (c->n < CGROUP_MOST)
+		c->h[c->n++] = *new;
+}
+
+/* "ID PARENT MAJ:MIN ROOT MOUNT OPTIONS... - TYPE SOURCE SUPEROPTIONS" */
+static void parse_mount(struct arena *a, char *line, struct cgroup *ret)
+{
+	struct cgroup_hierarchy h = { 0 };
+	char *dash = strstr(line, " - "), *field[5], *type, *super, *more = NULL;
+	owned_str list = STR_INIT;
+
+	if (!dash || !str_has_prefix(dash + 3, "cgroup"))
+		return;
+	*dash = '\0';
+	type = strtok_r(dash + 3, " ", &more);
+	strtok_r(NULL, " ", &more);
+	super = strtok_r(NULL, " ", &more);
+	for (int i = 0; i < 5; i++) {
+		field[i] = strtok_r(i ? NULL : line, " ", &more);
+		if (!field[i])
+			return;
+	}
+	h.root = unescape(a, field[3]);
+	h.mount = unescape(a, field[4]);
+	if (str_equal(type, "cgroup2")) {
+		h.controllers = arena_strdup(a, "");
+		add_mount(ret, &h);
+		return;
+	}
+	if (!str_equal(type, "cgroup") || !super)
+		return;
+	for (char *o = strtok_r(super, ",", &more); o; o = strtok_r(NULL, ",", &more))
+		if (is_controller(o))
+			str_printf(&list, "%s%s", list.len ? "," : "", o);
+	if (!list.len)
+		return;
+	h.controllers = arena_strdup(a, list.s);
+	add_mount(ret, &h);
+}
+
+void cgroup_parse_mountinfo(struct arena *a, const char *text, struct cgroup *ret)
+{
+	char *copy = arena_strdup(a, text), *more = NULL;
+	bool v1 = false, v2 = false;
+
+	memset(ret, 0, sizeof *ret);
+	for (char *line = strtok_r(copy, "\n", &more); line; line = strtok_r(NULL, "\n", &more))
+		parse_mount(a, line, ret);
+	for (size_t i = 0; i < ret->n; i++) {
+		v1 |= *ret->h[i].controllers != '\0';
+		v2 |= *ret->h[i].controllers == '\0';
+	}
+	ret->layout = v1 && v2 ? CGROUP_HYBRID : v1 ? CGROUP_V1 : v2 ? CGROUP_V2 : CGROUP_NONE;
+}
+
+int cgroup_detect(struct arena *a, struct cgroup *ret, struct err *e)
+{
+	owned_str text = STR_INIT;
+	struct statfs fs;
+	int r;
+
+	/* The usual case needs no walk through what may be thousands of mounts. */
+	if (statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC) {
+		*ret = (struct cgroup){
+			.layout = CGROUP_V2,
+			.n = 1,
+			.h[0] = {
+				.controllers = arena_strdup(a, ""),
+				.mount = arena_strdup(a, "/sys/fs/cgroup"),
+			},
+		};
+		return 0;
+	}
+	r = file_read(AT_FDCWD, "/proc/self/mountinfo", 64 << 20, &text, e);
+	if (r < 0)
+		return r;
+	cgroup_parse_mountinfo(a, str_text(&text), ret);
+	return 0;
+}
+
+const struct cgroup_hierarchy *cgroup_hierarchy_of(const struct cgroup *c, const char *controller)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		if (!c->h[i].dir)
+			continue;
+		if (c->layout == CGROUP_V2 || listed(c->h[i].controllers, controller))
+			return &c->h[i];
+	}
+	return NULL;
+}
+
+/* ---- paths ---- */
+
+char *cgroup_path_clean(struct arena *a, const char *path)
+{
+	char *out = arena_alloc(a, strlen(path) + 2);
+	size_t n = 0;
+
+	for (const char *p = path; *p;) {
+		size_t len;
+
+		p += strspn(p, "/");
+		len = strcspn(p, "/");
+		if (len == 2 && p[0] == '.' && p[1] == '.') {
+			while (n && out[--n] != '/')
+				;
+		} else if (len && !(len == 1 && p[0] == '.')) {
+			out[n++] = '/';
+			memcpy(out + n, p, len);
+			n += len;
+		}
+		p += len;
+	}
+	if (!n)
+		out[n++] = '/';
+	out[n] = '\0';
+	return out;
+}
+
+/* Lines are "N:controllers:path"; version 2's is "0::path". */
+char *cgroup_parse_own(struct arena *a, const char *text, const char *controllers)
+{
+	const char *first = controllers;
+	size_t n = strcspn(first, ",");
+
+	for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+		const char *list = memchr(p, ':', strcspn(p, "\n")), *path;
+
+		if (!list)
+			continue;
+		path = memchr(list + 1, ':', strcspn(list + 1, "\n"));
+		if (!path)
+			continue;
+		if (n) {
+			/* co-mounted ones may be named in another order: one name tells */
+			char *names = arena_strndup(a, list + 1, (size_t)(path - list - 1));
+			char *name = arena_strndup(a, first, n);
+
+			if (!listed(names, name))
+				continue;
+		} else if (path != list + 1) {
+			continue;
+		}
+		return arena_strndup(a, path + 1, strcspn(path + 1, "\n"));
+	}
+	return NULL;
+}
+
+/* The runtime's own cgroup below h's mount. */
+static int own_path(struct arena *a, struct cgroup_hierarchy *h, char **ret, struct err *e)
+{
+	owned_str text = STR_INIT;
+	struct cgroup all;
+	const char *root = h->root;
+	char *own;
+	int r;
+
+	if (!root) {	/* cgroup_detect() took the short way */
+		r = file_read(AT_FDCWD, "/proc/self/mountinfo", 64 << 20, &text, e);
+		if (r < 0)
+			return r;
+		cgroup_parse_mountinfo(a, str_text(&text), &all);
+		for (size_t i = 0; i < all.n; i++)
+			if (str_equal(all.h[i].mount, h->mount))
+				root = all.h[i].root;
+		str_free(&text);
+	}
+	r = file_read(AT_FDCWD, "/proc/self/cgroup", FILE_MOST, &text, e);
+	if (r < 0)
+		return r;
+	own = cgroup_parse_own(a, str_text(&text), h->controllers);
+	if (!own)
+		return err_say(e, ENOENT, "/proc/self/cgroup does not name hierarchy \"%s\"",
+			       h->controllers);
+	if (strstr(own, "/.."))
+		return err_say(e, ENOENT, "this process's cgroup %s is outside its cgroup namespace",
+			       own);
+	if (root && strcmp(root, "/") != 0) {
+		/* a container without a cgroup namespace: the mount shows a part only */
+		size_t n = strlen(root);
+
+		if (strncmp(own, root, n) != 0 || (own[n] && own[n] != '/'))
+			return err_say(e, ENOENT,
+				       "this process's cgroup %s is not below %s, which %s shows",
+				       own, root, h->mount);
+		own += n;
+	}
+	*ret = own;
+	return 0;
+}
+
+/*
+ * The container's path below h's mount.  Absolute ones are taken as they are; relative ones lie
+ * beneath the runtime's own cgroup, on version 2 beside it (a cgroup with processes cannot hand
+ * controllers to children): as with runc.
+ */
+static int container_path(struct arena *a, const struct cgroup *c, struct cgroup_hierarchy *h,
+			  const char *wanted, char **ret, struct err *e)
+{
+	char *own = NULL, *clean = cgroup_path_clean(a, wanted);
+	int r;
+
+	if (strcmp(clean, "/") == 0)
+		return err_say(e, EINVAL, "linux.cgroupsPath: \"%s\" is the root cgroup", wanted);
+	if (wanted[0] == '/') {
+		*ret = clean;
+		return 0;
+	}
+	r = own_path(a, h, &own, e);
+	if (r < 0)
+		return err_in(e, "linux.cgroupsPath: \"%s\" is relative", wanted);
+	if (c->layout == CGROUP_V2 && strrchr(own, '/'))
+		own = arena_strndup(a, own, (size_t)(strrchr(own, '/') - own));
+	*ret = cgroup_path_clean(a, arena_printf(a, "%s%s", own, clean));
+	return 0;
+}
+
+/* ---- making directories ---- */
+
+/* Makes the directories above dir that are missing, and notes them in made. */
+static int make_parents(struct arena *a, const char *mount, const char *dir, struct strv *made,
+			struct err *e)
+{
+	char *path = arena_strdup(a, dir);
+
+	for (char *slash = strchr(path + strlen(mount) + 1, '/'); slash;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(path, 0755) == 0)
+			strv_add(a, made, path);
+		else if (errno != EEXIST)
+			return err_set(e, errno, "make cgroup %s", path);
+		*slash = '/';
+	}
+	return 0;
+}
+
+static int make_dir(struct arena *a, struct cgroup_hierarchy *h, struct strv *made, struct err *e)
+{
+	size_t there;
+	int r;
+
+	/* Another command may remove an empty parent between the two calls: again, then. */
+	for (int attempt = 0; mkdir(h->dir, 0755) < 0; attempt++) {
+		if (errno == EEXIST)
+			goto exists;
+		if (errno != ENOENT || attempt == 10)
+			return err_set(e, errno, "make cgroup %s", h->dir);
+		r = make_parents(a, h->mount, h->dir, made, e);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	strv_add(a, made, h->dir);
+	h->created = true;
+	return 0;
+exists:
+	/* What is in it would be limited, frozen, killed with this container. */
+	r = cgroup_count(h->dir, &there, e);
+	if (r < 0)
+		return r;
+	if (there)
+		return err_say(e, EBUSY, "cgroup %s is in use: %zu processes are in it", h->dir,
+			       there);
+	h->created = true;
+	return 0;
+}
+
+static void undo_dirs(struct strv *made)
+{
+	while (made->n)
+		rmdir(made->v[--made->n]);
+}
+
+/* Version 1: a new cpuset is empty, and nothing can join it before it has cpus and mems. */
+static int cpuset_inherit(struct arena *a, const struct cgroup_hierarchy *h, struct err *e)
+{
+	static const char *const files[][2] = {
+		{ "cpuset.cpus", "cpuset.effective_cpus" },
+		{ "cpuset.mems", "cpuset.effective_mems" },
+	};
+	char *path = arena_strdup(a, h->dir);
+	size_t top = strlen(h->mount);
+	int r;
+
+	for (char *at = path + top; at;) {
+		char *next = strchr(at + 1, '/');
+		char *parent = arena_strndup(a, path, (size_t)(at - path));
+
+		if (next)
+			*next = '\0';
+		for (size_t i = 0; i < 2; i++) {
+			owned_str own = STR_INIT, above = STR_INIT;
+
+			r = cgroup_get(path, files[i][0], &own, e);
+			if (r < 0)
+				return r;
+			if (strspn(str_text(&own), " \n") < own.len)
+				continue;
+			r = cgroup_get(parent, files[i][0], &above, e);
+			if (r == 0 && strspn(str_text(&above), " \n") == above.len)
+				r = cgroup_get(parent, files[i][1], &above, e);
+			if (r < 0)
+				return r;
+			r = cgroup_put(path, files[i][0], str_text(&above), e);
+			if (r < 0)
+				return r;
+		}
+		if (next)
+			*next = '/';
+		at = next;
+	}
+	return 0;
+}
+
+/* The controllers of version 2 that containers are given. */
+static const char *const v2_controllers[] = {
+	"cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc",
+};
+
+static bool has_word(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = text; (p = strstr(p, word)); p += n)
+		if ((p == text || strchr(" \n", p[-1])) && strchr(" \n", p[n]))
+			return true;
+	return false;
+}
+
+/* Hands what dir has on to its children.  Which limits then work is told when they are set: a parent
+ * with processes of its own (EBUSY) or one without rights is no error for a container without limits. */
+static void enable_below(const char *dir)
+{
+	owned_str has = STR_INIT, given = STR_INIT, all = STR_INIT;
+	struct err ignored;
+
+	if (cgroup_get(dir, "cgroup.controllers", &has, &ignored) < 0 ||
+	    cgroup_get(dir, "cgroup.subtree_control", &given, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < sizeof v2_controllers / sizeof *v2_controllers; i++)
+		if (has_word(str_text(&has), v2_controllers[i]) &&
+		    !has_word(str_text(&given), v2_controllers[i]))
+			str_printf(&all, "%s+%s", all.len ? " " : "", v2_controllers[i]);
+	if (!all.len || cgroup_put(dir, "cgroup.subtree_control", all.s, &ignored) == 0)
+		return;
+	/* All or nothing failed (a real-time process keeps `cpu` back, say): one by one. */
+	for (char *more = NULL, *one = strtok_r(all.s, " ", &more); one;
+	     one = strtok_r(NULL, " ", &more))
+		cgroup_put(dir, "cgroup.subtree_control", one, &ignored);
+}
+
+void cgroup_enable_controllers(const struct cgroup_hierarchy *h)
+{
+	owned_str type = STR_INIT;
+	char *path = must(strdup(h->dir));
+	struct err ignored;
+
+	for (char *at = path + strlen(h->mount); at; at = strchr(at + 1, '/')) {
+		*at = '\0';
+		enable_below(path);
+		*at = '/';
+	}
+	free(path);
+	/* Below a threaded domain a new cgroup takes processes only once it is threaded too. */
+	if (cgroup_get(h->dir, "cgroup.type", &type, &ignored) == 0 &&
+	    str_has_prefix(str_text(&type), "domain invalid"))
+		cgroup_put(h->dir, "cgroup.type", "threaded", &ignored);
+}
+
+static bool is_denied(int r)
+{
+	return r == -EACCES || r == -EPERM || r == -EROFS;
+}
+
+/* Makes all directories; what a rootless caller may not make is left out (dir NULL). */
+static int make_all(struct arena *a, struct cgroup *c, const char *wanted, bool may_lack,
+		    struct strv *made, struct err *e)
+{
+	int r;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct cgroup_hierarchy *h = &c->h[i];
+		char *path = NULL;
+
+		r = container_path(a, c, h, wanted, &path, e);
+		if (r < 0)
+			return r;
+		h->dir = arena_printf(a, "%s%s", strcmp(h->mount, "/") == 0 ? "" : h->mount, path);
+		r = make_dir(a, h, made, e);
+		if (r < 0 && may_lack && is_denied(r)) {
+			h->dir = NULL;
+			continue;
+		}
+		if (r == -EROFS)
+			return err_in(e, "%s is mounted read-only", h->mount);
+		if (r < 0)
+			return r;
+		if (!c->path)
+			c->path = path;
+		if (!*h->controllers)
+			cgroup_enable_controllers(h);
+		if (listed(h->controllers, "cpuset")) {
+			r = cpuset_inherit(a, h, e);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool systemd,
+		  bool rootless, struct cgroup *ret, struct err *e)
+{
+	const struct spec_resources *res = s->linux_ ? s->linux_->resources : NULL;
+	const char *wanted = s->linux_ ? s->linux_->cgroups_path : NULL;
+	const char *limit = res ? cgroup_resources_first(res) : NULL;
+	struct cgroup c = { 0 };
+	struct strv made = { 0 };
+	bool may_lack = rootless && (!wanted || !*wanted);
+	int r;
+
+	r = cgroup_detect(a, &c, e);
+	if (r < 0)
+		return r;
+	if (c.layout == CGROUP_NONE && !may_lack)
+		return err_say(e, ENOENT, "no cgroup file system is mounted on this host");
+	if (systemd) {
+		r = cgroup_systemd_plan(a, wanted, id, rootless, &c, e);
+		if (r < 0)
+			return r;
+		*ret = c;
+		return 0;
+	}
+	if (!wanted || !*wanted)	/* nobody but root may make cgroups at the top */
+		wanted = arena_printf(a, rootless ? "%s" : "/%s", id);
+	r = make_all(a, &c, wanted, may_lack, &made, e);
+	if (r < 0)
+		goto undo;
+	if (!c.path) {
+		c.path = cgroup_path_clean(a, wanted);
+		c.rootless_without = true;
+		if (limit) {
+			r = err_say(e, EPERM, "%s: this user has no right to make a cgroup", limit);
+			goto undo;
+		}
+		*ret = c;
+		return 0;
+	}
+	if (res) {
+		r = cgroup_resources_apply(&c, res, CGROUP_AT_CREATE, e);
+		if (r < 0)
+			goto undo;
+	}
+	r = cgroup_devices_apply(&c, res, !s->agent, CGROUP_AT_CREATE, e);
+	if (r < 0)
+		goto undo;
+	*ret = c;
+	return 0;
+undo:
+	undo_dirs(&made);
+	return r;
+}
+
+/* ---- joining ---- */
+
+/* The directory of `sub` in the container's cgroup; sub may not climb out. */
+static int sub_dir(const char *dir, const char *sub, struct str *ret, struct err *e)
+{
+	str_puts(ret, dir);
+	if (!sub)
+		return 0;
+	for (const char *p = sub; *p; p += strcspn(p, "/")) {
+		p += strspn(p, "/");
+		if (strcspn(p, "/") == 2 && p[0] == '.' && p[1] == '.')
+			return err_say(e, EINVAL, "--cgroup %s: leaves the container's cgroup", sub);
+	}
+	str_printf(ret, "/%s", sub);
+	return 0;
+}
+
+static int open_dir(const char *path, int *ret_fd, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(e, errno, "open cgroup %s", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+int cgroup_clone_fd_sub(const struct cgroup *c, const char *sub, int *ret_fd, struct err *e)
+{
+	const struct cgroup_hierarchy *h = cgroup_hierarchy_of(c, "");
+	owned_str path = STR_INIT;
+	int r;
+
+	if (!h) {
+		*ret_fd = -1;
+		return 0;
+	}
+	r = sub_dir(h->dir, sub, &path, e);
+	return r < 0 ? r : open_dir(path.s, ret_fd, e);
+}
+
+int cgroup_clone_fd(const struct cgroup *c, int *ret_fd, struct err *e)
+{
+	return cgroup_clone_fd_sub(c, NULL, ret_fd, e);
+}
+
+int cgroup_clone_fd_beside(const struct cgroup *c, pid_t pid, int *ret_fd, struct err *e)
+{
+	const struct cgroup_hierarchy *h = cgroup_hierarchy_of(c, "");
+	owned_str text = STR_INIT, path = STR_INIT;
+	owned_arena a = ARENA_INIT;
+	char proc[64], *own, *below;
+	int r;
+
+	if (!h) {
+		*ret_fd = -1;
+		return 0;
+	}
+	snprintf(proc, sizeof proc, "/proc/%d/cgroup", (int)pid);
+	r = file_read(AT_FDCWD, proc, FILE_MOST, &text, e);
+	if (r < 0)
+		return r;
+	own = cgroup_parse_own(&a, str_text(&text), "");
+	/* The init moved itself below the container's cgroup, never beside it. */
+	below = own && !strstr(own, "/..") ? strstr(own, c->path) : NULL;
+	if (!below)
+		return err_say(e, ENOENT, "%s: not in the container's cgroup %s", proc, c->path);
+	below += strlen(c->path);
+	if (*below && *below != '/')
+		return err_say(e, ENOENT, "%s: not in the container's cgroup %s", proc, c->path);
+	r = sub_dir(h->dir, *below ? below : NULL, &path, e);
+	return r < 0 ? r : open_dir(path.s, ret_fd, e);
+}
+
+int cgroup_join_fds(const struct cgroup *c, const char *sub, int ret_fds[CGROUP_MOST],
+		    struct err *e)
+{
+	int n = 0, r;
+
+	for (size_t i = 0; i < c->n; i++) {
+		owned_str path = STR_INIT;
+
+		/* the unified hierarchy is joined at clone */
+		if (!c->h[i].dir || !*c->h[i].controllers)
+			continue;
+		r = sub_dir(c->h[i].dir, sub, &path, e);
+		if (r < 0)
+			goto undo;
+		str_puts(&path, "/tasks");
+		ret_fds[n] = open(path.s, O_WRONLY | O_CLOEXEC);
+		if (ret_fds[n] < 0) {
+			/* a path below may have been made in some hierarchies only */
+			if (errno == ENOENT && sub)
+				continue;
+			r = err_set(e, errno, "open %s", path.s);
+			goto undo;
+		}
+		n++;
+	}
+	return n;
+undo:
+	while (n)
+		close(ret_fds[--n]);
+	return r;
+}
+
+int cgroup_join_self(const struct cgroup *c, const char *sub, struct err *e)
+{
+	int fds[CGROUP_MOST], n, r = 0;
+
+	n = cgroup_join_fds(c, sub, fds, e);
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++) {
+		if (r == 0 && write(fds[i], "0", 1) < 0)
+			r = err_set(e, errno, "join the container's cgroup %s", c->path);
+		close(fds[i]);
+	}
+	if (r == 0 && sub && n == 0 && (c->layout == CGROUP_V1 || c->layout == CGROUP_HYBRID) &&
+	    !c->rootless_without)
+		r = err_say(e, ENOENT, "--cgroup %s: no such cgroup in the container's", sub);
+	return r;
+}
+
+/* ---- the state file ---- */
+
+void cgroup_write(const struct cgroup *c, struct json_writer *w)
+{
+	json_open(w);
+	json_field(w, "layout", layout_names[c->layout]);
+	json_field_bool(w, "systemd", c->systemd);
+	json_field_bool(w, "user", c->user);
+	json_field_bool(w, "rootlessWithout", c->rootless_without);
+	if (c->path)
+		json_field(w, "path", c->path);
+	if (c->scope)
+		json_field(w, "scope", c->scope);
+	if (c->slice)
+		json_field(w, "slice", c->slice);
+	json_key(w, "hierarchies");
+	json_open_array(w);
+	for (size_t i = 0; i < c->n; i++) {
+		json_open(w);
+		json_field(w, "controllers", c->h[i].controllers);
+		json_field(w, "mount", c->h[i].mount);
+		if (c->h[i].dir)
+			json_field(w, "dir", c->h[i].dir);
+		json_field_bool(w, "created", c->h[i].created);
+		json_close(w);
+	}
+	json_close_array(w);
+	json_close(w);
+}
+
+static bool flag(const struct json *object, const char *key)
+{
+	const struct json *v = json_get(object, key);
+
+	return v && v->type == JSON_BOOL && v->boolean;
+}
+
+static char *text_of(struct arena *a, const struct json *object, const char *key)
+{
+	const char *text = json_get_text(object, key);
+
+	return text ? arena_strdup(a, text) : NULL;
+}
+
+int cgroup_parse(struct arena *a, const struct json *tree, struct cgroup *ret, struct err *e)
+{
+	const struct json *list = json_get(tree, "hierarchies");
+	const char *layout = json_get_text(tree, "layout");
+	struct cgroup c = { 0 };
+	size_t k = 0;
+
+	while (layout && k < sizeof layout_names / sizeof *layout_names &&
+	       strcmp(layout, layout_names[k]) != 0)
+		k++;
+	if (!layout || k == sizeof layout_names / sizeof *layout_names)
+		return err_say(e, EINVAL, "cgroup.layout: missing or unknown");
+	if (!list || list->type != JSON_ARRAY || list->n > CGROUP_MOST)
+		return err_say(e, EINVAL, "cgroup.hierarchies: not an array of at most %d",
+			       CGROUP_MOST);
+	c.layout = (enum cgroup_layout)k;
+	c.systemd = flag(tree, "systemd");
+	c.user = flag(tree, "user");
+	c.rootless_without = flag(tree, "rootlessWithout");
+	c.path = text_of(a, tree, "path");
+	c.scope = text_of(a, tree, "scope");
+	c.slice = text_of(a, tree, "slice");
+	c.n = list->n;
+	for (size_t i = 0; i < c.n; i++) {
+		struct cgroup_hierarchy *h = &c.h[i];
+
+		h->controllers = text_of(a, list->items[i], "controllers");
+		h->mount = text_of(a, list->items[i], "mount");
+		h->dir = text_of(a, list->items[i], "dir");
+		h->created = flag(list->items[i], "created");
+		if (!h->controllers || !h->mount)
+			return err_say(e, EINVAL, "cgroup.hierarchies[%zu]: incomplete", i);
+		/* It is going to be removed: nothing outside the file system it claims to be in. */
+		if (h->dir && (!str_has_prefix(h->dir, h->mount) || strstr(h->dir, "/..") ||
+			       strlen(h->dir) <= strlen(h->mount) + 1))
+			return err_say(e, EINVAL, "cgroup.hierarchies[%zu].dir: not below %s", i,
+				       h->mount);
+	}
+	*ret = c;
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroup_parts: what the cgroup_*.c files and their unit tests share.
+ *
+ *   cgroup.c            layout of the host, paths, create, join, the state file
+ *   cgroup_procs.c      what is done to the processes: pids, signal, freeze, remove
+ *   cgroup_resources.c  linux.resources -> files
+ *   cgroup_devices.c    device rules
+ *   cgroup_stats.c      events --stats, cost
+ *   cgroup_systemd.c    the systemd driver
+ *
+ * Nobody else includes this header.
+ */
+#pragma once
+
+#include "base/str.h"
+#include "sandbox/cgroup.h"
+
+/* ---- cgroup.c ---- */
+
+/* The hierarchy with that controller ("memory", "name=systemd", "" for the unified one); on version
+ * 2 the only one.  NULL: not mounted, or the container has no directory there. */
+const struct cgroup_hierarchy *cgroup_hierarchy_of(const struct cgroup *c, const char *controller);
+/* Adds the hierarchies that /proc/self/mountinfo's text tells of. */
+void cgroup_parse_mountinfo(struct arena *a, const char *text, struct cgroup *ret);
+/* The process's own path in the hierarchy, from the text of /proc/PID/cgroup; NULL if absent. */
+char *cgroup_parse_own(struct arena *a, const char *text, const char *controllers);
+/* "/a/./b//../c" -> "/a/c"; never climbs above "/". */
+char *cgroup_path_clean(struct arena *a, const char *path);
+/* Makes the controllers that the kernel has usable in DIR's children, down from the mount. */
+void cgroup_enable_controllers(const struct cgroup_hierarchy *h);
+
+/* One read or write of DIR/FILE. */
+int cgroup_get(const char *dir, const char *file, struct str *out, struct err *e);
+int cgroup_put(const char *dir, const char *file, const char *text, struct err *e);
+bool cgroup_has(const char *dir, const char *file);
+/* The file's number; "max" is UINT64_MAX.  false: no such file or no number. */
+bool cgroup_get_u64(const char *dir, const char *file, uint64_t *ret);
+/* The number after KEY in a file of lines "key value". */
+bool cgroup_get_key(const char *dir, const char *file, const char *key, uint64_t *ret);
+
+/* ---- cgroup_procs.c ---- */
+
+/* How many processes are in dir and below; a missing one has none. */
+int cgroup_count(const char *dir, size_t *ret, struct err *e);
+/* Removes dir and what is below it; waits briefly for the dying. */
+int cgroup_remove_tree(const char *dir, struct err *e);
+
+/* ---- cgroup_resources.c ---- */
+
+enum cgroup_when { CGROUP_AT_CREATE, CGROUP_AT_UPDATE };
+int cgroup_resources_apply(const struct cgroup *c, const struct spec_resources *r,
+			   enum cgroup_when when, struct err *e);
+/* The JSON path of the first limit in r ("linux.resources.memory.limit"), NULL if it asks for none.
+ * Device rules are no limit. */
+const char *cgroup_resources_first(const struct spec_resources *r);
+/* Conversions from version 1's units to version 2's. */
+uint64_t cgroup_cpu_weight(uint64_t shares);
+uint64_t cgroup_io_weight(uint64_t blkio_weight);
+/* memory.swap.max from memory+swap; -1 is "max".  -EINVAL with e set where it makes no sense. */
+int cgroup_swap_v2(int64_t swap, int64_t limit, int64_t *ret, struct err *e);
+
+/* ---- cgroup_devices.c ---- */
+
+/* plain: no agent policy (the defaults then hold what runc's do). */
+int cgroup_devices_apply(const struct cgroup *c, const struct spec_resources *r, bool plain,
+			 enum cgroup_when when, struct err *e);
+
+/* ---- cgroup_systemd.c ---- */
+
+/* Fills in scope, slice, path; nothing is created before a pid is there. */
+int cgroup_systemd_plan(struct arena *a, const char *cgroups_path, const char *id, bool user,
+			struct cgroup *c, struct err *e);
+int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
+int cgroup_systemd_stop(const struct cgroup *c, struct err *e);
+/* "slice:prefix:name" -> slice and unit name; -EINVAL with e set. */
+int cgroup_systemd_parse(struct arena *a, const char *cgroups_path, const char *id, bool user,
+			 char **ret_slice, char **ret_scope, struct err *e);
+/* "a-b.slice" -> "/a.slice/a-b.slice"; "-.slice" -> "". */
+int cgroup_systemd_slice_path(struct arena *a, const char *slice, char **ret, struct err *e);
