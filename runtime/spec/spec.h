@@ -21,6 +21,9 @@
 #include "base/json.h"
 #include "base/str.h"
 
+/* The version of the specification that agentrun implements and writes; it reads every 1.x. */
+#define SPEC_OCI_VERSION "1.3.0"
+
 struct opt_bool { bool set, v; };
 struct opt_i64 { bool set; int64_t v; };
 struct opt_u64 { bool set; uint64_t v; };
@@ -86,7 +89,8 @@ struct spec_id_mapping {
 typedef VEC(struct spec_id_mapping) spec_id_mappings;	/* the one typedef: VEC has no tag */
 
 struct spec_mount {
-	char *destination, *type, *source;
+	char *destination;	/* absolute, without "." and ".." */
+	char *type, *source;
 	struct strv options;
 	spec_id_mappings uid_mappings, gid_mappings;
 	/* Not JSON.  The object that the policy judged (O_PATH), -1 if the source is to be
@@ -222,7 +226,7 @@ struct spec_personality {
 
 struct spec_linux {
 	spec_id_mappings uid_mappings, gid_mappings;
-	struct kvs sysctl;
+	struct kvs sysctl;	/* keys with dots, "/" for a dot within a name: net.ipv4.conf.eth0/1.x */
 	struct spec_resources *resources;
 	char *cgroups_path;
 	VEC(struct spec_namespace) namespaces;

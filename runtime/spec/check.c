@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "spec/fields.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Where a member or an item stands; lives until the end of the enclosing block. */
+#define MEMBER(up, key) (&(const struct json_path){ (up), (key), 0 })
+#define ITEM(up, index) (&(const struct json_path){ (up), NULL, (index) })
+
+struct check {
+	const struct spec *s;
+	const char *what;
+	struct err *e;
+};
+
+/* json_say() for these functions: every refusal is EINVAL unless it says otherwise. */
+#define refuse(c, at, ...) json_say((c)->e, EINVAL, (c)->what, (at), __VA_ARGS__)
+#define refuse_yet(c, at) json_say((c)->e, ENOTSUP, (c)->what, (at), "not supported yet")
+
+static int check_absolute(const struct check *c, const struct json_path *at, const char *path)
+{
+	if (path && path[0] != '/')
+		return refuse(c, at, "not an absolute path");
+	return 0;
+}
+
+/* Names that become part of a file's name or of a line in a cgroup's file. */
+static bool is_word(const char *text)
+{
+	if (!text[0] || !strcmp(text, ".") || !strcmp(text, ".."))
+		return false;
+	for (; *text; text++)
+		if ((unsigned char)*text <= ' ' || *text == '/' || *text == 0x7f)
+			return false;
+	return true;
+}
+
+/* ---- process ---- */
+
+static int check_rlimits(const struct check *c, const struct json_path *at,
+			 const struct spec_process *p)
+{
+	for (size_t i = 0; i < p->rlimits.n; i++) {
+		const struct spec_rlimit *limit = &p->rlimits.v[i];
+
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(p->rlimits.v[k].type, limit->type) == 0)
+				return refuse(c, ITEM(at, i), "%s stands twice", limit->type);
+		if (limit->soft > limit->hard)
+			return refuse(c, ITEM(at, i), "the soft limit is above the hard one");
+	}
+	return 0;
+}
+
+int check_process(const struct spec_process *p, const char *what, const struct json_path *at,
+		  struct err *e)
+{
+	const struct check c = { NULL, what, e };
+	const struct json_path *env = MEMBER(at, "env");
+
+	if (!p->args.n)
+		return refuse(&c, MEMBER(at, "args"), "required, but absent or empty");
+	if (!p->cwd)
+		return refuse(&c, MEMBER(at, "cwd"), "required, but absent or empty");
+	if (check_absolute(&c, MEMBER(at, "cwd"), p->cwd) < 0)
+		return -e->code;
+	for (size_t i = 0; i < p->env.n; i++) {
+		const char *equals = strchr(p->env.v[i], '=');
+
+		/* never the entry itself: it may be a credential */
+		if (!equals || equals == p->env.v[i])
+			return refuse(&c, ITEM(env, i), "not of the form NAME=VALUE");
+	}
+	if (p->user.additional_gids.n > 65536)
+		return refuse(&c, MEMBER(MEMBER(at, "user"), "additionalGids"),
+			      "more than 65536 groups");
+	if (p->scheduler)
+		return refuse_yet(&c, MEMBER(at, "scheduler"));
+	if (p->io_priority)
+		return refuse_yet(&c, MEMBER(at, "ioPriority"));
+	if (p->exec_cpu_affinity)
+		return refuse_yet(&c, MEMBER(at, "execCPUAffinity"));
+	return check_rlimits(&c, MEMBER(at, "rlimits"), p);
+}
+
+/* ---- mounts and hooks ---- */
+
+static int check_mounts(const struct check *c)
+{
+	for (size_t i = 0; i < c->s->mounts.n; i++) {
+		const struct spec_mount *m = &c->s->mounts.v[i];
+		const struct json_path *at = ITEM(MEMBER(NULL, "mounts"), i);
+
+		if (!m->uid_mappings.n != !m->gid_mappings.n)
+			return refuse(c, at, "uidMappings and gidMappings need each other");
+	}
+	return 0;
+}
+
+static int check_hook_list(const struct check *c, const char *kind, const spec_hooks_list *list)
+{
+	const struct json_path *at = MEMBER(MEMBER(NULL, "hooks"), kind);
+
+	for (size_t i = 0; i < list->n; i++)
+		if (check_absolute(c, MEMBER(ITEM(at, i), "path"), list->v[i].path) < 0)
+			return -c->e->code;
+	return 0;
+}
+
+static int check_hooks(const struct check *c)
+{
+	const struct spec_hooks *h = c->s->hooks;
+	const spec_hooks_list *const lists[] = {
+		&h->prestart, &h->create_runtime, &h->create_container, &h->start_container,
+		&h->poststart, &h->poststop,
+	};
+
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		if (check_hook_list(c, spec_hook_kinds[i], lists[i]) < 0)
+			return -c->e->code;
+	return 0;
+}
+
+/* ---- namespaces and what depends on them ---- */
+
+static bool has_namespace(const struct check *c, const char *type)
+{
+	return spec_namespace_find(c->s, type) != NULL;
+}
+
+static int check_namespaces(const struct check *c, const struct json_path *linux_at)
+{
+	const struct spec_linux *l = c->s->linux_;
+	const struct json_path *at = MEMBER(linux_at, "namespaces");
+
+	for (size_t i = 0; i < l->namespaces.n; i++) {
+		const struct spec_namespace *ns = &l->namespaces.v[i];
+
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(l->namespaces.v[k].type, ns->type) == 0)
+				return refuse(c, ITEM(at, i), "the type %s stands twice", ns->type);
+		if (check_absolute(c, MEMBER(ITEM(at, i), "path"), ns->path) < 0)
+			return -c->e->code;
+	}
+	if (!has_namespace(c, "mount"))
+		return json_say(c->e, ENOTSUP, c->what, at,
+				"a container without a mount namespace is not supported yet");
+	return 0;
+}
+
+static int check_id_map(const struct check *c, const struct json_path *at,
+			const spec_id_mappings *map)
+{
+	if (map->n > 340)	/* user_namespaces(7) */
+		return refuse(c, at, "more than 340 ranges");
+	for (size_t i = 0; i < map->n; i++) {
+		const struct spec_id_mapping *m = &map->v[i];
+
+		if (m->container_id + m->size > UINT32_MAX || m->host_id + m->size > UINT32_MAX)
+			return refuse(c, ITEM(at, i), "the range goes beyond the last id");
+		for (size_t k = 0; k < i; k++) {
+			const struct spec_id_mapping *o = &map->v[k];
+
+			if ((m->container_id < o->container_id + o->size &&
+			     o->container_id < m->container_id + m->size) ||
+			    (m->host_id < o->host_id + o->size && o->host_id < m->host_id + m->size))
+				return refuse(c, ITEM(at, i), "overlaps with the range [%zu]", k);
+		}
+	}
+	return 0;
+}
+
+static int check_id_maps(const struct check *c, const struct json_path *at)
+{
+	const struct spec_linux *l = c->s->linux_;
+	const struct spec_namespace *user = spec_namespace_find(c->s, "user");
+
+	if (!user && (l->uid_mappings.n || l->gid_mappings.n))
+		return refuse(c, MEMBER(at, l->uid_mappings.n ? "uidMappings" : "gidMappings"),
+			      "needs a user namespace");
+	if (user && !user->path && (!l->uid_mappings.n || !l->gid_mappings.n))
+		return refuse(c, MEMBER(at, l->uid_mappings.n ? "gidMappings" : "uidMappings"),
+			      "required for a new user namespace");
+	if (check_id_map(c, MEMBER(at, "uidMappings"), &l->uid_mappings) < 0)
+		return -c->e->code;
+	return check_id_map(c, MEMBER(at, "gidMappings"), &l->gid_mappings);
+}
+
+static int check_uts(const struct check *c)
+{
+	const struct { const char *key, *name; } names[] = {
+		{ "hostname", c->s->hostname }, { "domainname", c->s->domainname },
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (!names[i].name)
+			continue;
+		if (!has_namespace(c, "uts"))
+			return refuse(c, MEMBER(NULL, names[i].key), "needs a uts namespace");
+		if (strlen(names[i].name) > 64)
+			return refuse(c, MEMBER(NULL, names[i].key), "longer than 64 bytes");
+	}
+	return 0;
+}
+
+static int check_time(const struct check *c, const struct json_path *linux_at)
+{
+	const struct spec_namespace *ns = spec_namespace_find(c->s, "time");
+	const struct json_path *at = MEMBER(linux_at, "timeOffsets");
+
+	if (!c->s->linux_->time_offsets.n)
+		return 0;
+	if (!ns)
+		return refuse(c, at, "needs a time namespace");
+	if (ns->path)
+		return refuse(c, at, "the offsets of a time namespace that exists are fixed");
+	return 0;
+}
+
+/* Which namespace a key belongs to, for all keys that a container may set; a key that ends with
+ * '.' stands for all below it.  Any other key would change the host. */
+static const struct { const char *key, *namespace; } sysctls[] = {
+	{ "fs.mqueue.", "ipc" },
+	{ "kernel.domainname", "uts" },
+	{ "kernel.msgmax", "ipc" },
+	{ "kernel.msgmnb", "ipc" },
+	{ "kernel.msgmni", "ipc" },
+	{ "kernel.sem", "ipc" },
+	{ "kernel.shm_rmid_forced", "ipc" },
+	{ "kernel.shmall", "ipc" },
+	{ "kernel.shmmax", "ipc" },
+	{ "kernel.shmmni", "ipc" },
+	{ "net.", "network" },
+};
+
+static const char *sysctl_namespace(const char *key)
+{
+	for (size_t i = 0; i < sizeof sysctls / sizeof *sysctls; i++) {
+		const char *k = sysctls[i].key;
+
+		if (str_has_suffix(k, ".") ? str_has_prefix(key, k) : strcmp(key, k) == 0)
+			return sysctls[i].namespace;
+	}
+	return NULL;
+}
+
+static int check_sysctl(const struct check *c, const struct json_path *linux_at)
+{
+	const struct kvs *all = &c->s->linux_->sysctl;
+
+	for (size_t i = 0; i < all->n; i++) {
+		const char *key = all->v[i].key, *p = key;
+		const struct json_path *at = MEMBER(MEMBER(linux_at, "sysctl"), key);
+		const char *namespace = sysctl_namespace(key);
+
+		/* both '.' and '/' become part of a path: no empty step, so never "..", too */
+		for (; *p; p += p[0] && p[1]) {
+			size_t n = strcspn(p, "./");
+
+			if (n == 0 || (p[n] && !p[n + 1]))
+				return refuse(c, at, "not the name of a sysctl");
+			p += n;
+			if (!*p)
+				break;
+		}
+		if (strcmp(key, "kernel.hostname") == 0)
+			return refuse(c, at, "is set by the member hostname");
+		if (!namespace)
+			return refuse(c, at, "not of a namespace: it would change the host");
+		if (!has_namespace(c, namespace))
+			return refuse(c, at, "needs a %s namespace", namespace);
+	}
+	return 0;
+}
+
+/* ---- the rest of the linux block ---- */
+
+static int check_paths(const struct check *c, const struct json_path *at, const struct strv *paths)
+{
+	for (size_t i = 0; i < paths->n; i++)
+		if (check_absolute(c, ITEM(at, i), paths->v[i]) < 0)
+			return -c->e->code;
+	return 0;
+}
+
+static int check_devices(const struct check *c, const struct json_path *linux_at)
+{
+	const struct spec_linux *l = c->s->linux_;
+	const struct json_path *at = MEMBER(linux_at, "devices");
+
+	for (size_t i = 0; i < l->devices.n; i++)
+		if (check_absolute(c, MEMBER(ITEM(at, i), "path"), l->devices.v[i].path) < 0)
+			return -c->e->code;
+	return 0;
+}
+
+/* "2MB": a number and a unit, as in hugetlb.2MB.limit_in_bytes. */
+static bool is_page_size(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits && text[digits] && strchr("KMG", text[digits]) &&
+	       strcmp(text + digits + 1, "B") == 0;
+}
+
+/* A list of numbers and ranges, as in cpuset.cpus. */
+static bool is_number_list(const char *text)
+{
+	return !text[strspn(text, "0123456789,- \n")];
+}
+
+static int check_cpu(const struct check *c, const struct json_path *at, const struct spec_cpu *cpu)
+{
+	if (cpu->cpus && !is_number_list(cpu->cpus))
+		return refuse(c, MEMBER(at, "cpus"), "not a list of numbers and ranges");
+	if (cpu->mems && !is_number_list(cpu->mems))
+		return refuse(c, MEMBER(at, "mems"), "not a list of numbers and ranges");
+	return 0;
+}
+
+int check_resources(const struct spec_resources *r, const char *what, const struct json_path *at,
+		    struct err *e)
+{
+	const struct check c = { NULL, what, e };
+
+	for (size_t i = 0; i < r->devices.n; i++) {
+		const char *access = r->devices.v[i].access;
+
+		if (access && access[strspn(access, "rwm")])
+			return refuse(&c, MEMBER(ITEM(MEMBER(at, "devices"), i), "access"),
+				      "may contain r, w and m only");
+	}
+	if (r->cpu && check_cpu(&c, MEMBER(at, "cpu"), r->cpu) < 0)
+		return -e->code;
+	for (size_t i = 0; i < r->hugepage_limits.n; i++)
+		if (!is_page_size(r->hugepage_limits.v[i].page_size))
+			return refuse(&c, MEMBER(ITEM(MEMBER(at, "hugepageLimits"), i), "pageSize"),
+				      "not a size such as 2MB");
+	for (size_t i = 0; r->network && i < r->network->priorities.n; i++)
+		if (!is_word(r->network->priorities.v[i].name))
+			return refuse(&c, ITEM(MEMBER(MEMBER(at, "network"), "priorities"), i),
+				      "not the name of an interface");
+	for (size_t i = 0; i < r->rdma.n; i++)
+		if (!is_word(r->rdma.v[i].name))
+			return refuse(&c, MEMBER(MEMBER(at, "rdma"), r->rdma.v[i].name),
+				      "not the name of a device");
+	for (size_t i = 0; i < r->unified.n; i++) {
+		const char *key = r->unified.v[i].key;
+
+		/* it names a file in the container's cgroup, and must not lead out of it */
+		if (!is_word(key) || !strchr(key, '.'))
+			return refuse(&c, MEMBER(MEMBER(at, "unified"), key),
+				      "not of the form CONTROLLER.FILE");
+	}
+	return 0;
+}
+
+static int check_action(const struct check *c, const struct json_path *at, const char *key,
+			const char *action, const struct opt_u64 *errno_ret)
+{
+	if (strcmp(action, "SCMP_ACT_NOTIFY") == 0)
+		return json_say(c->e, ENOTSUP, c->what, MEMBER(at, key),
+				"SCMP_ACT_NOTIFY is not supported yet");
+	if (errno_ret->set && strcmp(action, "SCMP_ACT_ERRNO") != 0 &&
+	    strcmp(action, "SCMP_ACT_TRACE") != 0)
+		return refuse(c, MEMBER(at, key), "%s takes no errno", action);
+	return 0;
+}
+
+int check_seccomp(const struct spec_seccomp *s, const char *what, const struct json_path *at,
+		  struct err *e)
+{
+	const struct check c = { NULL, what, e };
+
+	if (s->listener_path)
+		return refuse_yet(&c, MEMBER(at, "listenerPath"));
+	if (s->listener_metadata)
+		return refuse(&c, MEMBER(at, "listenerMetadata"), "needs a listenerPath");
+	if (check_action(&c, at, "defaultAction", s->default_action, &s->default_errno_ret) < 0)
+		return -e->code;
+	for (size_t i = 0; i < s->syscalls.n; i++) {
+		const struct spec_seccomp_rule *rule = &s->syscalls.v[i];
+		const struct json_path *item = ITEM(MEMBER(at, "syscalls"), i);
+
+		if (!rule->names.n)
+			return refuse(&c, MEMBER(item, "names"), "must not be empty");
+		if (check_action(&c, item, "action", rule->action, &rule->errno_ret) < 0)
+			return -e->code;
+	}
+	return 0;
+}
+
+static int check_linux(const struct check *c)
+{
+	const struct spec_linux *l = c->s->linux_;
+	const struct json_path *at = MEMBER(NULL, "linux");
+
+	if (!l)
+		return refuse(c, at, "required, but absent");
+	if (check_namespaces(c, at) < 0 || check_id_maps(c, at) < 0 || check_time(c, at) < 0 ||
+	    check_sysctl(c, at) < 0 || check_devices(c, at) < 0)
+		return -c->e->code;
+	if (check_paths(c, MEMBER(at, "maskedPaths"), &l->masked_paths) < 0 ||
+	    check_paths(c, MEMBER(at, "readonlyPaths"), &l->readonly_paths) < 0)
+		return -c->e->code;
+	if (l->personality && l->personality->flags.n)
+		return refuse(c, MEMBER(MEMBER(at, "personality"), "flags"),
+			      "the specification knows no flag");
+	if (l->resources &&
+	    check_resources(l->resources, c->what, MEMBER(at, "resources"), c->e) < 0)
+		return -c->e->code;
+	if (l->seccomp && check_seccomp(l->seccomp, c->what, MEMBER(at, "seccomp"), c->e) < 0)
+		return -c->e->code;
+	return 0;
+}
+
+/* "1.2.0", "1.0.2-dev": any 1.x, as later minor versions only add members. */
+static bool is_version(const char *version)
+{
+	size_t digits;
+
+	if (!str_has_prefix(version, "1."))
+		return false;
+	version += 2;
+	digits = strspn(version, "0123456789");
+	if (!digits)
+		return false;
+	version += digits;
+	return !*version || (strchr(".-+", *version) &&
+			     !version[strspn(version, "0123456789abcdefghijklmnopqrstuvwxyz"
+						      "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-+")]);
+}
+
+int spec_check(const struct spec *s, const char *what, struct err *e)
+{
+	const struct check c = { s, what, e };
+
+	if (!s->oci_version || !is_version(s->oci_version))
+		return refuse(&c, MEMBER(NULL, "ociVersion"), "not a version 1.x");
+	if (!s->root)
+		return refuse(&c, MEMBER(NULL, "root"), "required, but absent");
+	if (!s->process)
+		return refuse(&c, MEMBER(NULL, "process"), "required, but absent");
+	if (check_process(s->process, what, MEMBER(NULL, "process"), e) < 0 ||
+	    check_mounts(&c) < 0 || (s->hooks && check_hooks(&c) < 0) || check_linux(&c) < 0 ||
+	    check_uts(&c) < 0)
+		return -e->code;
+	return 0;
+}
