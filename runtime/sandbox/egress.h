@@ -17,30 +17,42 @@
 bool egress_wanted(const struct spec_agent *agent);
 
 /*
- * Installs the table in the caller's network namespace, in one batch.  Where a
- * table of the same name is there already (a pod's shared namespace) its
- * comment must carry the same policy digest; otherwise it is refused
- * (THREATS C18).  `digest` is agent->policy_digest.
+ * Installs the table in the caller's network namespace, in one batch; does
+ * nothing where none is wanted.  Where a table of the same name is there
+ * already (a pod's shared namespace) its comment must carry
+ * agent->policy_digest; otherwise -EACCES, a refusal of three lines (THREATS
+ * C18).  A kernel without nfnetlink_log gets the table without its two log
+ * rules: that loses the live log, never protection or evidence.
  */
 int egress_install(const struct spec_agent *agent, struct err *e);
 
 /* One line of evidence: a destination and what was counted for it. */
 struct egress_count {
-	enum egress_verdict { EGRESS_ALLOWED, EGRESS_REPLY, EGRESS_DENIED } verdict;
+	enum egress_verdict {
+		EGRESS_ALLOWED,		/* sent to it */
+		EGRESS_REPLY,		/* received from it, in answer */
+		EGRESS_DENIED,		/* rejected on the way to it */
+		EGRESS_INBOUND,		/* received from it at a published port, which `port` is */
+		EGRESS_INBOUND_REPLY,	/* sent to it in answer to that */
+	} verdict;
 	char address[64];	/* textual */
 	char protocol[16];	/* "tcp", "udp", "icmp", or the number */
 	unsigned port;		/* 0 where the protocol has none */
 	unsigned long long packets, bytes;
 };
+extern const char *const egress_verdict_names[];	/* "allowed", "reply", ... */
+
 struct egress_evidence {
 	VEC(struct egress_count) destinations;
 	unsigned long long denied_packets, unrecorded_packets, forwarded_packets,
 		inbound_denied_packets;
 	bool truncated;		/* a set was full: the list is not complete */
 };
-/* Reads the sets of the table in the network namespace of `netns_fd` (of the caller if -1). */
+/*
+ * Reads the sets of the table in the network namespace of `netns_fd` (of the caller if -1).
+ * -ENOENT: there is no such table.
+ */
 int egress_read(struct arena *a, int netns_fd, struct egress_evidence *ret, struct err *e);
 
 /* Brings the loopback interface up in the caller's network namespace. */
 int egress_loopback_up(struct err *e);
-

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/nl.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+enum {
+	REPLY_ROOM = 32768,	/* what the kernel fills at most per read of a dump */
+	NEST_MOST = 65535,	/* nla_len has 16 bits */
+};
+
+void nl_close(struct nl *n)
+{
+	if (n->socket)
+		mnl_socket_close(n->socket);
+	n->socket = NULL;
+}
+
+static int open_here(struct nl *n, struct err *e)
+{
+	n->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!n->socket)
+		return err_set(e, errno, "open a netfilter netlink socket");
+	if (mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		int code = errno;
+
+		nl_close(n);
+		return err_set(e, code, "bind a netfilter netlink socket");
+	}
+	return 0;
+}
+
+/* The child of open_by_child(): enters the owner of the namespace, then the namespace. */
+static int enter_and_send(int netns_fd, int channel)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec byte = { "", 1 };
+	struct msghdr m = { .msg_iov = &byte, .msg_iovlen = 1,
+			    .msg_control = control, .msg_controllen = sizeof control };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	owned_fd userns = ioctl(netns_fd, NS_GET_USERNS);
+	owned_fd fd = -1;
+
+	if (userns < 0 || setns(userns, CLONE_NEWUSER) < 0 || setns(netns_fd, CLONE_NEWNET) < 0)
+		return errno;
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	if (fd < 0)
+		return errno;
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &(int){ fd }, sizeof(int));
+	return sendmsg(channel, &m, MSG_NOSIGNAL) < 0 ? errno : 0;
+}
+
+static int open_by_child(struct nl *n, int netns_fd, struct err *e)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec room = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &room, .msg_iovlen = 1,
+			    .msg_control = control, .msg_controllen = sizeof control };
+	owned_fd near = -1, far = -1, got = -1;
+	int pair[2], status;
+	struct cmsghdr *c;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socketpair");
+	near = pair[0];
+	far = pair[1];
+	pid = fork();
+	if (pid < 0)
+		return err_set(e, errno, "fork");
+	if (pid == 0)
+		_exit(enter_and_send(netns_fd, far));
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_set(e, errno, "wait for the child in the network namespace");
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return err_set(e, WIFEXITED(status) ? WEXITSTATUS(status) : EIO,
+			       "enter the network namespace");
+	if (recvmsg(near, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0)
+		return err_set(e, errno, "receive the network namespace's socket");
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return err_say(e, EIO, "no socket came from the network namespace");
+	memcpy(&got, CMSG_DATA(c), sizeof got);
+	n->socket = mnl_socket_fdopen(got);
+	if (!n->socket)
+		return err_set(e, errno, "use the network namespace's socket");
+	(void)fd_take(&got);
+	if (mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		int code = errno;
+
+		nl_close(n);
+		return err_set(e, code, "bind a netfilter netlink socket");
+	}
+	return 0;
+}
+
+int nl_open(struct nl *n, int netns_fd, struct err *e)
+{
+	owned_fd home = -1;
+	int r;
+
+	if (netns_fd < 0)
+		return open_here(n, e);
+	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (home < 0)
+		return err_set(e, errno, "open /proc/thread-self/ns/net");
+	if (setns(netns_fd, CLONE_NEWNET) < 0) {
+		if (errno == EPERM)
+			return open_by_child(n, netns_fd, e);
+		return err_set(e, errno, "enter the network namespace");
+	}
+	r = open_here(n, e);
+	if (setns(home, CLONE_NEWNET) < 0) {
+		r = err_set(e, errno, "return to the own network namespace");
+		nl_close(n);
+	}
+	return r;
+}
+
+void nl_batch_free(struct nl_batch *b)
+{
+	str_free(&b->bytes);
+	free(b->what);
+	*b = NL_BATCH_INIT;
+}
+
+static struct nlmsghdr *current(struct nl_batch *b)
+{
+	return (struct nlmsghdr *)(void *)(b->bytes.s + b->message);
+}
+
+/* Room for an attribute of that size; libmnl writes at the message's end, which is the buffer's. */
+static struct nlmsghdr *room_for(struct nl_batch *b, size_t size)
+{
+	str_reserve(&b->bytes, MNL_ATTR_HDRLEN + MNL_ALIGN(size));
+	return current(b);
+}
+
+static void grown(struct nl_batch *b)
+{
+	b->bytes.len = b->message + current(b)->nlmsg_len;
+}
+
+static size_t put_header(struct str *bytes, unsigned type, unsigned flags, unsigned family,
+			 unsigned res_id, unsigned seq)
+{
+	size_t start = bytes->len;
+	struct nlmsghdr *h;
+	struct nfgenmsg *g;
+
+	str_reserve(bytes, MNL_NLMSG_HDRLEN + sizeof *g);
+	h = mnl_nlmsg_put_header(bytes->s + start);
+	h->nlmsg_type = (uint16_t)type;
+	h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	h->nlmsg_seq = seq;
+	g = mnl_nlmsg_put_extra_header(h, sizeof *g);
+	g->nfgen_family = (uint8_t)family;
+	g->version = NFNETLINK_V0;
+	g->res_id = htons((uint16_t)res_id);
+	bytes->len += h->nlmsg_len;
+	return start;
+}
+
+void nl_message(struct nl_batch *b, unsigned type, unsigned flags, unsigned family,
+		const char *what)
+{
+	if (b->depth)
+		abort();
+	if ((b->n & (b->n - 1)) == 0)	/* full at every power of two */
+		b->what = must(realloc(b->what, (b->n ? 2 * b->n : 1) * sizeof *b->what));
+	b->what[b->n++] = what;
+	b->message = put_header(&b->bytes, type, flags, family, 0, (unsigned)b->n);
+}
+
+void nl_put_bytes(struct nl_batch *b, unsigned attr, const void *data, size_t size)
+{
+	mnl_attr_put(room_for(b, size), (uint16_t)attr, size, data);
+	grown(b);
+}
+
+void nl_put_be32(struct nl_batch *b, unsigned attr, uint32_t v)
+{
+	v = htobe32(v);
+	nl_put_bytes(b, attr, &v, sizeof v);
+}
+
+void nl_put_be64(struct nl_batch *b, unsigned attr, uint64_t v)
+{
+	v = htobe64(v);
+	nl_put_bytes(b, attr, &v, sizeof v);
+}
+
+void nl_put_u8(struct nl_batch *b, unsigned attr, uint8_t v)
+{
+	nl_put_bytes(b, attr, &v, sizeof v);
+}
+
+void nl_put_text(struct nl_batch *b, unsigned attr, const char *text)
+{
+	nl_put_bytes(b, attr, text, strlen(text) + 1);
+}
+
+void nl_nest(struct nl_batch *b, unsigned attr)
+{
+	if (b->depth == NL_NESTS)
+		abort();
+	b->nests[b->depth++] = b->bytes.len;
+	mnl_attr_nest_start(room_for(b, 0), (uint16_t)attr);
+	grown(b);
+}
+
+void nl_end(struct nl_batch *b)
+{
+	size_t start = b->nests[--b->depth];
+
+	if (b->bytes.len - start > NEST_MOST)
+		abort();
+	mnl_attr_nest_end(current(b), (struct nlattr *)(void *)(b->bytes.s + start));
+}
+
+static int send_all(struct nl *n, const struct str *bytes, struct err *e)
+{
+	int fd = mnl_socket_get_fd(n->socket), want = (int)bytes->len + 4096, have = 0;
+	socklen_t size = sizeof have;
+
+	/* A message larger than the send buffer is EMSGSIZE; the forced form passes wmem_max. */
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &have, &size) == 0 && have < want &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &want, sizeof want) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &want, sizeof want);
+	if (mnl_socket_sendto(n->socket, bytes->s, bytes->len) < 0)
+		return err_set(e, errno, "send to netfilter");
+	return 0;
+}
+
+/* The error that a reply carries: 0 for an acknowledgement. */
+static int reply_error(const struct nlmsghdr *h)
+{
+	const struct nlmsgerr *body = mnl_nlmsg_get_payload(h);
+
+	return mnl_nlmsg_get_payload_len(h) >= sizeof *body ? -body->error : EPROTO;
+}
+
+/*
+ * The kernel has queued every answer by the time that the send returns: one for each message that
+ * failed, one with the number of the opening message if the transaction as a whole did, and one
+ * for the last message because it asked.  Nothing queued is therefore a failure too.
+ */
+static int read_verdict(struct nl *n, const struct nl_batch *b, size_t *ret_failed, struct err *e)
+{
+	char reply[REPLY_ROOM] __attribute__((aligned(8)));
+	bool acknowledged = false;
+	size_t failed = SIZE_MAX;
+	int code = 0;
+
+	for (;;) {
+		ssize_t got = recv(mnl_socket_get_fd(n->socket), reply, sizeof reply, MSG_DONTWAIT);
+		const struct nlmsghdr *h = (const void *)reply;
+		int left = (int)got;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			break;
+		if (got < 0)
+			return err_set(e, errno, "read netfilter's answer");
+		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+			int error = h->nlmsg_type == NLMSG_ERROR ? reply_error(h) : EPROTO;
+
+			if (!error)
+				acknowledged |= h->nlmsg_seq == b->n;
+			else if (h->nlmsg_seq < failed) {
+				failed = h->nlmsg_seq;
+				code = error;
+			}
+		}
+	}
+	if (!code && acknowledged)
+		return 0;
+	if (!code)
+		return err_say(e, EPROTO, "netfilter did not acknowledge the transaction");
+	if (ret_failed)
+		*ret_failed = failed;
+	return err_set(e, code, "%s", failed && failed <= b->n ? b->what[failed - 1] : "transaction");
+}
+
+int nl_commit(struct nl *n, const struct nl_batch *b, unsigned subsystem, size_t *ret_failed,
+	      struct err *e)
+{
+	owned_str all = STR_INIT;
+	size_t last;
+	int r;
+
+	if (ret_failed)
+		*ret_failed = 0;
+	put_header(&all, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, subsystem, 0);
+	last = all.len + b->message;
+	str_append(&all, b->bytes.s, b->bytes.len);
+	((struct nlmsghdr *)(void *)(all.s + last))->nlmsg_flags |= NLM_F_ACK;
+	put_header(&all, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, subsystem, (unsigned)b->n + 1);
+	r = send_all(n, &all, e);
+	return r < 0 ? r : read_verdict(n, b, ret_failed, e);
+}
+
+int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, struct err *e)
+{
+	char reply[REPLY_ROOM] __attribute__((aligned(8)));
+	bool changed = false;
+	int r = send_all(n, &b->bytes, e);
+
+	while (r >= 0) {
+		ssize_t got = mnl_socket_recvfrom(n->socket, reply, sizeof reply);
+		const struct nlmsghdr *h = (const void *)reply;
+		int left = (int)got;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_set(e, errno, "read netfilter's answer");
+		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+			changed |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+			if (h->nlmsg_type == NLMSG_ERROR && reply_error(h))
+				return err_set(e, reply_error(h), "%s", b->what[0]);
+			if (h->nlmsg_type == NLMSG_ERROR || h->nlmsg_type == NLMSG_DONE)
+				return changed ? err_set(e, EINTR, "%s", b->what[0]) : 0;
+			/* After an error of `each` the rest is read all the same, and passed over:
+			 * the next request must not find it in the queue. */
+			if (r >= 0 && mnl_nlmsg_get_payload_len(h) >= sizeof(struct nfgenmsg))
+				r = each(arg, mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg)),
+					 mnl_nlmsg_get_payload_len(h) -
+					 MNL_ALIGN(sizeof(struct nfgenmsg)), e);
+		}
+	}
+	return r;
+}
+
+void nl_parse(const void *attrs, size_t size, const struct nlattr **by_type, unsigned max)
+{
+	const char *end = (const char *)attrs + size;
+	const struct nlattr *a = attrs;
+
+	memset(by_type, 0, (max + 1) * sizeof *by_type);
+	for (; mnl_attr_ok(a, (int)(end - (const char *)a)); a = mnl_attr_next(a))
+		if (mnl_attr_get_type(a) <= max)
+			by_type[mnl_attr_get_type(a)] = a;
+}
+
+void nl_parse_nest(const struct nlattr *nest, const struct nlattr **by_type, unsigned max)
+{
+	if (nest)
+		nl_parse(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), by_type, max);
+	else
+		memset(by_type, 0, (max + 1) * sizeof *by_type);
+}
+
+const struct nlattr *nl_next(const struct nlattr *nest, const struct nlattr *previous)
+{
+	const char *end = (const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest);
+	const struct nlattr *a = previous ? mnl_attr_next(previous) : mnl_attr_get_payload(nest);
+
+	return mnl_attr_ok(a, (int)(end - (const char *)a)) ? a : NULL;
+}
+
+const void *nl_data(const struct nlattr *a, size_t *ret_size)
+{
+	*ret_size = a ? mnl_attr_get_payload_len(a) : 0;
+	return a ? mnl_attr_get_payload(a) : NULL;
+}
+
+uint32_t nl_be32(const struct nlattr *a)
+{
+	return a && mnl_attr_get_payload_len(a) == 4 ? be32toh(mnl_attr_get_u32(a)) : 0;
+}
+
+uint64_t nl_be64(const struct nlattr *a)
+{
+	return a && mnl_attr_get_payload_len(a) == 8 ? be64toh(mnl_attr_get_u64(a)) : 0;
+}
+
+const char *nl_text(const struct nlattr *a)
+{
+	return a && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(a) : "";
+}
