@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""create, start, state, kill, delete and the other commands on a container."""
+import json
+import os
+import signal
+import time
+
+import pytest
+from bundle import drop_namespace, shell
+from runtime import status_field, until
+
+SLEEP = ["sleep", "100"]
+WAITS_FOR_TERM = shell("trap 'echo term >/log; exit 4' TERM; touch /up; "
+                       "while :; do sleep 0.02; done")
+
+
+def test_created_then_running_then_stopped(rt, box):
+    b = box(shell("touch /ran; sleep 100"))
+    rt.create(b)
+    assert rt.status(b) == "created"
+    assert not os.path.exists(b.rootfs + "/ran")
+    rt.start(b)
+    assert rt.status(b) == "running"
+    until(lambda: os.path.exists(b.rootfs + "/ran"))
+    rt.kill(b, "KILL", check=True)
+    rt.wait(b)
+    rt.delete(b, check=True)
+    assert rt("state", b.id).code == 1
+
+
+def test_state_document(rt, box):
+    b = rt.up(box(SLEEP, lambda c: c.update(annotations={"org.example.a": "b"})))
+    s = rt.state(b)
+    assert s["id"] == b.id
+    assert s["status"] == "running"
+    assert s["bundle"] == b.path
+    assert s["rootfs"] == b.rootfs or rt.flavour == "crun"
+    assert s["annotations"]["org.example.a"] == "b"
+    assert s["ociVersion"].startswith("1.")
+    assert s["owner"] in ("root", "")
+    assert time.strptime(s["created"][:19], "%Y-%m-%dT%H:%M:%S")
+    with open(f"/proc/{s['pid']}/cmdline", encoding="ascii") as f:
+        assert f.read() == "sleep\x00100\x00"
+
+
+def test_stopped_state_has_no_pid(rt, box):
+    b = rt.up(box())
+    rt.wait(b)
+    assert rt.state(b).get("pid", 0) == 0
+
+
+def test_pid_file(rt, box, work):
+    b = box(SLEEP)
+    rt.create(b, "--pid-file", work + "/pid")
+    with open(work + "/pid", encoding="ascii") as f:
+        text = f.read()
+    assert text == str(rt.state(b)["pid"])
+
+
+def test_run_detached(rt, box, work):
+    b = box(SLEEP)
+    rt.run(b, "--detach", "--pid-file", work + "/pid", check=True)
+    assert rt.status(b) == "running"
+
+
+def test_run_removes_the_container(rt, box):
+    rt.run(box(), check=True)
+    assert rt.ids() == []
+
+
+def test_run_is_the_parent_that_waits(rt, box):
+    r = rt.run(box(["sleep", "0.4"]), check=True)
+    assert r.seconds >= 0.4
+
+
+def test_bundle_is_the_working_directory_by_default(rt, box):
+    b = box(["echo", "here"])
+    assert rt("run", b.id, cwd=b.path, check=True).out == "here\n"
+
+
+def test_create_refuses_a_name_in_use(rt, box):
+    b = box(SLEEP)
+    rt.create(b)
+    r = rt.create(b, check=False)
+    assert "exist" in r.err or "in use" in r.err
+    assert rt.status(b) == "created"
+
+
+def test_start_twice(rt, box):
+    b = rt.up(box(SLEEP))
+    rt.start(b, check=False)
+    assert rt.status(b) == "running"
+
+
+def test_start_of_a_stopped_container(rt, box):
+    b = rt.up(box())
+    rt.wait(b)
+    rt.start(b, check=False)
+
+
+@pytest.mark.parametrize("command", [
+    ["state"], ["start"], ["kill"], ["delete"], ["pause"], ["resume"], ["ps"],
+    ["events", "--stats"], ["exec"],
+])
+def test_missing_container(rt, command):
+    if command[0] == "events" and rt.flavour == "crun":
+        pytest.skip("crun has no events")
+    tail = {"kill": ["9"], "exec": ["true"]}.get(command[0], [])
+    r = rt(*command, "nobody", *tail, check=False)
+    assert r.code == (255 if command[0] == "exec" else 1) or rt.flavour == "crun"
+    assert "nobody" in r.err or "not exist" in r.err
+
+
+def test_delete_force_of_a_missing_container(rt):
+    assert rt("delete", "--force", "nobody").code == 0
+
+
+@pytest.mark.parametrize("name, term", [
+    ("TERM", True), ("SIGTERM", True), ("15", True), ("term", True), (None, True), ("KILL", False),
+    ("9", False), ("SIGKILL", False),
+])
+def test_kill(rt, box, name, term):
+    if name == "term" and rt.flavour == "crun":
+        pytest.skip("crun wants capitals")
+    b = rt.up(box(WAITS_FOR_TERM))
+    until(lambda: os.path.exists(b.rootfs + "/up"))
+    rt.kill(b, *([name] if name else []), check=True)
+    rt.wait(b)
+    assert os.path.exists(b.rootfs + "/log") == term
+
+
+@pytest.mark.parametrize("name", ["NOSUCH", "SIGNOSUCH", "-1", "999", "9x"])
+def test_kill_with_a_bad_signal(rt, box, name):
+    if name in ("-1", "999") and rt.flavour != "agentrun":
+        pytest.skip("left to the kernel by the others")
+    b = rt.up(box(SLEEP))
+    rt.kill(b, "--", name, check=False)
+    assert rt.status(b) == "running"
+
+
+def test_realtime_signal(rt, box):
+    b = rt.up(box(SLEEP))
+    rt.kill(b, str(signal.SIGRTMIN + 3), check=True)
+
+
+def test_kill_of_a_created_container(rt, box):
+    b = box(SLEEP)
+    rt.create(b)
+    rt.kill(b, "KILL", check=True)
+    rt.wait(b)
+
+
+def test_kill_of_a_stopped_container_fails(rt, box):
+    b = rt.up(box())
+    rt.wait(b)
+    rt.kill(b, "TERM", check=False)
+
+
+def test_kill_all(rt, box):
+    """Without a PID namespace of its own, the processes outlive the first one."""
+    def edit(c):
+        drop_namespace(c, "pid")
+    b = rt.up(box(shell("sleep 100 & sleep 100 & touch /up; wait"), edit))
+    until(lambda: os.path.exists(b.rootfs + "/up"))
+    pids = json.loads(rt("ps", "--format", "json", b.id, check=True).out)
+    assert len(pids) == 3
+    rt("kill", "--all", b.id, "KILL", check=True)
+    until(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids))
+
+
+def test_delete_of_a_running_container_is_refused(rt, box):
+    b = rt.up(box(SLEEP))
+    rt.delete(b, check=False)
+    assert rt.status(b) == "running"
+
+
+def test_delete_of_a_created_container(rt, box):
+    b = box(SLEEP)
+    rt.create(b)
+    pid = rt.state(b)["pid"]
+    rt.delete(b, *(["--force"] if rt.flavour == "crun" else []), check=True)
+    assert rt.ids() == []
+    until(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
+def test_delete_force_kills(rt, box):
+    b = rt.up(box(SLEEP))
+    pid = rt.state(b)["pid"]
+    rt.delete(b, "--force", check=True)
+    until(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
+def test_delete_force_without_a_pid_namespace_kills_all(rt, box):
+    b = rt.up(box(shell("sleep 100 & sleep 100 & touch /up; wait"),
+                  lambda c: drop_namespace(c, "pid")))
+    until(lambda: os.path.exists(b.rootfs + "/up"))
+    rt.delete(b, "--force", check=True)  # the leak check counts the processes
+
+
+def test_delete_force_of_a_paused_container(rt, box):
+    b = rt.up(box(SLEEP))
+    rt("pause", b.id, check=True)
+    rt.delete(b, "--force", check=True)
+
+
+def test_the_whole_pid_namespace_ends_with_its_first_process(rt, box):
+    b = rt.up(box(shell("sleep 100 & exec sleep 0.2")))
+    rt.wait(b)
+    rt.delete(b, check=True)
+
+
+def test_list(rt, box):
+    a, b = rt.up(box(SLEEP)), box(SLEEP)
+    rt.create(b)
+    assert sorted(rt.ids()) == sorted([a.id, b.id])
+    got = {x["id"]: x for x in json.loads(rt("list", "--format", "json", check=True).out)}
+    assert got[a.id]["status"] == "running" and got[b.id]["status"] == "created"
+    assert got[a.id]["pid"] == rt.state(a)["pid"]
+    assert got[a.id]["bundle"] == a.path
+    table = rt("list", check=True).out.splitlines()
+    assert table[0].split()[1:3] == ["PID", "STATUS"]
+    assert {line.split()[0] for line in table[1:]} == {a.id, b.id}
+
+
+def test_list_of_none(rt):
+    assert json.loads(rt("list", "--format", "json", check=True).out or "null") in (None, [])
+
+
+def test_ps(rt, box):
+    b = rt.up(box(shell("sleep 100 & sleep 100; true")))
+    until(lambda: len(json.loads(rt("ps", "--format", "json", b.id, check=True).out)) == 3)
+    pids = json.loads(rt("ps", "--format", "json", b.id, check=True).out)
+    assert rt.state(b)["pid"] in pids
+    if rt.flavour != "crun":
+        assert "sleep 100" in rt("ps", b.id, check=True).out
+
+
+def counter(b):
+    try:
+        return int(b.read("/n") or 0)
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def test_pause_and_resume(rt, box):
+    b = rt.up(box(shell("n=0; while :; do n=$((n+1)); echo $n >/n; sleep 0.01; done")))
+    until(lambda: counter(b) > 2)
+    rt("pause", b.id, check=True)
+    assert rt.status(b) == "paused"
+    before = counter(b)
+    time.sleep(0.1)
+    assert counter(b) == before
+    if rt.flavour == "agentrun":
+        rt("pause", b.id, check=False)
+    rt("resume", b.id, check=True)
+    assert rt.status(b) == "running"
+    until(lambda: counter(b) > before)
+
+
+def test_resume_of_a_running_container_fails(rt, box):
+    if rt.flavour == "crun":
+        pytest.skip("crun does not mind")
+    b = rt.up(box(SLEEP))
+    rt("resume", b.id, check=False)
+
+
+def test_events_stats(rt, box):
+    if rt.flavour == "crun":
+        pytest.skip("crun has no events")
+    b = rt.up(box(SLEEP))
+    e = json.loads(rt("events", "--stats", b.id, check=True).out)
+    assert e["type"] == "stats" and e["id"] == b.id
+    assert e["data"]["pids"]["current"] == 1
+    assert e["data"]["memory"]["usage"]["usage"] > 0
+    assert e["data"]["cpu"]["usage"]["total"] >= 0
+
+
+def test_version(rt):
+    out = rt("--version", check=True).out
+    assert rt.flavour in out and "spec: 1." in out
+
+
+@pytest.mark.differs("runc crun", "only their newest have it")
+def test_features(rt):
+    f = json.loads(rt("features", check=True).out)
+    assert f["ociVersionMin"].startswith("1.0") and f["ociVersionMax"].startswith("1.")
+    assert "startContainer" in f["hooks"]
+    assert "rbind" in f["mountOptions"]
+    assert set(f["linux"]["namespaces"]) >= {"pid", "network", "mount", "user", "cgroup"}
+    assert "CAP_CHOWN" in f["linux"]["capabilities"]
+    assert f["linux"]["seccomp"]["enabled"] is True
+
+
+def test_spec_makes_a_bundle_that_runs(rt, box, work):
+    b = box()
+    os.unlink(b.path + "/config.json")
+    rt("spec", cwd=b.path, check=True)
+    with open(b.path + "/config.json", encoding="utf-8") as f:
+        c = json.load(f)
+    c["process"].update(terminal=False, args=["echo", "from spec"])
+    c["root"]["readonly"] = True
+    with open(b.path + "/config.json", "w", encoding="utf-8") as f:
+        json.dump(c, f)
+    assert rt.run(b, check=True).out == "from spec\n"
+
+
+def test_spec_does_not_overwrite(rt, box):
+    b = box()
+    rt("spec", cwd=b.path, check=False)
+
+
+@pytest.mark.parametrize("args", [
+    [], ["nonsense"], ["--nonsense", "list"], ["state"], ["state", "--nonsense", "x"],
+    ["create"], ["kill"], ["list", "--format", "xml"],
+])
+def test_bad_usage(rt, args):
+    if not args and rt.flavour != "agentrun":
+        pytest.skip("prints its help")
+    r = rt(*args, check=False)
+    assert r.err.strip()
+
+
+def test_help(rt):
+    out = rt("--help", check=True).text
+    for name in ("create", "start", "run", "exec", "kill", "delete", "state"):
+        assert name in out
+
+
+def test_orphans_are_the_containers(rt, box):
+    """A daemonised process is adopted by the container's first process."""
+    b = rt.up(box(shell("(sleep 99 &) ; exec sleep 100")))
+    pids = until(lambda: [p for p in json.loads(rt("ps", "-f", "json", b.id, check=True).out)
+                          if p != rt.state(b)["pid"]])
+    with open(f"/proc/{pids[0]}/status", encoding="ascii") as f:
+        assert status_field(f.read(), "NSpid").split()[-1] != "1"

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Terminals: handed over a console socket, or run in the foreground on the caller's."""
+import json
+
+import pytest
+from bundle import shell
+from runtime import until
+from terminal import ConsoleSocket, Spawned
+
+SHELL = ["sh"]
+
+
+def with_terminal(c):
+    c["process"]["terminal"] = True
+    c["process"]["env"].append("PS1=box> ")
+
+
+@pytest.fixture
+def console(work):
+    with ConsoleSocket(work + "/c") as c:
+        yield c
+
+
+def test_console_socket(rt, box, console):
+    b = box(SHELL, with_terminal)
+    rt.create(b, "--console-socket", console.path)
+    t, _ = console.receive()
+    rt.start(b)
+    t.expect("box> ")
+    t.write("tty; ls -l /dev/console | cut -c1\n")
+    t.expect("/dev/pts/0\r\n")
+    t.expect("c\r\n")
+    t.write("exit 3\n")
+    t.rest()
+    rt.wait(b)
+    t.close()
+
+
+@pytest.mark.parametrize("rows, cols", [(41, 123)])
+def test_console_size(rt, box, console, rows, cols):
+    def edit(c):
+        with_terminal(c)
+        c["process"]["consoleSize"] = {"height": rows, "width": cols}
+    b = box(["stty", "size"], edit)
+    rt.create(b, "--console-socket", console.path)
+    t, _ = console.receive()
+    rt.start(b)
+    t.expect(f"{rows} {cols}")
+    t.close()
+    rt.wait(b)
+
+
+def test_exec_with_console_socket(rt, box, console):
+    b = rt.up(box(["sleep", "100"]))
+    rt.exec(b, "--tty", "--detach", "--console-socket", console.path, "--",
+            "sh", "-c", "tty && test -t 2 && echo is-tty", check=True)
+    t, _ = console.receive()
+    t.expect("is-tty")
+    t.close()
+
+
+def test_detached_terminal_without_console_socket_is_an_error(rt, box):
+    b = box(SHELL, with_terminal)
+    r = rt.create(b, check=False)
+    assert "console" in r.err or "tty" in r.err
+    assert rt.ids() == []
+
+
+@pytest.mark.differs("crun", "it ignores the socket")
+def test_console_socket_without_terminal_is_an_error(rt, box, console):
+    r = rt.create(box(), "--console-socket", console.path, check=False)
+    assert "console" in r.err
+    assert rt.ids() == []
+
+
+def test_console_socket_that_nobody_listens_on(rt, box, work):
+    rt.create(box(SHELL, with_terminal), "--console-socket", work + "/none", check=False)
+    assert rt.ids() == []
+
+
+@pytest.mark.differs("crun", "1.8 does not set the size")
+def test_foreground_shell(rt, box):
+    b = box(SHELL, with_terminal)
+    with Spawned(rt.argv("run", "--bundle", b.path, b.id)) as t:
+        t.expect("box> ")
+        t.write("stty size; echo $((6*7))\n")
+        t.expect("30 90\r\n")
+        t.expect("42\r\n")
+        t.resize(50, 100)
+        t.write("sleep 0.3; stty size\n")
+        t.expect("50 100\r\n")
+        t.write("exit 7\n")
+        assert t.wait() == 7
+
+
+def test_foreground_interrupt_reaches_the_container(rt, box):
+    b = box(shell("trap 'echo got-int; exit 5' INT; echo ready; while :; do sleep 0.05; done"),
+            with_terminal)
+    with Spawned(rt.argv("run", "--bundle", b.path, b.id)) as t:
+        t.expect("ready")
+        t.write("\x03")
+        t.expect("got-int")
+        assert t.wait() == 5
+
+
+def ps(rt, b):
+    """The command lines of the container's processes."""
+    found = b""
+    for pid in json.loads(rt("ps", "--format", "json", b.id, check=True).out):
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            found += f.read()
+    return found
+
+
+def test_foreground_job_control(rt, box):
+    b = box(SHELL, with_terminal)
+    with Spawned(rt.argv("run", "--bundle", b.path, b.id)) as t:
+        t.expect("box> ")
+        t.write("sleep 100\n")
+        until(lambda: b"sleep" in ps(rt, b))
+        t.write("\x1a")
+        t.expect("Stopped")
+        t.write("kill -9 %1; wait; exit 0\n")
+        assert t.wait() == 0
+
+
+def test_callers_terminal_is_restored(rt, box):
+    b = box(["true"], with_terminal)
+    with Spawned(["sh", "-c", "stty -a >/dev/null; " + " ".join(
+            rt.argv("run", "--bundle", b.path, b.id)) + "; stty -a; echo END"]) as t:
+        out = t.expect("END")
+    assert " icanon" in out and " echo " in out and "-icanon" not in out
+
+
+@pytest.mark.differs("crun", "1.8 loses PATH with --env")
+def test_foreground_exec(rt, box):
+    b = rt.up(box(["sleep", "100"]))
+    with Spawned(rt.argv("exec", "--tty", "--env", "PS1=in> ", b.id, "sh")) as t:
+        t.expect("in> ")
+        t.write("tty; exit 9\n")
+        t.expect("/dev/pts/")
+        assert t.wait() == 9
