@@ -1,51 +1,92 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * audit: the append-only log of records and its hash chain (DESIGN section 7).
+ * audit: the append-only log of records and its hash chains (DESIGN section 7;
+ * THREATS part F).
  *
- * One file of JSON lines, `audit.jsonl` in /var/log/agentrun (rootless:
- * $XDG_STATE_HOME/agentrun, else ~/.local/state/agentrun).  Each line carries its
- * sequence number and the SHA-256 of the line before (the host chain), and
- * the same for its session (the session chain).  Includes base/ only:
- * lifecycle/ builds the content of a record, audit/ adds the frame and
- * appends under a lock.
+ * The directory (/var/log/agentrun; rootless: $XDG_STATE_HOME/agentrun, else
+ * ~/.local/state/agentrun) holds
+ *
+ *   audit.jsonl		the records, one JSON object a line, only ever appended to
+ *   audit.head		the lock, and the last link of the host chain
+ *   sessions/<id>	the last link of each session that has not ended
+ *
+ * Each line carries its sequence number and the SHA-256 of the line before
+ * (without its newline): the host chain; and the same among the lines of its
+ * session: the session chain.  The head files make finding both links O(1); they
+ * are a cache that is rebuilt from the log where they are missing, and they
+ * notice a log whose end was cut off.  The lock is not on the log itself, so
+ * that it may be rotated by renaming: the chain goes on in the new file.
+ *
+ * Includes base/ only: audit/record.h builds the content of a record from plain
+ * values, audit/audit.c adds the frame and appends.  Must not print.
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/json.h"
+#include "base/hash.h"
 #include "base/str.h"
+
+enum { AUDIT_LINE_MOST = 65536 };	/* bytes of one record, its newline included */
+
+#define AUDIT_LOG "audit.jsonl"
+#define AUDIT_HEAD "audit.head"
 
 /* Where the log is. `rootless`: of a user without root. */
 int audit_directory(struct arena *a, bool rootless, char **ret, struct err *e);
 
 struct audit_frame {
 	const char *session;	/* the container's session id, unique for ever */
-	const char *event;	/* "create", "start", "exec", "delete" */
+	const char *container;	/* its id; NULL writes none */
+	const char *event;	/* "create", "start", "exec", "exit", "delete" */
 	bool durable;		/* fdatasync before it returns: create and delete */
 	bool once;		/* delete: an equal (session, event) already there is no error and is not
-				 * written again */
+				 * written again; the session has ended */
 };
+
 /*
- * Appends one record.  `members` is the inside of a JSON object written with a json_writer: the
- * text of an object whose members are added after the frame's own (time, seq, prev, session,
- * event, ...).  *ret_line (may be NULL) gets the line as written, for the audit hooks.
+ * Appends one record.  `members` is the text of one JSON object (of a json_writer that is not
+ * pretty) whose members follow the frame's own.  What makes the line longer than
+ * AUDIT_LINE_MOST is cut, and the record says what was.  *ret_line (may be NULL) gets the line as written, newline
+ * included, for the audit hooks; nothing if nothing was written.
  * Creates the directory (0700) and the file (0600) where they are missing.
+ *
+ * Returns 0, or 1 if `once` found the record there already.  On a negative result the log is as it was
+ * (disk full: cut back to its former length), but for -EIO of a failed fdatasync.
  */
 int audit_append(const char *directory, const struct audit_frame *frame, const struct str *members,
 		 struct str *ret_line, struct err *e);
 
-/* A fresh session id: time-sortable, 26 or so characters [0-9a-z]. */
+/* A fresh session id: 26 characters [0-9a-z] that sort by time (a ULID in lower case). */
 void audit_session_id(char ret[32]);
 
 struct audit_verdict {
 	unsigned long long records;
+	unsigned long long first_seq;	/* above 1: the log goes on from one that was rotated away */
 	unsigned long long bad_seq;	/* the first bad one; 0: none */
-	char reason[256];
-	char head[65];			/* hash of the last line */
+	unsigned long long recovered;	/* places where a crash or a removal was noticed and recorded */
+	unsigned long long anchor_seq;	/* the record that the anchor witnesses; 0: unanchored */
+	char reason[256];		/* why bad_seq is bad */
+	char head[HASH_HEX];		/* hash of the last line */
 };
-/* Checks the chain; negative only where it cannot be read.  A found fault is no error: see bad_seq. */
-int audit_verify(const char *directory, struct audit_verdict *ret, struct err *e);
 
-/* The page that a person reads: all sessions (session NULL: a list), or one. */
+/*
+ * Checks both chains.  `anchor` is the hash of a record as a witness outside of this host has it
+ * (a forwarded line's hash), NULL if there is none: then a log that was written anew as a whole cannot be
+ * told from the true one, and anchor_seq is 0.  Negative only where the log cannot be read: a
+ * fault that was found is no error, see bad_seq.
+ */
+int audit_verify(const char *directory, const char *anchor, struct audit_verdict *ret,
+		 struct err *e);
+
+/*
+ * The page that a person reads: all sessions (session NULL: a list), or one, named by its session
+ * id, its container's id (the newest of that id) or an unambiguous beginning of either.  Safe to print on a
+ * terminal.  -ENOENT if there is none.
+ */
 int audit_show(const char *directory, const char *session, struct str *text, struct err *e);
+/* The same as JSON: the records themselves, one a line; of all sessions if session is NULL. */
+int audit_show_json(const char *directory, const char *session, struct str *text, struct err *e);

@@ -1,0 +1,834 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Appending, under the lock on audit.head, in this order: find the end of the
+ * log and of the session's chain; note in both head files what is about to be
+ * written; write the record with one write(); note that it is there.  A crash in
+ * between leaves a head with an intended record, which is there or is not: the
+ * next append looks.
+ */
+#include "audit/audit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "audit/chain.h"
+#include "base/fd.h"
+#include "base/json.h"
+
+enum {
+	HEAD_MOST = 4096,
+	TAIL_MOST = 256 << 10,	/* how far back from the end the last whole record is looked for */
+	CONTAINER_MOST = 1024,
+	ATTEMPTS = 5,
+};
+
+/* ---- where ---- */
+
+int audit_directory(struct arena *a, bool rootless, char **ret, struct err *e)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+	if (!rootless)
+		*ret = arena_strdup(a, "/var/log/agentrun");
+	else if (state && *state == '/')	/* the XDG specification: others are to be ignored */
+		*ret = arena_printf(a, "%s/agentrun", state);
+	else if (home && *home == '/')
+		*ret = arena_printf(a, "%s/.local/state/agentrun", home);
+	else
+		return err_say(e, ENOENT, "audit: neither XDG_STATE_HOME nor HOME names a directory");
+	return 0;
+}
+
+/* Parents that are missing are made too, all private. */
+static int directory_open(const char *path, int *ret_fd, struct err *e)
+{
+	owned_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	owned_str part = STR_INIT;
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT) {
+		str_puts(&part, path);
+		for (char *slash = part.s + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+			*slash = 0;
+			if (mkdir(part.s, 0700) < 0 && errno != EEXIST)
+				return err_set(e, errno, "create %s", part.s);
+		}
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+			return err_set(e, errno, "create %s", path);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return err_set(e, errno, "open %s", path);
+	if (fstat(fd, &st) < 0)
+		return err_set(e, errno, "stat %s", path);
+	if (st.st_uid != geteuid() || (st.st_mode & 0022))
+		return err_say(e, EPERM, "%s: must belong to uid %u and be writable by no one else",
+			       path, geteuid());
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+/* A file of ours in the directory: never a link, a device or another's file. */
+static int file_open(int dirfd, const char *name, int flags, int *ret_fd, struct err *e)
+{
+	/* O_NONBLOCK: a FIFO in its place must not hang us */
+	owned_fd fd = openat(dirfd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+			     0600);
+	struct stat st;
+
+	if (fd < 0)
+		return err_set(e, errno, "open %s", name);
+	if (fstat(fd, &st) < 0)
+		return err_set(e, errno, "stat %s", name);
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return err_say(e, EPERM, "%s: not a file of uid %u", name, geteuid());
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+/* ---- head files ---- */
+
+/*
+ * The last link of a chain, and the one that was about to follow it.  As text:
+ *	agentrun-head 1 MACHINE BOOT ENDED
+ *	SEQ HASH
+ *	OFFSET SEQ HASH ENDED
+ *	CONTAINER
+ */
+struct head {
+	char machine[33], boot[37];
+	struct chain_link last;
+	bool ended;			/* the session's last record has been written */
+	off_t next_at;			/* where in the log `next` was to stand; -1: none was */
+	struct chain_link next;
+	bool next_ended;
+	char container[CONTAINER_MOST + 1];
+};
+
+static int head_read(int fd, struct head *ret)
+{
+	char text[HEAD_MOST + 1];
+	ssize_t n = pread(fd, text, HEAD_MOST, 0);
+	struct head h = { 0 };
+	int64_t at;
+	int ended, next_ended, used = 0;
+
+	if (n < 0)
+		return -errno;
+	text[n] = 0;
+	if (sscanf(text,
+		   "agentrun-head 1 %32[0-9a-z-] %36[0-9a-f-] %d\n%llu %64[0-9a-f]\n%" SCNd64
+		   " %llu %64[0-9a-f] %d\n%n",
+		   h.machine, h.boot, &ended, &h.last.seq, h.last.hash, &at, &h.next.seq,
+		   h.next.hash, &next_ended, &used) != 9 || !used ||
+	    strlen(h.last.hash) != HASH_HEX - 1 || strlen(h.next.hash) != HASH_HEX - 1)
+		return -EINVAL;
+	h.ended = ended;
+	h.next_at = at;
+	h.next_ended = next_ended;
+	snprintf(h.container, sizeof h.container, "%.*s", (int)strcspn(text + used, "\n"),
+		 text + used);
+	*ret = h;
+	return 0;
+}
+
+static int head_write(int fd, const struct head *h, const char *name, struct err *e)
+{
+	char text[HEAD_MOST];
+	int n = snprintf(text, sizeof text,
+			 "agentrun-head 1 %s %s %d\n%020llu %s\n%020" PRId64 " %020llu %s %d\n%s\n",
+			 h->machine, h->boot, h->ended, h->last.seq, h->last.hash,
+			 (int64_t)h->next_at, h->next.seq, h->next.hash, h->next_ended,
+			 h->container);
+
+	if (pwrite(fd, text, (size_t)n, 0) != n)
+		return err_set(e, errno ? errno : ENOSPC, "write %s", name);
+	return 0;
+}
+
+static void head_intend(struct head *h, off_t at, unsigned long long seq, const char *hash,
+			bool ends)
+{
+	h->next_at = at;
+	h->next.seq = seq;
+	memcpy(h->next.hash, hash, HASH_HEX);
+	h->next_ended = h->ended || ends;
+}
+
+static void head_settle(struct head *h, bool written)
+{
+	if (written) {
+		h->last = h->next;
+		h->ended = h->next_ended;
+	}
+	h->next_at = -1;
+	h->next = chain_start;
+}
+
+static void this_host(struct head *ret)
+{
+	owned_str machine = STR_INIT;
+	owned_str boot = STR_INIT;
+	struct err ignored;
+
+	*ret = (struct head){ .last = chain_start, .next = chain_start, .next_at = -1 };
+	file_read(AT_FDCWD, "/etc/machine-id", 4096, &machine, &ignored);
+	file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 4096, &boot, &ignored);
+	if (sscanf(str_text(&machine), "%32[0-9a-f]", ret->machine) != 1)
+		strcpy(ret->machine, "-");
+	if (sscanf(str_text(&boot), "%36[0-9a-f-]", ret->boot) != 1)
+		strcpy(ret->boot, "-");
+}
+
+/* ---- the log, locked ---- */
+
+struct log {
+	int dirfd, head_fd, fd;		/* head_fd holds the lock */
+	struct head here;		/* an empty head of this boot of this machine */
+	struct head head;
+	bool has_head, is_new;		/* is_new: the log was created just now */
+	off_t size;
+};
+
+#define LOG_INIT ((struct log){ .dirfd = -1, .head_fd = -1, .fd = -1 })
+
+static void log_close(struct log *l)
+{
+	fd_close(&l->fd);
+	fd_close(&l->head_fd);
+	fd_close(&l->dirfd);
+}
+
+/* Someone may remove audit.head while we wait for its lock: then two would hold "the" lock. */
+static int lock(struct log *l, struct err *e)
+{
+	int r;
+
+	for (int i = 0; i < ATTEMPTS; i++) {
+		struct stat ours, named;
+
+		fd_close(&l->head_fd);
+		if ((r = file_open(l->dirfd, AUDIT_HEAD, O_RDWR | O_CREAT, &l->head_fd, e)) < 0)
+			return r;
+		while (flock(l->head_fd, LOCK_EX) < 0)
+			if (errno != EINTR)
+				return err_set(e, errno, "lock " AUDIT_HEAD);
+		if (fstat(l->head_fd, &ours) == 0 &&
+		    fstatat(l->dirfd, AUDIT_HEAD, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
+			return 0;
+	}
+	return err_say(e, EAGAIN, AUDIT_HEAD " is replaced again and again");
+}
+
+static int log_open(struct log *l, const char *directory, struct err *e)
+{
+	struct stat st;
+	int r;
+
+	*l = LOG_INIT;
+	if ((r = directory_open(directory, &l->dirfd, e)) < 0 || (r = lock(l, e)) < 0)
+		return r;
+	/* Only now: the log may have been renamed (rotated) while we waited. */
+	r = file_open(l->dirfd, AUDIT_LOG, O_RDWR | O_APPEND | O_CREAT, &l->fd, e);
+	if (r < 0)
+		return r;
+	if (fstat(l->fd, &st) < 0)
+		return err_set(e, errno, "stat " AUDIT_LOG);
+	l->size = st.st_size;
+	l->is_new = st.st_size == 0;
+	this_host(&l->here);
+	l->has_head = head_read(l->head_fd, &l->head) == 0;
+	if (!l->has_head)
+		l->head = l->here;
+	return 0;
+}
+
+/* ---- the end of the log ---- */
+
+struct tail {
+	bool any;			/* there is a last whole record: */
+	struct chain_link last;
+	bool unended;			/* it lacks its newline only */
+	size_t torn;			/* bytes behind it that are no record */
+	char torn_hash[HASH_HEX];
+};
+
+static int torn_hash(const struct log *l, struct tail *t, struct err *e)
+{
+	owned_str bytes = STR_INIT;
+	ssize_t n = pread(l->fd, str_reserve(&bytes, t->torn), t->torn, l->size - (off_t)t->torn);
+
+	if (n != (ssize_t)t->torn)
+		return err_set(e, n < 0 ? errno : EIO, "read the end of " AUDIT_LOG);
+	hash_hex(t->torn_hash, bytes.s, t->torn);
+	return 0;
+}
+
+static int tail_find(const struct log *l, struct tail *ret, struct err *e)
+{
+	struct tail t = { .last = chain_start };
+	struct chain_back back;
+	const char *line;
+	bool terminated;
+	size_t n;
+	int r = 0;
+
+	chain_back_init(&back, l->fd, l->size);
+	while (t.torn < TAIL_MOST && (r = chain_back_next(&back, &line, &n, &terminated)) > 0) {
+		struct chain_frame f;
+
+		if (chain_read(line, n, &f)) {
+			t.any = true;
+			t.unended = !terminated;
+			t.last.seq = f.seq;
+			hash_hex(t.last.hash, line, n);
+			break;
+		}
+		t.torn += n + terminated;
+	}
+	chain_back_free(&back);
+	if (r < 0)
+		return err_set(e, -r, "read " AUDIT_LOG);
+	if (t.torn && (r = torn_hash(l, &t, e)) < 0)
+		return r;
+	*ret = t;
+	return 0;
+}
+
+static bool same_link(const struct chain_link *a, const struct chain_link *b)
+{
+	return a->seq == b->seq && memcmp(a->hash, b->hash, HASH_HEX) == 0;
+}
+
+/*
+ * Settles where the host chain stands: l->head.last.  What was noticed goes to `why` (the log does
+ * not end with what was written last), empty if all is well.
+ */
+static void settle_host(struct log *l, const struct tail *t, struct str *why)
+{
+	struct head *h = &l->head;
+
+	if (!l->has_head) {
+		h->last = t->last;
+	} else if (!l->size && h->last.seq) {
+		str_printf(why, "the log is new: record %llu was the last of the one before",
+			   h->last.seq);
+	} else if (same_link(&t->last, &h->last)) {
+		head_settle(h, false);
+	} else if (h->next_at >= 0 && same_link(&t->last, &h->next)) {
+		head_settle(h, true);
+	} else if (t->last.seq > h->last.seq) {
+		/* a power cut loses the head, which is not synchronised, rather than the log */
+		h->last = t->last;
+	} else if (t->last.seq < h->last.seq) {
+		str_printf(why, "records %llu to %llu are missing", t->last.seq + 1, h->last.seq);
+	} else {
+		str_printf(why, "record %llu is not as it was written", h->last.seq);
+	}
+	head_settle(h, false);
+	if (t->torn)
+		str_printf(why, "%s%zu bytes at the end are no record", why->len ? "; " : "",
+			   t->torn);
+	else if (t->unended)
+		str_printf(why, "%sthe last record lacked its newline", why->len ? "; " : "");
+}
+
+/* ---- a session's chain ---- */
+
+struct session {
+	const char *id;
+	char path[CHAIN_NAME + 16];
+	int fd;			/* its head file, -1 if there is none */
+	bool had_file;
+	struct head head;
+};
+
+/* Whether the record that a head intended at next_at is there. */
+static bool is_there(const struct log *l, const struct head *h)
+{
+	owned_str line = STR_INIT;
+	ssize_t n = pread(l->fd, str_reserve(&line, AUDIT_LINE_MOST), AUDIT_LINE_MOST, h->next_at);
+	const char *newline = n > 0 ? memchr(line.s, '\n', (size_t)n) : NULL;
+	char hash[HASH_HEX];
+
+	if (!newline)
+		return false;
+	hash_hex(hash, line.s, (size_t)(newline - line.s));
+	return memcmp(hash, h->next.hash, HASH_HEX) == 0;
+}
+
+/* Without a head file: the session's last record, and whether it has ended. */
+static int session_scan(const struct log *l, const char *id, struct head *ret, struct err *e)
+{
+	struct chain_back back;
+	const char *line;
+	bool terminated;
+	size_t n;
+	int r;
+
+	chain_back_init(&back, l->fd, l->size);
+	while ((r = chain_back_next(&back, &line, &n, &terminated)) > 0) {
+		struct chain_frame f;
+
+		if (!chain_read(line, n, &f) || strcmp(f.session, id) != 0)
+			continue;
+		if (!ret->last.seq) {
+			ret->last.seq = f.session_seq;
+			hash_hex(ret->last.hash, line, n);
+		}
+		if (strcmp(f.event, "delete") == 0)
+			ret->ended = true;
+		if (f.session_seq <= 1)
+			break;
+	}
+	chain_back_free(&back);
+	return r < 0 ? err_set(e, -r, "read " AUDIT_LOG) : 0;
+}
+
+static void session_path(struct session *s, const char *id)
+{
+	s->id = id;
+	snprintf(s->path, sizeof s->path, "sessions/%.*s", CHAIN_NAME - 1, id);
+}
+
+static int session_find(const struct log *l, const struct audit_frame *frame, struct session *s,
+			struct err *e)
+{
+	session_path(s, frame->session);
+	s->fd = openat(l->dirfd, s->path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	s->had_file = s->fd >= 0;
+	if (s->fd >= 0 && head_read(s->fd, &s->head) == 0 &&
+	    strcmp(s->head.boot, l->here.boot) == 0) {
+		head_settle(&s->head, s->head.next_at >= 0 && is_there(l, &s->head));
+		return 0;
+	}
+	s->head = l->here;
+	if (strcmp(frame->event, "create") == 0)
+		return 0;
+	/* the session has ended, or its head file was lost */
+	return session_scan(l, s->id, &s->head, e);
+}
+
+static int session_file(const struct log *l, struct session *s, struct err *e)
+{
+	if (s->fd >= 0)
+		return 0;
+	if (mkdirat(l->dirfd, "sessions", 0700) < 0 && errno != EEXIST)
+		return err_set(e, errno, "create sessions");
+	return file_open(l->dirfd, s->path, O_RDWR | O_CREAT, &s->fd, e);
+}
+
+/* ---- one record ---- */
+
+/* One write(), or the log as it was. */
+static int line_write(struct log *l, const struct str *line, struct err *e)
+{
+	ssize_t n;
+	int code;
+
+	do
+		n = write(l->fd, line->s, line->len);
+	while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)line->len) {
+		l->size += n;
+		return 0;
+	}
+	code = n < 0 ? errno : ENOSPC;
+	/* where this fails too, the next append finds a torn line and says so */
+	if (n > 0 && ftruncate(l->fd, l->size) < 0)
+		return err_set(e, code, "append to " AUDIT_LOG " (and cut the torn record off)");
+	return err_set(e, code, "append to " AUDIT_LOG);
+}
+
+/* Writes the frame's line; `members` is the inside of an object with a comma before it. */
+static int record_write(struct log *l, struct session *s, const struct audit_frame *frame,
+			bool newline_first, const char *members, size_t n, struct str *ret_line,
+			struct err *e)
+{
+	struct chain_frame f = { .seq = l->head.last.seq + 1 };
+	const struct head host_before = l->head, session_before = s ? s->head : l->here;
+	owned_str line = STR_INIT;
+	char hash[HASH_HEX];
+	struct err ignored;
+	struct stat st;
+	int r;
+
+	memcpy(f.prev, l->head.last.hash, HASH_HEX);
+	memcpy(f.session_prev, session_before.last.hash, HASH_HEX);
+	f.session_seq = s ? session_before.last.seq + 1 : 0;
+	snprintf(f.session, sizeof f.session, "%s", frame->session);
+	snprintf(f.event, sizeof f.event, "%s", frame->event);
+	if (newline_first)
+		str_puts(&line, "\n");
+	chain_put(&line, &f);
+	str_append(&line, members, n);
+	str_puts(&line, "}");
+	hash_hex(hash, line.s + newline_first, line.len - newline_first);
+	str_puts(&line, "\n");
+
+	head_intend(&l->head, l->size + newline_first, f.seq, hash, false);
+	r = head_write(l->head_fd, &l->head, AUDIT_HEAD, e);
+	if (r == 0 && s && !s->head.ended && (r = session_file(l, s, e)) == 0) {
+		if (frame->container)
+			snprintf(s->head.container, sizeof s->head.container, "%s",
+				 frame->container);
+		head_intend(&s->head, l->size + newline_first, f.session_seq, hash, frame->once);
+		r = head_write(s->fd, &s->head, s->path, e);
+	}
+	if (r == 0)
+		r = line_write(l, &line, e);
+	if (r == 0 && fstat(l->fd, &st) == 0 && st.st_nlink == 0)
+		r = -ESTALE;	/* the log was removed while we wrote: audit_append() tries again */
+	if (r == 0) {
+		head_settle(&l->head, true);
+		if (s)
+			head_settle(&s->head, true);
+		if (ret_line)
+			str_append(ret_line, line.s + newline_first, line.len - newline_first);
+	} else {
+		l->head = host_before;
+		if (s)
+			s->head = session_before;
+	}
+	/* Where this fails, the head still says what was intended: the next append looks. */
+	head_write(l->head_fd, &l->head, AUDIT_HEAD, &ignored);
+	if (s && s->fd >= 0)
+		head_write(s->fd, &s->head, s->path, &ignored);
+	return r;
+}
+
+static void session_close(const struct log *l, struct session *s, bool forget)
+{
+	if (forget && s->fd >= 0)
+		unlinkat(l->dirfd, s->path, 0);
+	fd_close(&s->fd);
+}
+
+/* The log does not end as it should: says so, in a record that closes the gap. */
+static int recover(struct log *l, const struct tail *t, const char *why, struct err *e)
+{
+	const struct audit_frame frame = { .session = CHAIN_HOST, .event = "recovered" };
+	struct json_writer *w = json_writer_new(false);
+	owned_str members = STR_INIT;
+	char last = '\n';
+
+	if (l->size > 0 && pread(l->fd, &last, 1, l->size - 1) != 1)
+		last = 0;
+	json_open(w);
+	json_field(w, "reason", why);
+	if (t->torn) {
+		json_key(w, "torn");
+		json_open(w);
+		json_field_u64(w, "bytes", t->torn);
+		json_field(w, "sha256", t->torn_hash);
+		json_close(w);
+	}
+	json_close(w);
+	json_writer_end(w, &members);
+	members.s[0] = ',';
+	return record_write(l, NULL, &frame, last != '\n', members.s, members.len - 2, NULL, e);
+}
+
+/* ---- sessions that a power cut or a reboot ended: exactly one delete record each ---- */
+
+static int end_session(struct log *l, const char *id, const struct head *head, struct err *e)
+{
+	const struct audit_frame frame = {
+		.session = id, .event = "delete", .once = true, .container = head->container,
+	};
+	struct session s = { .head = *head };
+	owned_str members = STR_INIT;
+	struct json_writer *w;
+	int r;
+
+	session_path(&s, id);
+	s.fd = openat(l->dirfd, s.path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	/* the log may have kept more, or less, than the head file: neither was synchronised */
+	s.head.last = chain_start;
+	s.head.ended = false;
+	r = session_scan(l, id, &s.head, e);
+	w = json_writer_new(false);
+	json_open(w);
+	if (*head->container)
+		json_field(w, "container.id", head->container);
+	json_key(w, "process.exit.code");
+	json_put_null(w);
+	json_field(w, "exit_reason", "the host was restarted before the container was deleted");
+	json_close(w);
+	json_writer_end(w, &members);
+	members.s[0] = ',';
+	if (r == 0 && !s.head.ended)
+		r = record_write(l, &s, &frame, false, members.s, members.len - 2, NULL, e);
+	session_close(l, &s, r == 0);
+	return r;
+}
+
+static int end_old_sessions(struct log *l, const char *but, struct err *e)
+{
+	owned_fd fd = openat(l->dirfd, "sessions", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct dirent *entry;
+	int r = 0;
+	DIR *dir;
+
+	dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!dir)
+		return 0;
+	fd_take(&fd);
+	while (r == 0 && (entry = readdir(dir))) {
+		struct session s;
+		struct head head;
+		bool ours = false;
+
+		if (!chain_is_name(entry->d_name) || str_equal(entry->d_name, but))
+			continue;
+		session_path(&s, entry->d_name);
+		s.fd = openat(l->dirfd, s.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (s.fd >= 0)
+			ours = head_read(s.fd, &head) == 0 &&
+			       strcmp(head.machine, l->here.machine) == 0 &&
+			       strcmp(head.boot, l->here.boot) != 0;
+		fd_close(&s.fd);
+		if (ours)
+			r = end_session(l, entry->d_name, &head, e);
+	}
+	closedir(dir);
+	return r;
+}
+
+/* A directory that several hosts share holds sessions of all: only our own older ones have ended. */
+static bool was_restarted(const struct log *l)
+{
+	return l->has_head && strcmp(l->head.machine, l->here.machine) == 0 &&
+	       strcmp(l->head.boot, l->here.boot) != 0 && strcmp(l->here.boot, "-") != 0;
+}
+
+/* ---- a record's content, within bounds ---- */
+
+struct cut {
+	struct json_writer *w;
+	size_t most;		/* bytes of a string; a sixteenth of it: items of an array */
+	struct strv *notes;
+	struct arena *a;
+};
+
+static void note_cut(struct cut *c, const struct json_path *at, size_t more, const char *unit)
+{
+	enum { NOTES = 16 };
+	owned_str where = STR_INIT;
+
+	if (c->notes->n >= NOTES)
+		return;
+	json_path_put(at, &where);
+	strv_add(c->a, c->notes, arena_printf(c->a, "%s: %zu more %s", str_text(&where), more, unit));
+}
+
+static void put_cut(struct cut *c, const struct json *j, const struct json_path *at)
+{
+	const size_t many = c->most / 16;
+
+	if (j->type == JSON_STRING) {
+		size_t n = strlen(j->text), keep = c->most;
+
+		if (n <= c->most) {
+			json_put_string(c->w, j->text);
+			return;
+		}
+		while (keep > 0 && ((unsigned char)j->text[keep] & 0xc0) == 0x80)
+			keep--;			/* not inside a character */
+		json_put_string(c->w, arena_printf(c->a, "%.*s...", (int)keep, j->text));
+		note_cut(c, at, n - keep, "bytes");
+	} else if (j->type == JSON_ARRAY) {
+		json_open_array(c->w);
+		for (size_t i = 0; i < j->n && i < many; i++) {
+			const struct json_path item = { .up = at, .index = i };
+
+			put_cut(c, j->items[i], &item);
+		}
+		json_close_array(c->w);
+		if (j->n > many)
+			note_cut(c, at, j->n - many, "items");
+	} else if (j->type == JSON_OBJECT) {
+		json_open(c->w);
+		for (size_t i = 0; i < j->n && i < many; i++) {
+			const struct json_path member = { .up = at, .key = j->keys[i] };
+
+			if (strlen(j->keys[i]) > c->most) {
+				note_cut(c, at, 1, "members");
+				continue;
+			}
+			json_key(c->w, j->keys[i]);
+			put_cut(c, j->items[i], &member);
+		}
+		json_close(c->w);
+		if (j->n > many)
+			note_cut(c, at, j->n - many, "members");
+	} else {
+		json_put_tree(c->w, j);
+	}
+}
+
+/* The members of an object that is too long, with what is long in it cut until it fits. */
+static void shrink(const struct str *members, size_t room, struct str *out)
+{
+	owned_arena a = ARENA_INIT;
+	const struct json *tree;
+	struct err ignored;
+
+	if (json_parse(&a, members->s, members->len, "record", &tree, &ignored) < 0)
+		goto lost;
+	for (size_t most = 16384; most >= 16; most /= 2) {
+		struct strv notes = { 0 };
+		struct cut c = { json_writer_new(false), most, &notes, &a };
+
+		json_open(c.w);
+		for (size_t i = 0; i < tree->n && i < 1024; i++) {
+			const struct json_path at = { .key = tree->keys[i] };
+
+			if (strlen(tree->keys[i]) > most)
+				continue;
+			json_key(c.w, tree->keys[i]);
+			put_cut(&c, tree->items[i], &at);
+		}
+		json_field_strv(c.w, "truncated", &notes);
+		json_close(c.w);
+		out->len = 0;
+		json_writer_end(c.w, out);
+		if (out->len <= room)
+			return;
+	}
+lost:
+	out->len = 0;
+	str_printf(out, "{\"truncated\":[\"all: %zu more bytes\"]}\n", members->len);
+}
+
+/* What follows the frame: a comma and the members, without the closing brace. */
+static int content(const struct audit_frame *frame, const struct str *members, struct str *out,
+		   struct err *e)
+{
+	enum { FRAME_MOST = 512 };
+	size_t room = AUDIT_LINE_MOST - FRAME_MOST, n = members->len;
+	owned_str shorter = STR_INIT;
+	const char *text = str_text(members);
+
+	if (frame->container && *frame->container) {
+		struct json_writer *w = json_writer_new(false);
+
+		json_open(w);
+		json_field(w, "container.id", frame->container);
+		json_close(w);
+		json_writer_end(w, out);
+		out->s[0] = ',';
+		out->len -= 2;		/* "}\n" */
+		room -= out->len;
+	}
+	if (n && text[n - 1] == '\n')
+		n--;
+	if (n < 2 || text[0] != '{' || text[n - 1] != '}' || memchr(text, '\n', n))
+		return err_say(e, EINVAL, "audit: the members are no object on one line");
+	if (n > room) {
+		shrink(members, room, &shorter);
+		text = shorter.s;
+		n = shorter.len - 1;
+	}
+	if (n > 2) {
+		str_puts(out, ",");
+		str_append(out, text + 1, n - 2);
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+/* 0, 1 (there already), -ESTALE (removed under our hands, once more) or an error. */
+static int append(struct log *l, const struct audit_frame *frame, const struct str *inside,
+		  struct str *ret_line, struct err *e)
+{
+	struct session s = { .fd = -1 };
+	owned_str why = STR_INIT;
+	struct tail tail;
+	int r;
+
+	if ((r = tail_find(l, &tail, e)) < 0)
+		return r;
+	settle_host(l, &tail, &why);
+	if (why.len && (r = recover(l, &tail, why.s, e)) < 0)
+		return r;
+	if (was_restarted(l) &&
+	    (r = end_old_sessions(l, frame->once ? frame->session : NULL, e)) < 0)
+		return r;
+	memcpy(l->head.machine, l->here.machine, sizeof l->head.machine);
+	memcpy(l->head.boot, l->here.boot, sizeof l->head.boot);
+	if ((r = session_find(l, frame, &s, e)) == 0) {
+		if (frame->once && s.head.ended)
+			r = 1;
+		else
+			r = record_write(l, &s, frame, false, inside->s, inside->len, ret_line, e);
+	}
+	session_close(l, &s, r < 0 ? !s.had_file : s.head.ended);
+	return r;
+}
+
+int audit_append(const char *directory, const struct audit_frame *frame, const struct str *members,
+		 struct str *ret_line, struct err *e)
+{
+	owned_str inside = STR_INIT;
+	int r = -ESTALE;
+
+	if (!chain_is_name(frame->session) || !chain_is_name(frame->event) ||
+	    strcmp(frame->session, CHAIN_HOST) == 0)
+		return err_say(e, EINVAL, "audit: \"%s\", \"%s\": no session and event",
+			       frame->session, frame->event);
+	if (frame->container && strlen(frame->container) > CONTAINER_MOST)
+		return err_say(e, ENAMETOOLONG, "audit: the container's id is too long");
+	if ((r = content(frame, members, &inside, e)) < 0)
+		return r;
+	r = -ESTALE;
+	for (int i = 0; i < ATTEMPTS && r == -ESTALE; i++) {
+		struct log l;
+
+		r = log_open(&l, directory, e);
+		if (r == 0)
+			r = append(&l, frame, &inside, ret_line, e);
+		/* Unlocked first: others append while we wait, and share one flush of the disk. */
+		fd_close(&l.head_fd);
+		if (r == 0 && frame->durable && fdatasync(l.fd) < 0)
+			r = err_set(e, EIO, "flush " AUDIT_LOG);
+		if (r == 0 && frame->durable && l.is_new)
+			fsync(l.dirfd);
+		log_close(&l);
+	}
+	if (r == -ESTALE)
+		err_say(e, ESTALE, AUDIT_LOG " is removed again and again");
+	return r < 0 ? err_in(e, "audit: %s", directory) : r;
+}
+
+void audit_session_id(char ret[32])
+{
+	/* Crockford's alphabet: no i, l, o, u */
+	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	struct timespec now;
+	uint64_t ms;
+	unsigned char random[16];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	if (getrandom(random, sizeof random, 0) != sizeof random)
+		abort();
+	for (int i = 9; i >= 0; i--, ms >>= 5)
+		ret[i] = digits[ms & 31];
+	for (int i = 0; i < 16; i++)
+		ret[10 + i] = digits[random[i] & 31];
+	ret[26] = 0;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/chain.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+
+const struct chain_link chain_start = { 0, ZEROS };
+
+bool chain_is_name(const char *text)
+{
+	size_t n = strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz_-");
+
+	return n > 0 && n < CHAIN_NAME && !text[n];
+}
+
+void chain_put(struct str *line, const struct chain_frame *f)
+{
+	struct timespec now;
+	struct tm tm;
+	char date[32];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
+	str_printf(line,
+		   "{\"v\":1,\"time\":\"%s.%09ldZ\",\"seq\":%llu,\"prev\":\"%s\",\"session\":\"%s\","
+		   "\"session_seq\":%llu,\"session_prev\":\"%s\",\"event\":\"%s\"",
+		   date, now.tv_nsec, f->seq, f->prev, f->session, f->session_seq, f->session_prev,
+		   f->event);
+}
+
+/* ---- the scanner: each step consumes its part or fails ---- */
+
+struct scan {
+	const char *p, *end;
+};
+
+static bool literal(struct scan *s, const char *text)
+{
+	size_t n = strlen(text);
+
+	if ((size_t)(s->end - s->p) < n || memcmp(s->p, text, n) != 0)
+		return false;
+	s->p += n;
+	return true;
+}
+
+/* Digits stand for themselves in `form`: 'd' is any digit. */
+static bool time_of_day(struct scan *s)
+{
+	static const char form[] = "dddd-dd-ddTdd:dd:dd.dddddddddZ";
+
+	if ((size_t)(s->end - s->p) < sizeof form - 1)
+		return false;
+	for (const char *f = form; *f; f++, s->p++)
+		if (*f == 'd' ? *s->p < '0' || *s->p > '9' : *s->p != *f)
+			return false;
+	return true;
+}
+
+static bool number(struct scan *s, unsigned long long *ret)
+{
+	const char *first = s->p;
+	unsigned long long v = 0;
+
+	for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++) {
+		if (s->p - first >= 18)
+			return false;
+		v = v * 10 + (unsigned long long)(*s->p - '0');
+	}
+	*ret = v;
+	return s->p > first && (*first != '0' || s->p - first == 1);
+}
+
+static bool digest(struct scan *s, char ret[HASH_HEX])
+{
+	if (s->end - s->p < HASH_HEX - 1)
+		return false;
+	for (size_t i = 0; i < HASH_HEX - 1; i++) {
+		char c = *s->p++;
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return false;
+		ret[i] = c;
+	}
+	ret[HASH_HEX - 1] = 0;
+	return true;
+}
+
+static bool name(struct scan *s, char ret[CHAIN_NAME])
+{
+	const char *quote = memchr(s->p, '"', (size_t)(s->end - s->p));
+	size_t n = quote ? (size_t)(quote - s->p) : 0;
+
+	if (!quote || n >= CHAIN_NAME)
+		return false;
+	memcpy(ret, s->p, n);
+	ret[n] = 0;
+	s->p = quote;
+	return chain_is_name(ret);
+}
+
+bool chain_read(const char *line, size_t n, struct chain_frame *ret)
+{
+	struct scan s = { line, line + n };
+	struct chain_frame f;
+
+	if (!literal(&s, "{\"v\":1,\"time\":\"") || !time_of_day(&s) ||
+	    !literal(&s, "\",\"seq\":") || !number(&s, &f.seq) ||
+	    !literal(&s, ",\"prev\":\"") || !digest(&s, f.prev) ||
+	    !literal(&s, "\",\"session\":\"") || !name(&s, f.session) ||
+	    !literal(&s, "\",\"session_seq\":") || !number(&s, &f.session_seq) ||
+	    !literal(&s, ",\"session_prev\":\"") || !digest(&s, f.session_prev) ||
+	    !literal(&s, "\",\"event\":\"") || !name(&s, f.event) || !literal(&s, "\"") ||
+	    s.p == s.end || (*s.p != ',' && *s.p != '}') || line[n - 1] != '}')
+		return false;
+	*ret = f;
+	return true;
+}
+
+/* ---- lines from the end ---- */
+
+enum { BLOCK = 16384, PIECE = 1 << 20 };
+
+void chain_back_init(struct chain_back *b, int fd, off_t size)
+{
+	*b = (struct chain_back){ .fd = fd, .at = size };
+}
+
+void chain_back_free(struct chain_back *b)
+{
+	str_free(&b->block);
+}
+
+/* Puts the block of the file that stands before in front of what is left. */
+static int earlier(struct chain_back *b)
+{
+	size_t n = b->at < BLOCK ? (size_t)b->at : BLOCK, got = 0;
+
+	b->block.len = b->left;
+	str_reserve(&b->block, n);
+	memmove(b->block.s + n, b->block.s, b->left);
+	while (got < n) {
+		ssize_t k = pread(b->fd, b->block.s + got, n - got, b->at - (off_t)(n - got));
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return -errno;
+		if (k == 0)
+			return -ESTALE;		/* cut off while it was read */
+		got += (size_t)k;
+	}
+	str_commit(&b->block, n);
+	b->left += n;
+	b->at -= (off_t)n;
+	return 0;
+}
+
+int chain_back_next(struct chain_back *b, const char **line, size_t *n, bool *terminated)
+{
+	size_t end, start;
+	int r;
+
+	if (!b->left && !b->at)
+		return 0;
+	if (!b->left && (r = earlier(b)) < 0)
+		return r;
+	*terminated = b->block.s[b->left - 1] == '\n';
+	for (;;) {
+		const char *newline;
+
+		end = b->left - *terminated;
+		newline = end ? memrchr(b->block.s, '\n', end) : NULL;
+		start = newline ? (size_t)(newline - b->block.s) + 1 : 0;
+		if (newline || !b->at || end > PIECE)
+			break;
+		if ((r = earlier(b)) < 0)
+			return r;
+	}
+	*line = b->block.s + start;
+	*n = end - start;
+	b->left = start;
+	return 1;
+}
