@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors: their wording where engines read it, --log, and nothing left behind."""
+import json
+import os
+import re
+
+import pytest
+from runtime import errors, log_lines, run
+
+RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"
+
+NOT_STARTED = [
+    (["no-such"], 'exec: "no-such": executable file not found in $PATH'),
+    (["/no/such"], 'exec: "/no/such": stat /no/such: no such file or directory'),
+    (["/etc/passwd"], 'exec: "/etc/passwd": permission denied'),
+]
+
+
+@pytest.mark.parametrize("args, wording", NOT_STARTED)
+@pytest.mark.parametrize("command", ["run", "create"])
+@pytest.mark.differs("crun", "engines understand its wording separately")
+def test_docker_finds_its_exit_code_in_the_message(rt, box, work, command, args, wording):
+    """127 and 126 of `docker run` come from these words alone."""
+    b = box(args)
+    log = work + "/log"
+    rt.options = ["--log", log, "--log-format", "json"]
+    r = rt(command, "--bundle", b.path, b.id)
+    assert r.code == 1
+    assert any(wording in e["msg"] for e in errors(log))
+    rt.options = []
+    assert rt.ids() == []
+
+
+def test_log_lines_are_json_with_level_msg_and_time(rt, box, work):
+    log = work + "/log"
+    rt.options = ["--log", log, "--log-format", "json"]
+    b = box(['no"such\n'])
+    rt.run(b, check=False)
+    lines = log_lines(log)
+    assert lines
+    for line in lines:
+        assert set(line) >= {"level", "msg", "time"}
+        assert re.match(RFC3339, line["time"]), line
+    assert errors(log)
+
+
+def test_log_is_appended_to(rt, work):
+    log = work + "/log"
+    rt.options = ["--log", log, "--log-format=json"]
+    rt("state", "nobody", check=False)
+    rt("state", "nobody", check=False)
+    assert len(errors(log)) == 2
+
+
+@pytest.mark.differs("runc crun", "it repeats the error on stderr in its own form")
+def test_error_is_on_stderr_too(rt, work):
+    rt.options = ["--log", work + "/log", "--log-format", "json"]
+    r = rt("state", "nobody", check=False)
+    assert r.err.startswith("agentrun: ") and "nobody" in r.err
+
+
+def test_text_log(rt, work):
+    log = work + "/log"
+    rt.options = ["--log", log]
+    rt("state", "nobody", check=False)
+    with open(log, encoding="utf-8") as f:
+        assert f.read().strip()
+
+
+def test_debug_says_more(rt, box, work):
+    for options in (["--log-format", "json"], ["--debug", "--log-format", "json"]):
+        log = f"{work}/log{len(options)}"
+        rt.options = ["--log", log, *options]
+        rt.run(box(), check=True)
+    quiet = log_lines(work + "/log2") if os.path.exists(work + "/log2") else []
+    assert not quiet
+    if rt.flavour != "crun":
+        assert log_lines(work + "/log3")
+
+
+def test_bad_log_format(rt):
+    if rt.flavour == "crun":
+        pytest.skip("only at its first message")
+    rt.options = ["--log-format", "xml"]
+    rt("list", check=False)
+
+
+def spec(b, text):
+    with open(b.path + "/config.json", "wb") as f:
+        f.write(text if isinstance(text, bytes) else text.encode())
+
+
+def edited(**paths):
+    """An editor: a__b=1 sets config["a"]["b"] = 1; a value of ... removes it."""
+    def edit(c):
+        for path, value in paths.items():
+            *way, last = path.split("__")
+            at = c
+            for key in way:
+                at = at[int(key) if key.isdigit() else key]
+            if value is ...:
+                del at[last]
+            elif isinstance(at, list):
+                at[int(last)] = value
+            else:
+                at[last] = value
+    return edit
+
+
+# What is changed, and the path in the document that the error must name.
+BAD_FIELDS = [
+    (edited(process=...), "process"),
+    (edited(root=...), "root"),
+    (edited(ociVersion=...), "ociVersion"),
+    (edited(ociVersion="2.0.0"), "ociVersion"),
+    (edited(ociVersion=1), "ociVersion"),
+    (edited(process__args=[]), "process.args"),
+    (edited(process__args="true"), "process.args"),
+    (edited(process__args=[1]), "process.args[0]"),
+    (edited(process__cwd="rel"), "process.cwd"),
+    (edited(process__cwd=...), "process.cwd"),
+    (edited(process__terminal="yes"), "process.terminal"),
+    (edited(process__user__uid=-1), "process.user.uid"),
+    (edited(process__user__uid=2 ** 32), "process.user.uid"),
+    (edited(process__user__uid=1e400), "process.user.uid"),
+    (edited(process__user__uid=1.5), "process.user.uid"),
+    (edited(process__user__uid=10 ** 40), "process.user.uid"),
+    (edited(process__env=["A=b\0c"]), "process.env[0]"),
+    (edited(process__oomScoreAdj=5000), "process.oomScoreAdj"),
+    (edited(process__rlimits=[{"type": "RLIMIT_X", "soft": 1, "hard": 1}]),
+     "process.rlimits[0]"),
+    (edited(process__capabilities__bounding=["CAP_NO_SUCH"]), "process.capabilities.bounding"),
+    (edited(root__path=""), "root.path"),
+    (edited(root__path="no-such"), "no-such"),
+    (edited(mounts__0=7), "mounts[0]"),
+    (edited(mounts__0={"type": "proc"}), "mounts[0]"),
+    (edited(mounts__1__options=["no-such-option=1"]), "no-such-option"),
+    (edited(mounts__1__type="nosuchfs"), "nosuchfs"),
+    (edited(linux__namespaces__0={"type": "nosuch"}), "linux.namespaces[0]"),
+    (edited(linux__namespaces__1={"type": "pid"}), "linux.namespaces"),
+    (edited(linux__resources__pids={"limit": "many"}), "linux.resources.pids.limit"),
+    (edited(linux__resources__devices=[{"allow": "no"}]), "linux.resources.devices[0].allow"),
+    (edited(linux__seccomp={"defaultAction": "SCMP_ACT_NOSUCH"}), "linux.seccomp"),
+    (edited(linux__maskedPaths="x"), "linux.maskedPaths"),
+    (edited(hooks={"prestart": [{"path": "rel"}]}), "hooks.prestart[0]"),
+    (edited(hooks={"poststop": [{"args": ["x"]}]}), "hooks.poststop[0]"),
+]
+
+# A16: the text itself.
+BAD_TEXTS = {
+    "empty": "",
+    "truncated": '{"ociVersion": "1.0.2", "process": {"ar',
+    "array": "[]",
+    "null": "null",
+    "number": "1",
+    "trailing": '{"ociVersion": "1.0.2"} x',
+    "binary": bytes(range(256)),
+    "deep": '{"a":' + "[" * 10000 + "]" * 10000 + "}",
+    "deep-unclosed": '{"a":' + "[" * 100000,
+    "duplicate": None,
+    "nul": '{"ociVersion": "1.0.2", "hostname": "a\\u0000b"}',
+    "latin1": b'{"ociVersion": "1.0.2", "hostname": "\xe9"}',
+    "comment": '{/* no */"ociVersion": "1.0.2"}',
+    "large": b"[" + b"1," * (32 << 20) + b"1]",
+    "large-string": b'{"ociVersion": "' + b"x" * (64 << 20) + b'"}',
+}
+
+
+def refused(rt, b, work):
+    log = work + "/log"
+    rt.options = ["--log", log, "--log-format", "json"]
+    r = rt("create", "--bundle", b.path, b.id, "--pid-file", work + "/pid") \
+        if rt.flavour == "crun" else rt("create", "--bundle", b.path, "--pid-file",
+                                        work + "/pid", b.id)
+    assert r.code == 1, r.text
+    assert errors(log), r.text
+    assert not os.path.exists(work + "/pid")
+    rt.options = []
+    assert rt.ids() == []
+    return errors(log)[-1]["msg"]
+
+
+@pytest.mark.differs("runc crun", "they accept some of these")
+@pytest.mark.parametrize("edit, path", BAD_FIELDS, ids=[f"{i}-{p}" for i, (_, p) in
+                                                        enumerate(BAD_FIELDS)])
+def test_bad_field_is_named(rt, box, work, edit, path):
+    msg = refused(rt, box(["true"], edit), work)
+    assert path in msg
+    assert len(msg) < 1000
+
+
+@pytest.mark.differs("runc crun", "they accept some of these, or do not name the file")
+@pytest.mark.parametrize("name", BAD_TEXTS)
+def test_a16_bad_text(rt, box, work, name):
+    b = box()
+    text = BAD_TEXTS[name]
+    if name == "duplicate":
+        text = json.dumps(b.config)[:-1] + ', "ociVersion": "1.0.0"}'
+    spec(b, text)
+    msg = refused(rt, b, work)
+    assert "config.json" in msg
+    assert len(msg) < 1000
+
+
+@pytest.mark.parametrize("cid", [
+    "../x", "/", ".", "..", "a/b", "x" * 1025, "a\nb", "", "a b", "-x", "é", "a\x01",
+    "../../tmp/x", "%2e%2e", "$(id)",
+])
+def test_a15_bad_id(rt, box, work, cid):
+    if rt.flavour != "agentrun" and cid in ("-x", ".", "..", "x" * 1025, "%2e%2e"):
+        pytest.skip("the others accept or read it as an option")
+    if rt.flavour == "crun":
+        pytest.skip("crun accepts some")
+    b = box()
+    for command in (["create", "--bundle", b.path, "--"], ["run", "--bundle", b.path, "--"]):
+        r = rt(*command, cid, check=False)
+        assert r.err.strip()
+    for command in ("state", "start", "delete"):
+        rt(command, "--", cid, check=False)
+    assert rt.ids() == []
+    assert os.listdir(rt.root) == []
+    assert sorted(os.listdir(work)) == ["b", "state"]
+
+
+@pytest.mark.parametrize("cid", ["a", "A.b-c_d+e", "0", "a" * 64, "box..1"])
+def test_good_id(rt, box, cid):
+    rt.run(box(["true"], cid=cid), check=True)
+
+
+def test_missing_bundle(rt, work):
+    r = rt("create", "--bundle", work + "/none", "x", check=False)
+    assert "none" in r.err
+
+
+def test_bundle_without_configuration(rt, box):
+    b = box()
+    os.unlink(b.path + "/config.json")
+    r = rt.create(b, check=False)
+    assert "config.json" in r.err
+
+
+def test_root_that_is_a_file(rt, box):
+    b = box()
+    with open(b.path + "/file", "w", encoding="ascii"):
+        pass
+    b.config["root"]["path"] = "file"
+    b.save()
+    rt.create(b, check=False)
+    assert rt.ids() == []
+
+
+@pytest.mark.differs("runc crun", "they drop what was written")
+def test_output_that_cannot_be_written(rt):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        import subprocess
+        r = subprocess.run(rt.argv("--version"), stdout=full, stderr=subprocess.PIPE, timeout=10,
+                           check=False)
+    assert r.returncode != 0
+
+
+def test_no_stdio_at_all(rt, box):
+    """Descriptors 0-2 closed: nothing that is opened later may take their place."""
+    b = box(["sh", "-c", "ls -l /proc/self/fd >/fds; true"])
+    run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "x", *rt.argv("run", "--bundle", b.path, b.id)])
+    text = b.read("/fds") if os.path.exists(b.rootfs + "/fds") else ""
+    assert "state" not in text and "cgroup" not in text and "config.json" not in text

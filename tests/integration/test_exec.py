@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""exec: a further process in a running container."""
+import json
+import os
+
+import pytest
+from bundle import drop_namespace, namespace, shell
+from runtime import status_field, until
+
+SLEEP = ["sleep", "100"]
+
+
+@pytest.fixture
+def up(rt, box):
+    return rt.up(box(SLEEP))
+
+
+@pytest.mark.parametrize("script, code", [
+    ("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143),
+])
+def test_exit_code(rt, up, script, code):
+    assert rt.exec(up, "--", "sh", "-c", script).code == code
+
+
+def test_output_and_input(rt, up):
+    r = rt.exec(up, "--", "sh", "-c", "cat; echo bad >&2", stdin="in\n", check=True)
+    assert (r.out, r.err) == ("in\n", "bad\n")
+
+
+def test_same_namespaces_and_cgroup_as_the_first_process(rt, up):
+    b = up
+    r = rt.exec(b, "--", "sh", "-c", """
+        for n in mnt net pid ipc uts cgroup user; do
+            test $(readlink /proc/1/ns/$n) = $(readlink /proc/self/ns/$n) || echo ns $n
+        done
+        cmp /proc/1/cgroup /proc/self/cgroup""", check=True)
+    assert r.out == ""
+    pid = rt.state(b)["pid"]
+    with open(f"/proc/{pid}/cgroup", encoding="ascii") as f:
+        first = f.read()
+    r = rt.exec(b, "--detach", "--", "sleep", "50", check=True)
+    pids = json.loads(rt("ps", "--format", "json", b.id, check=True).out)
+    other = next(p for p in pids if p != pid)
+    with open(f"/proc/{other}/cgroup", encoding="ascii") as f:
+        assert f.read() == first
+
+
+@pytest.mark.parametrize("flags, script, want", [
+    (["--cwd", "/usr"], "pwd", "/usr"),
+    (["--env", "A=1", "--env", "B=x y"], "echo $A $B", "1 x y"),
+    (["--user", "1000"], "id -u", "1000"),
+    (["--user", "1000:50"], "id -u; id -g", "1000 50"),
+    (["-u", "1000:50"], "id -u; id -g", "1000 50"),
+])
+def test_flags(rt, up, flags, script, want):
+    if rt.flavour == "crun" and "--env" in flags:
+        flags = flags + ["--env", "PATH=/bin"]
+    assert rt.exec(up, *flags, "--", "sh", "-c", script, check=True).out.split() == want.split()
+
+
+def test_cap_adds(rt, up):
+    r = rt.exec(up, "--cap", "CAP_SYS_TIME", "--", "cat", "/proc/self/status", check=True)
+    assert int(status_field(r.out, "CapEff"), 16) & 1 << 25
+
+
+def test_capabilities_are_the_containers(rt, up):
+    first = rt.exec(up, "--", "cat", "/proc/1/status", check=True).out
+    own = rt.exec(up, "--", "cat", "/proc/self/status", check=True).out
+    for name in ("CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb", "NoNewPrivs", "Seccomp"):
+        assert status_field(first, name) == status_field(own, name), name
+    assert int(status_field(own, "CapInh"), 16) == 0
+
+
+def test_no_new_privs_flag(rt, up):
+    r = rt.exec(up, "--no-new-privs", "--", "cat", "/proc/self/status", check=True)
+    assert status_field(r.out, "NoNewPrivs") == "1"
+
+
+def test_additional_gids(rt, up):
+    if rt.flavour == "crun":
+        pytest.skip("crun has no such option")
+    r = rt.exec(up, "--additional-gids", "7", "--additional-gids", "8", "--", "id", "-G",
+                check=True)
+    assert set(r.out.split()) >= {"7", "8"}
+
+
+def process(**kw):
+    p = {"terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["true"],
+         "env": ["PATH=/bin"], "cwd": "/"}
+    p.update(kw)
+    return p
+
+
+def process_file(path, p):
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(p, f)
+    return path
+
+
+def test_process_file(rt, up, work):
+    p = process(args=["sh", "-c", "id -u; id -G; pwd; env; umask; ulimit -n; "
+                      "grep CapEff /proc/self/status"],
+                user={"uid": 1000, "gid": 50, "additionalGids": [6], "umask": 0o27}, cwd="/usr",
+                env=["PATH=/bin", "X=y"], rlimits=[
+                    {"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88}],
+                capabilities={k: ["CAP_KILL"] for k in
+                              ("bounding", "effective", "permitted", "inheritable", "ambient")})
+    out = rt.exec(up, "--process", process_file(work + "/p", p), check=True).out
+    lines = out.split("\n")
+    assert lines[0] == "1000" and "6" in lines[1].split() and lines[2] == "/usr"
+    assert {"X=y", "77"} <= set(lines)
+    assert "0027" in lines or rt.flavour == "runc"
+    assert "CapEff:\t0000000000000020" in lines
+
+
+def test_process_file_detached_with_pid_file(rt, up, work):
+    p = process_file(work + "/p", process(args=["sh", "-c", "echo $$ >/pid; exec sleep 99"]))
+    rt.exec(up, "--process", p, "--detach", "--pid-file", work + "/pid", check=True)
+    with open(work + "/pid", encoding="ascii") as f:
+        pid = int(f.read())
+    until(lambda: os.path.exists(up.rootfs + "/pid") and up.read("/pid"))
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        assert status_field(f.read(), "NSpid").split()[-1] == up.read("/pid").strip()
+    rt.kill(up, "KILL", check=True)
+    until(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
+@pytest.mark.parametrize("args, wording, code", [
+    (["no-such"], 'exec: "no-such": executable file not found in $PATH', 255),
+    (["/no/such"], 'exec: "/no/such": stat /no/such: no such file or directory', 255),
+    (["/etc/passwd"], 'exec: "/etc/passwd": permission denied', 255),
+    (["/tmp"], 'exec: "/tmp": ', 255),
+])
+@pytest.mark.differs("crun", "engines understand its wording separately")
+def test_command_that_cannot_be_run(rt, up, args, wording, code):
+    r = rt.exec(up, "--", *args)
+    assert r.code == code and wording in r.err.replace('\\"', '"')
+
+
+@pytest.mark.parametrize("make", [
+    lambda b: None,
+    lambda b: ["--process", b.path + "/none"],
+    lambda b: ["--process", process_file(b.path + "/p", {"cwd": "/"})],
+    lambda b: ["--process", process_file(b.path + "/p", process(args=[]))],
+    lambda b: ["--process", process_file(b.path + "/p", process(cwd="rel"))],
+    lambda b: ["--process", process_file(b.path + "/p", process(user="root"))],
+    lambda b: ["--process", process_file(b.path + "/p", [])],
+    lambda b: ["--user", "1000:", "--", "true"],
+    lambda b: ["--user", "-1", "--", "true"],
+    lambda b: ["--user", "4294967295", "--", "true"],
+    lambda b: ["--user", "4294967296", "--", "true"],
+    lambda b: ["--user", "1000:50:7", "--", "true"],
+    lambda b: ["--user", "0x0", "--", "true"],
+    lambda b: ["--cap", "CAP_NO_SUCH", "--", "true"],
+    lambda b: ["--env", "NOVALUE", "--", "true"],
+    lambda b: ["--cwd", "rel", "--", "true"],
+])
+@pytest.mark.differs("runc crun", "some are accepted")
+def test_bad_input(rt, up, make):
+    r = rt.exec(up, *(make(up) or []), check=False)
+    assert r.code == 255 and r.err.strip()
+    assert len(json.loads(rt("ps", "--format", "json", up.id, check=True).out)) == 1
+
+
+def test_exec_needs_a_running_container(rt, box):
+    b = rt.up(box())
+    rt.wait(b)
+    assert rt.exec(b, "--", "true").code != 0
+
+
+@pytest.mark.differs("crun", "it allows it")
+def test_exec_in_a_paused_container_is_refused(rt, up):
+    rt("pause", up.id, check=True)
+    rt.exec(up, "--", "true", check=False, timeout=5)
+    rt("resume", up.id, check=True)
+
+
+def test_exec_outlives_nothing(rt, up):
+    """What exec started ends with the container."""
+    rt.exec(up, "--detach", "--", "sleep", "98", check=True)
+    rt.delete(up, "--force", check=True)
+
+
+def test_detached_exec_reports_a_failure_to_start(rt, up):
+    assert rt.exec(up, "--detach", "--", "no-such").code == 255 or rt.flavour == "crun"
+
+
+def test_exec_in_a_user_namespace(rt, box):
+    def edit(c):
+        namespace(c, "user")
+        c["linux"]["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        c["linux"].pop("resources")
+        c["mounts"] = [m for m in c["mounts"] if m["type"] not in ("cgroup", "mqueue")]
+    b = box(SLEEP, edit)
+    os.chown(b.rootfs, 100000, 100000)
+    rt.up(b)
+    r = rt.exec(b, "--", "sh", "-c", "id -u; cat /proc/self/uid_map", check=True)
+    assert r.out.split() == ["0", "0", "100000", "65536"]
+
+
+def test_exec_without_a_pid_namespace(rt, box):
+    b = rt.up(box(SLEEP, lambda c: drop_namespace(c, "pid")))
+    assert rt.exec(b, "--", "sh", "-c", "exit 4").code == 4
+
+
+def test_many_at_once(rt, up):
+    import concurrent.futures as cf
+    with cf.ThreadPoolExecutor(10) as pool:
+        codes = list(pool.map(lambda i: rt.exec(up, "--", "sh", "-c", f"exit {i}").code, range(20)))
+    assert codes == list(range(20))
+
+
+def test_environment_is_the_containers(rt, box):
+    b = rt.up(box(shell("sleep 100"), lambda c: c["process"].update(env=["PATH=/bin", "A=b"])))
+    out = rt.exec(b, "--", "env", env={"PATH": "/usr/bin", "LEAK": "1"}, check=True).out
+    assert "A=b" in out and "LEAK" not in out
