@@ -3,11 +3,20 @@
  * rootfs: the container's file system, from the bundle's directory to the
  * moment where it is "/": mounts, devices, masked and read-only paths.
  *
- * All of it runs in the container's init, inside its mount namespace, with
- * every other namespace already entered.  Targets are resolved through
+ * All of it but rootfs_open_sources() runs in the container's init, inside its
+ * mount namespace, with every other namespace already entered, the working
+ * directory being the bundle's.  Targets are resolved through
  * sandbox/rootpath.h.  Must not decide anything: the effective spec says it all.
+ *
+ * rootfs.c prepares, enters and finishes; mounts.c makes what `mounts` lists
+ * (mountopt.c its options, cgroupmnt.c type cgroup, copyup.c tmpcopyup, mnt.c
+ * the system calls); dev.c the devices; sysctl.c linux.sysctl; workspace.c
+ * the guards and masks inside the workspace.
  */
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 #include "spec/spec.h"
@@ -19,7 +28,21 @@ struct rootfs {
 	bool no_pivot;		/* --no-pivot: MS_MOVE and chroot */
 	bool cgroup_ns;		/* the container has a cgroup namespace of its own */
 	const struct cgroup *cgroup;	/* for mounts of type cgroup; see sandbox/cgroup.h */
+	const int *sources;	/* one per mount, -1: none; see rootfs_open_sources(). NULL: none */
 };
+
+/*
+ * Called by the parent before it clones, with its own privileges and in its
+ * own mount namespace, where the container gets a new user namespace: the
+ * sources of bind mounts as detached copies with their id maps, since an init
+ * whose root is nobody on the host may not reach or map them.  Where the
+ * parent lacks the right to (rootless without an engine) the entries stay -1
+ * and init opens the sources itself.  The array and the descriptors
+ * (close-on-exec, inherited by clone) are in the arena and the caller's;
+ * rootfs_close_sources() closes them.  It becomes rootfs.sources.
+ */
+int rootfs_open_sources(struct arena *a, const struct spec *s, const int **ret, struct err *e);
+void rootfs_close_sources(const int *sources, const struct spec *s);
 
 /* Propagation of "/" as linux.rootfsPropagation says (default rslave), then the root bound onto
  * itself; fills root_fd. */
@@ -27,8 +50,8 @@ int rootfs_prepare(struct rootfs *r, const struct spec *s, struct err *e);
 /* Every entry of `mounts`, in order, with options, data, propagation, recursive attributes,
  * per-mount id maps, tmpcopyup. proc and sysfs are refused anywhere a symlink leads elsewhere. */
 int rootfs_mount_all(struct rootfs *r, const struct spec *s, struct err *e);
-/* The default devices, links (fd, stdin, ...), /dev/ptmx, and linux.devices, only where the
- * specification mounts a /dev of the container's own. */
+/* The default devices, links (fd, stdin, ...), /dev/ptmx, and linux.devices, unless the
+ * specification binds a /dev of the host's (as in runc). */
 int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e);
 /* Makes the root "/": pivot_root, or the --no-pivot way. */
 int rootfs_enter(struct rootfs *r, const struct spec *s, struct err *e);

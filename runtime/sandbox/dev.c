@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "sandbox/mnt.h"
+#include "sandbox/rootfs_parts.h"
+#include "sandbox/rootpath.h"
+
+/* config-linux.md, "Default Devices". */
+static const struct {
+	const char *path;
+	unsigned major, minor;
+} defaults[] = {
+	{ "/dev/null", 1, 3 },
+	{ "/dev/zero", 1, 5 },
+	{ "/dev/full", 1, 7 },
+	{ "/dev/random", 1, 8 },
+	{ "/dev/urandom", 1, 9 },
+	{ "/dev/tty", 5, 0 },
+};
+
+static const struct {
+	const char *name, *target;
+	bool replace;		/* what the image has there is in the way */
+} links[] = {
+	{ "fd", "/proc/self/fd", false },
+	{ "stdin", "/proc/self/fd/0", false },
+	{ "stdout", "/proc/self/fd/1", false },
+	{ "stderr", "/proc/self/fd/2", false },
+	{ "core", "/proc/kcore", false },
+	/* The container's own terminals, never the host's. */
+	{ "ptmx", "pts/ptmx", true },
+};
+
+struct node {
+	const char *path;
+	mode_t type;		/* S_IFCHR, S_IFBLK, S_IFIFO */
+	dev_t number;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
+static bool is_node(const struct stat *st, const struct node *n)
+{
+	return (st->st_mode & S_IFMT) == n->type &&
+	       (n->type == S_IFIFO || st->st_rdev == n->number);
+}
+
+static int make_node(int dir, const char *name, const struct node *n, struct err *e)
+{
+	mode_t mask = umask(0);
+	owned_fd made = -1;
+	struct stat st;
+	int error;
+
+	error = mknodat(dir, name, n->type | n->mode, n->number) < 0 ? errno : 0;
+	umask(mask);
+	if (error && error != EEXIST)
+		return err_set(e, error, "create device %s", n->path);
+	made = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (made < 0 || fstat(made, &st) < 0)
+		return err_set(e, errno, "open device %s", n->path);
+	if (!is_node(&st, n))
+		return err_say(e, EEXIST, "%s exists and is not the device %u:%u", n->path,
+			       major(n->number), minor(n->number));
+	if ((st.st_uid != n->uid || st.st_gid != n->gid) &&
+	    fchownat(made, "", n->uid, n->gid, AT_EMPTY_PATH) < 0)
+		return err_set(e, errno, "change the owner of device %s", n->path);
+	return 0;
+}
+
+/* Where mknod isn't permitted, the host's node of the same path, if it is the same device. */
+static int bind_node(int root_fd, const struct node *n, struct err *e)
+{
+	owned_fd host = -1, target = -1;
+	struct stat st;
+	int r;
+
+	if ((r = mnt_clone(AT_FDCWD, n->path, false, &host, e)) < 0)
+		return err_in(e, "device %s of the host", n->path);
+	if (fstat(host, &st) < 0)
+		return err_set(e, errno, "stat %s of the host", n->path);
+	if (!is_node(&st, n))
+		return err_say(e, ENODEV, "%s of the host is not the device %u:%u, and creating "
+			       "one is not permitted", n->path, major(n->number),
+			       minor(n->number));
+	if ((r = rootpath_ensure(root_fd, n->path, ROOTPATH_FILE, &target, e)) < 0)
+		return r;
+	return mnt_attach(host, target, e);
+}
+
+static int add_node(const struct rootfs *r, const struct node *n, struct err *e)
+{
+	owned_fd dir = -1;
+	const char *name;
+	int x;
+
+	if ((x = rootpath_parent(r->root_fd, n->path, &dir, &name, e)) < 0)
+		return x;
+	if (!r->in_userns || n->type == S_IFIFO) {
+		x = make_node(dir, name, n, e);
+		if (x != -EPERM)
+			return x;
+	}
+	return bind_node(r->root_fd, n, e);
+}
+
+static int add_link(int dev, size_t i, struct err *e)
+{
+	char is[PATH_MAX];
+	ssize_t n;
+
+	if (symlinkat(links[i].target, dev, links[i].name) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return err_set(e, errno, "create link /dev/%s", links[i].name);
+	if (!links[i].replace)
+		return 0;
+	n = readlinkat(dev, links[i].name, is, sizeof is - 1);
+	if (n >= 0) {
+		is[n] = '\0';
+		if (strcmp(is, links[i].target) == 0)
+			return 0;
+	}
+	if (unlinkat(dev, links[i].name, 0) < 0 ||
+	    symlinkat(links[i].target, dev, links[i].name) < 0)
+		return err_set(e, errno, "replace /dev/%s by a link", links[i].name);
+	return 0;
+}
+
+static int spec_node(const struct spec_device *d, struct node *ret, struct err *e)
+{
+	static const struct { const char *type; mode_t mode; } types[] = {
+		{ "c", S_IFCHR }, { "u", S_IFCHR }, { "b", S_IFBLK }, { "p", S_IFIFO },
+	};
+	struct node n = {
+		.path = d->path,
+		.number = makedev((unsigned)d->major, (unsigned)d->minor),
+		.mode = d->file_mode.set ? (mode_t)d->file_mode.v & 07777 : 0666,
+		.uid = d->uid.set ? (uid_t)d->uid.v : 0,
+		.gid = d->gid.set ? (gid_t)d->gid.v : 0,
+	};
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (str_equal(d->type, types[i].type))
+			n.type = types[i].mode;
+	if (!n.type)
+		return err_say(e, EINVAL, "unknown device type \"%s\"", d->type ? d->type : "");
+	*ret = n;
+	return 0;
+}
+
+static bool in_spec(const struct spec *s, const char *path)
+{
+	for (size_t i = 0; s->linux_ && i < s->linux_->devices.n; i++)
+		if (str_equal(s->linux_->devices.v[i].path, path))
+			return true;
+	return false;
+}
+
+/* A /dev of the host's is to be left as it is. */
+static bool binds_dev(const struct spec *s)
+{
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		const struct spec_mount *m = &s->mounts.v[i];
+		const char *d = m->destination;
+
+		if (d && (strcmp(d, "/dev") == 0 || strcmp(d, "/dev/") == 0) &&
+		    (str_equal(m->type, "bind") || strv_find(&m->options, "bind") >= 0 ||
+		     strv_find(&m->options, "rbind") >= 0))
+			return true;
+	}
+	return false;
+}
+
+int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e)
+{
+	owned_fd dev = -1;
+	int x;
+
+	if (binds_dev(s))
+		return 0;
+	/* An image whose /dev is a link would have the nodes land elsewhere (CVE-2026-47766). */
+	x = rootpath_open_plain(r->root_fd, "/dev", O_PATH | O_DIRECTORY, &dev, e);
+	if (x == -ENOENT)
+		x = rootpath_ensure(r->root_fd, "/dev", ROOTPATH_DIRECTORY, &dev, e);
+	if (x < 0)
+		return x;
+
+	for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+		struct node n = {
+			.path = defaults[i].path,
+			.type = S_IFCHR,
+			.number = makedev(defaults[i].major, defaults[i].minor),
+			.mode = 0666,
+		};
+
+		if (!in_spec(s, n.path) && (x = add_node(r, &n, e)) < 0)
+			return x;
+	}
+	for (size_t i = 0; s->linux_ && i < s->linux_->devices.n; i++) {
+		struct node n;
+
+		if ((x = spec_node(&s->linux_->devices.v[i], &n, e)) < 0 ||
+		    (x = add_node(r, &n, e)) < 0)
+			return err_in(e, "linux.devices[%zu]", i);
+	}
+	for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+		if (strcmp(links[i].name, "core") == 0 && access("/proc/kcore", F_OK) < 0)
+			continue;
+		if ((x = add_link(dev, i, e)) < 0)
+			return x;
+	}
+	return 0;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/idmap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "base/sys.h"
+
+static void put_map(struct str *text, const struct spec_id_mapping *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		str_printf(text, "%" PRId64 " %" PRId64 " %" PRId64 "\n", v[i].container_id,
+			   v[i].host_id, v[i].size);
+}
+
+static int put_file(int proc_fd, const char *name, const char *text)
+{
+	owned_fd fd = openat(proc_fd, name, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	/* The kernel takes a map in one write only. */
+	n = write(fd, text, strlen(text));
+	return n < 0 ? -errno : 0;
+}
+
+static int put_map_file(int proc_fd, const char *name, const struct spec_id_mapping *v, size_t n)
+{
+	owned_str text = STR_INIT;
+
+	put_map(&text, v, n);
+	return put_file(proc_fd, name, str_text(&text));
+}
+
+/* In the child: newuidmap PID CONTAINER HOST SIZE ..., with its complaints going to `complaints`. */
+static void exec_helper(const char *program, pid_t pid, const struct spec_id_mapping *v, size_t n,
+			int complaints)
+{
+	struct arena a = ARENA_INIT;
+	struct strv argv = { 0 };
+
+	strv_add(&a, &argv, program);
+	strv_add(&a, &argv, arena_printf(&a, "%d", pid));
+	for (size_t i = 0; i < n; i++) {
+		strv_add(&a, &argv, arena_printf(&a, "%" PRId64, v[i].container_id));
+		strv_add(&a, &argv, arena_printf(&a, "%" PRId64, v[i].host_id));
+		strv_add(&a, &argv, arena_printf(&a, "%" PRId64, v[i].size));
+	}
+	if (dup2(complaints, STDERR_FILENO) >= 0 && dup2(complaints, STDOUT_FILENO) >= 0)
+		execvp(program, argv.v);
+	dprintf(complaints, "%s: %s", program, strerror(errno));
+	_exit(127);
+}
+
+static int run_helper(const char *program, pid_t pid, const struct spec_id_mapping *v, size_t n,
+		      struct err *e)
+{
+	enum { MOST_COMPLAINTS = 4096 };
+	owned_fd from = -1, to = -1;
+	owned_str said = STR_INIT;
+	int ends[2], status, r;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(e, errno, "pipe");
+	from = ends[0];
+	to = ends[1];
+	child = fork();
+	if (child < 0)
+		return err_set(e, errno, "fork");
+	if (child == 0)
+		exec_helper(program, pid, v, n, to);
+	fd_close(&to);
+	r = fd_read_all(from, MOST_COMPLAINTS, program, &said, e);
+	if (r < 0)
+		kill(child, SIGKILL);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		return r;
+	if (status != 0)
+		return err_say(e, EPERM, "%s failed: %.*s", program,
+			       (int)strcspn(str_text(&said), "\n"), str_text(&said));
+	return 0;
+}
+
+static bool maps_only_self(const struct spec_id_mapping *v, size_t n, int64_t id)
+{
+	return n == 1 && v[0].size == 1 && v[0].host_id == id;
+}
+
+/* Whether the kernel would not let us write the maps ourselves, so that the helpers, which know
+ * /etc/subuid and /etc/subgid, have to. */
+static bool needs_helpers(int r)
+{
+	return r == -EPERM || r == -EACCES;
+}
+
+int idmap_write(pid_t pid, const struct spec_linux *l, struct err *e)
+{
+	bool uid_self, gid_self;
+	char path[64];
+	owned_fd proc = -1;
+	int r;
+
+	if (!l || !l->uid_mappings.n || !l->gid_mappings.n)
+		return err_say(e, EINVAL, "linux.uidMappings and linux.gidMappings: both are "
+			       "needed for a new user namespace");
+	snprintf(path, sizeof path, "/proc/%d", pid);
+	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0)
+		return err_set(e, errno, "open %s", path);
+
+	uid_self = maps_only_self(l->uid_mappings.v, l->uid_mappings.n, geteuid());
+	gid_self = maps_only_self(l->gid_mappings.v, l->gid_mappings.n, getegid());
+
+	/*
+	 * Groups first: a process that may call setgroups could drop a group
+	 * that denies it something (CVE-2014-8989), so the kernel wants "deny"
+	 * before an unprivileged map of one group.  newgidmap writes it where
+	 * it has to.
+	 */
+	if (geteuid() != 0 && gid_self && (r = put_file(proc, "setgroups", "deny")) < 0)
+		return err_set(e, -r, "write deny to %s/setgroups", path);
+	r = put_map_file(proc, "gid_map", l->gid_mappings.v, l->gid_mappings.n);
+	if (needs_helpers(r) && !gid_self) {
+		if ((r = run_helper("newgidmap", pid, l->gid_mappings.v, l->gid_mappings.n, e)) < 0)
+			return err_in(e, "linux.gidMappings");
+	} else if (r < 0) {
+		return err_set(e, -r, "linux.gidMappings: write %s/gid_map", path);
+	}
+
+	r = put_map_file(proc, "uid_map", l->uid_mappings.v, l->uid_mappings.n);
+	if (needs_helpers(r) && !uid_self) {
+		if ((r = run_helper("newuidmap", pid, l->uid_mappings.v, l->uid_mappings.n, e)) < 0)
+			return err_in(e, "linux.uidMappings");
+	} else if (r < 0) {
+		return err_set(e, -r, "linux.uidMappings: write %s/uid_map", path);
+	}
+	return 0;
+}
+
+int64_t idmap_host_id(const struct spec_id_mapping *v, size_t n, int64_t container_id)
+{
+	if (n == 0)
+		return container_id;
+	for (size_t i = 0; i < n; i++)
+		if (container_id >= v[i].container_id &&
+		    container_id - v[i].container_id < v[i].size)
+			return v[i].host_id + (container_id - v[i].container_id);
+	return -1;
+}
+
+/* Life of the process whose user namespace is wanted: says where it is, then waits to be killed. */
+static void hold_namespace(int to)
+{
+	int self;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (self < 0)
+		self = -errno;
+	if (write(to, &self, sizeof self) == sizeof self)
+		for (;;)
+			pause();
+	_exit(1);
+}
+
+static int fill_namespace(int proc, const struct spec_id_mapping *uid, size_t n_uid,
+			  const struct spec_id_mapping *gid, size_t n_gid, int *ret_fd,
+			  struct err *e)
+{
+	int fd, r;
+
+	if ((r = put_map_file(proc, "uid_map", uid, n_uid)) < 0)
+		return err_set(e, -r, "write the uid map of an id-mapped mount");
+	if ((r = put_map_file(proc, "gid_map", gid, n_gid)) < 0)
+		return err_set(e, -r, "write the gid map of an id-mapped mount");
+	fd = openat(proc, "ns/user", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "open the user namespace of an id-mapped mount");
+	*ret_fd = fd;
+	return 0;
+}
+
+int idmap_userns_fd(const struct spec_id_mapping *uid, size_t n_uid,
+		    const struct spec_id_mapping *gid, size_t n_gid, int *ret_fd, struct err *e)
+{
+	/*
+	 * CLONE_FILES: the child opens its own /proc directory into our table.
+	 * Its pid would not do: the caller may be in a pid namespace that the
+	 * mounted /proc does not belong to.
+	 */
+	struct clone_args args = {
+		.flags = CLONE_NEWUSER | CLONE_FILES,
+		.exit_signal = SIGCHLD,
+	};
+	owned_fd from = -1, to = -1, proc = -1;
+	int ends[2], r;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(e, errno, "pipe");
+	from = ends[0];
+	to = ends[1];
+	child = sys_clone3(&args, sizeof args);
+	if (child < 0)
+		return err_set(e, errno, "create a user namespace for an id-mapped mount");
+	if (child == 0)
+		hold_namespace(to);
+	if (read(from, &proc, sizeof proc) != sizeof proc || proc < 0)
+		r = err_set(e, proc < -1 ? -proc : EIO, "open /proc/self in a new user namespace");
+	else
+		r = fill_namespace(proc, uid, n_uid, gid, n_gid, ret_fd, e);
+	kill(child, SIGKILL);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	return r;
+}

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "sandbox/idmap.h"
+#include "sandbox/mnt.h"
+#include "sandbox/rootfs_parts.h"
+#include "sandbox/rootpath.h"
+
+enum { PROC_ROOT_INO = 1 };	/* the inode of every procfs's and every sysfs's root */
+
+const char *const *rootfs_mount_options(void)
+{
+	return mountopt_names();
+}
+
+static bool is_bind(const struct spec_mount *m, const struct mountopt *o)
+{
+	return o->bind || str_equal(m->type, "bind");
+}
+
+static bool names(const char *path, const char *expected)
+{
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return n == strlen(expected) && strncmp(path, expected, n) == 0;
+}
+
+static bool is_fs_root(int fd, long magic)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == magic && fstat(fd, &st) == 0 &&
+	       st.st_ino == PROC_ROOT_INO;
+}
+
+/* ---- sources of bind mounts ---- */
+
+/*
+ * The object that the policy judged.  A descriptor from another mount
+ * namespace (the parent's) can't be cloned here; then the name is looked up
+ * again and has to lead to the same inode, which can't be reused while the
+ * descriptor holds it (THREATS D2).
+ */
+static int clone_judged(const struct spec_mount *m, bool recursive, int *ret_fd, struct err *e)
+{
+	struct stat judged, found;
+	owned_fd tree = -1;
+	int r;
+
+	if (mnt_clone(m->source_fd, "", recursive, ret_fd, e) == 0)
+		return 0;
+	if (e->code != EINVAL)
+		return err_in(e, "source %s", m->source);
+	if ((r = mnt_clone(AT_FDCWD, m->source, recursive, &tree, e)) < 0)
+		return r;
+	if (fstat(m->source_fd, &judged) < 0 || fstat(tree, &found) < 0)
+		return err_set(e, errno, "stat source %s", m->source);
+	if (judged.st_dev != found.st_dev || judged.st_ino != found.st_ino)
+		return err_say(e, ESTALE, "source %s was replaced after the policy judged it",
+			       m->source);
+	*ret_fd = fd_take(&tree);
+	return 0;
+}
+
+static int clone_source(const struct spec_mount *m, bool recursive, int *ret_fd, struct err *e)
+{
+	int fd;
+
+	if (m->source_fd >= 0)
+		return clone_judged(m, recursive, ret_fd, e);
+	if (!m->source || !*m->source)
+		return err_say(e, EINVAL, "a bind mount needs a source");
+	fd = sys_open_tree(AT_FDCWD, m->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+			   (recursive ? AT_RECURSIVE : 0));
+	if (fd < 0)
+		return err_set(e, errno, "source %s", m->source);
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Maps of the entry itself, or with the option alone those of the container's user namespace. */
+static int map_ids(int tree, const struct spec_mount *m, const struct mountopt *o,
+		   const struct spec_linux *l, struct err *e)
+{
+	const spec_id_mappings *uid = &m->uid_mappings, *gid = &m->gid_mappings;
+	owned_fd userns = -1;
+	int r;
+
+	if (!uid->n && !gid->n && !o->idmap)
+		return 0;
+	if (!uid->n && !gid->n && l) {
+		uid = &l->uid_mappings;
+		gid = &l->gid_mappings;
+	}
+	if (!uid->n || !gid->n)
+		return err_say(e, EINVAL, "an id-mapped mount needs uidMappings and gidMappings");
+	if ((r = idmap_userns_fd(uid->v, uid->n, gid->v, gid->n, &userns, e)) < 0)
+		return r;
+	return mnt_idmap(tree, o->recursive_idmap, userns, e);
+}
+
+/* The source as a detached tree with its id map. */
+static int open_source(const struct spec_mount *m, const struct mountopt *o,
+		       const struct spec_linux *l, int *ret_fd, struct err *e)
+{
+	owned_fd tree = -1;
+	int r;
+
+	if ((r = clone_source(m, o->recursive_bind, &tree, e)) < 0 ||
+	    (r = map_ids(tree, m, o, l, e)) < 0)
+		return r;
+	*ret_fd = fd_take(&tree);
+	return 0;
+}
+
+int rootfs_open_sources(struct arena *a, const struct spec *s, const int **ret, struct err *e)
+{
+	int *sources = arena_array(a, int, s->mounts.n + 1);
+
+	for (size_t i = 0; i < s->mounts.n; i++)
+		sources[i] = -1;
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		const struct spec_mount *m = &s->mounts.v[i];
+		struct mountopt o;
+		int r;
+
+		if ((r = mountopt_parse(a, &m->options, &o, e)) == 0 && is_bind(m, &o) &&
+		    !o.remount)
+			r = open_source(m, &o, s->linux_, &sources[i], e);
+		if (r == -EPERM)
+			continue;	/* init may have the right that we lack */
+		/* A slave, as everything is that a new user namespace inherits: what is mounted
+		 * in the container must not show on the host. */
+		if (r == 0 && sources[i] >= 0)
+			r = mnt_propagate(sources[i], true, MS_SLAVE, e);
+		if (r < 0) {
+			rootfs_close_sources(sources, s);
+			return err_in(e, "mounts[%zu]", i);
+		}
+	}
+	*ret = sources;
+	return 0;
+}
+
+void rootfs_close_sources(const int *sources, const struct spec *s)
+{
+	for (size_t i = 0; sources && i < s->mounts.n; i++)
+		if (sources[i] >= 0)
+			close(sources[i]);
+}
+
+/* ---- targets ---- */
+
+/*
+ * Files that may be mounted over in /proc, because LXCFS and engines do so.
+ * Anything else there could feed security-relevant reads and writes of the
+ * runtime and of the container (CVE-2019-16884, CVE-2025-52881).
+ */
+static const char *const proc_files[] = {
+	"/cpuinfo", "/diskstats", "/meminfo", "/stat", "/swaps", "/uptime", "/loadavg",
+	"/slabinfo", "/sys/kernel/ns_last_pid", "/sys/crypto/fips_enabled",
+};
+
+/* Where fd is below the root of its procfs; "" if that can't be told. */
+static void path_in_proc(int root_fd, int fd, char *ret, size_t size)
+{
+	char link[64], root[PATH_MAX], path[PATH_MAX];
+	ssize_t n, m;
+
+	*ret = '\0';
+	snprintf(link, sizeof link, "/proc/self/fd/%d", root_fd);
+	n = readlink(link, root, sizeof root - 1);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	m = readlink(link, path, sizeof path - 1);
+	if (n <= 0 || m <= 0)
+		return;
+	root[n] = path[m] = '\0';
+	if (n == 1)
+		n = 0;
+	if (strncmp(path, root, (size_t)n) == 0 && str_has_prefix(path + n, "/proc/"))
+		snprintf(ret, size, "%s", path + n + strlen("/proc"));
+}
+
+/* source_fd: the tree that is to be mounted there, -1 for a new file system. */
+static int check_target(const struct rootfs *r, const struct spec_mount *m, int target, int source,
+			struct err *e)
+{
+	owned_fd proc = -1, sys = -1;
+	struct stat st, special;
+	struct statfs fs;
+	char below[PATH_MAX];
+	struct err ignored;
+
+	if (fstat(target, &st) < 0 || fstatfs(target, &fs) < 0)
+		return err_set(e, errno, "stat %s", m->destination);
+
+	/* /proc and /sys themselves, by whatever name they were reached. */
+	if (rootpath_open_plain(r->root_fd, "/proc", O_PATH, &proc, &ignored) == 0 &&
+	    fstat(proc, &special) == 0 && special.st_dev == st.st_dev &&
+	    special.st_ino == st.st_ino) {
+		if (source >= 0 ? is_fs_root(source, PROC_SUPER_MAGIC) :
+		    str_equal(m->type, "proc"))
+			return 0;
+		return err_say(e, EPERM, "%s is /proc: only procfs itself may be mounted there",
+			       m->destination);
+	}
+	if (rootpath_open_plain(r->root_fd, "/sys", O_PATH, &sys, &ignored) == 0 &&
+	    fstat(sys, &special) == 0 && special.st_dev == st.st_dev &&
+	    special.st_ino == st.st_ino) {
+		if (source >= 0 ? is_fs_root(source, SYSFS_MAGIC) : str_equal(m->type, "sysfs"))
+			return 0;
+		return err_say(e, EPERM, "%s is /sys: only sysfs itself may be mounted there",
+			       m->destination);
+	}
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return 0;
+	path_in_proc(r->root_fd, target, below, sizeof below);
+	for (size_t i = 0; i < sizeof proc_files / sizeof *proc_files; i++)
+		if (strcmp(below, proc_files[i]) == 0)
+			return 0;
+	return err_say(e, EPERM, "%s is inside /proc", m->destination);
+}
+
+/*
+ * Resolved once, to a descriptor that everything after uses.  No link may lead
+ * to /proc, /sys and /dev: an image whose /dev is a link would have what comes
+ * after land elsewhere (CVE-2019-19921, CVE-2026-41579).
+ */
+static int open_target(const struct rootfs *r, const struct spec_mount *m, int source,
+		       int *ret_fd, struct err *e)
+{
+	static const char *const plain[] = { "/proc", "/sys", "/dev" };
+	enum rootpath_kind kind = ROOTPATH_DIRECTORY;
+	owned_fd target = -1;
+	bool must_be_plain = str_equal(m->type, "proc") || str_equal(m->type, "sysfs");
+	struct stat st, top;
+	int x;
+
+	if (source >= 0) {
+		if (fstat(source, &st) < 0)
+			return err_set(e, errno, "stat source %s", m->source);
+		if (!S_ISDIR(st.st_mode))
+			kind = ROOTPATH_FILE;
+	}
+	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+		must_be_plain |= names(m->destination, plain[i]);
+	if (must_be_plain) {
+		x = rootpath_open_plain(r->root_fd, m->destination, O_PATH, &target, e);
+		if (x < 0 && x != -ENOENT)
+			return x;
+		fd_close(&target);
+	}
+	if ((x = rootpath_ensure(r->root_fd, m->destination, kind, &target, e)) < 0)
+		return x;
+	if (must_be_plain) {
+		fd_close(&target);
+		x = rootpath_open_plain(r->root_fd, m->destination, O_PATH, &target, e);
+		if (x < 0)
+			return x;
+	}
+	if (fstat(target, &st) < 0 || fstat(r->root_fd, &top) < 0)
+		return err_set(e, errno, "stat %s", m->destination);
+	if (st.st_dev == top.st_dev && st.st_ino == top.st_ino)
+		return err_say(e, EINVAL, "destination %s is the root itself", m->destination);
+	if ((x = check_target(r, m, target, source, e)) < 0)
+		return x;
+	*ret_fd = fd_take(&target);
+	return 0;
+}
+
+/* ---- the mounts ---- */
+
+/*
+ * File systems that a user namespace may only mount if it also owns the
+ * namespace which they show.  The host's, with everything mounted on it, then
+ * takes their place, under the attributes that were asked for.
+ */
+static const struct stand_in {
+	const char *type, *host, *namespace;
+	bool even_if_own;	/* a network namespace joined by path may belong to a parent */
+} stand_ins[] = {
+	{ "sysfs", "/sys", "network", true },
+	{ "proc", "/proc", "pid", false },
+	{ "mqueue", "/dev/mqueue", "ipc", false },
+};
+
+static const struct stand_in *stand_in_for(const struct rootfs *r, const struct spec *s,
+					   const char *type, int error)
+{
+	if (!r->in_userns || (error != -EPERM && error != -EBUSY))
+		return NULL;
+	for (size_t i = 0; i < sizeof stand_ins / sizeof *stand_ins; i++)
+		if (strcmp(stand_ins[i].type, type) == 0 &&
+		    (stand_ins[i].even_if_own || !spec_namespace_find(s, stand_ins[i].namespace)))
+			return &stand_ins[i];
+	return NULL;
+}
+
+/* Types with one superblock for many mounts (a read-only one would make all of them so), and tmpfs,
+ * whose only mount is made read-only. */
+static bool read_only_by_mount(const char *type)
+{
+	static const char *const types[] = {
+		"cgroup", "cgroup2", "devpts", "mqueue", "proc", "sysfs", "tmpfs",
+	};
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	return false;
+}
+
+/* MOUNT_ATTR_* of a new mount as MS_* for mount(2). */
+static unsigned long mount_flags(uint64_t attributes)
+{
+	static const struct { uint64_t attribute; unsigned long flag; } map[] = {
+		{ MOUNT_ATTR_RDONLY, MS_RDONLY }, { MOUNT_ATTR_NOSUID, MS_NOSUID },
+		{ MOUNT_ATTR_NODEV, MS_NODEV }, { MOUNT_ATTR_NOEXEC, MS_NOEXEC },
+		{ MOUNT_ATTR_NOATIME, MS_NOATIME }, { MOUNT_ATTR_STRICTATIME, MS_STRICTATIME },
+		{ MOUNT_ATTR_NODIRATIME, MS_NODIRATIME },
+		{ MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW },
+	};
+	unsigned long flags = 0;
+
+	for (size_t i = 0; i < sizeof map / sizeof *map; i++)
+		if (attributes & map[i].attribute)
+			flags |= map[i].flag;
+	return flags;
+}
+
+/*
+ * mount(2), for options that are too long for fsconfig(2): an overlay of many
+ * layers.  It still mounts onto the target's descriptor; only the new mount's
+ * own descriptor has to be looked up by name, and is believed if the directory
+ * above it is the one above the target.
+ */
+static int mount_long(const struct rootfs *r, const struct spec_mount *m, const struct mountopt *o,
+		      int target, int *ret_fd, struct err *e)
+{
+	owned_fd mounted = -1;
+	owned_str data = STR_INIT;
+	struct stat above, above_new;
+	char path[64];
+	int x;
+
+	for (size_t i = 0; i < o->data.n; i++)
+		str_printf(&data, "%s%s", i ? "," : "", o->data.v[i]);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", target);
+	if (mount(m->source ? m->source : "none", path, m->type, mount_flags(o->set),
+		  str_text(&data)) < 0)
+		return err_set(e, errno, "%s", m->type);
+	if ((x = rootpath_open(r->root_fd, m->destination, O_PATH, &mounted, e)) < 0)
+		return x;
+	if (fstatat(target, "..", &above, 0) < 0 || fstatat(mounted, "..", &above_new, 0) < 0)
+		return err_set(e, errno, "stat %s", m->destination);
+	if (above.st_dev != above_new.st_dev || above.st_ino != above_new.st_ino)
+		return err_say(e, ESTALE, "%s was replaced while it was mounted", m->destination);
+	*ret_fd = fd_take(&mounted);
+	return 0;
+}
+
+/* A new file system, attached; or what stands in for it. */
+static int mount_new(const struct rootfs *r, const struct spec *s, const struct spec_mount *m,
+		     struct mountopt *o, int target, int *ret_fd, struct err *e)
+{
+	const struct stand_in *instead;
+	owned_fd fd = -1;
+	uint64_t at_once = o->set;
+	int x;
+
+	if (o->tmpcopyup)
+		at_once &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	x = mnt_new(m->type, m->source, &o->data, at_once, &fd, e);
+	if (x == -E2BIG)
+		return mount_long(r, m, o, target, ret_fd, e);
+	if (x < 0 && (instead = stand_in_for(r, s, m->type, x))) {
+		if ((x = mnt_clone(AT_FDCWD, instead->host, true, &fd, e)) < 0 ||
+		    (x = mnt_set(fd, true, o->set, 0, e)) < 0)
+			return err_in(e, "the host's %s", instead->host);
+	}
+	if (x < 0)
+		return x;
+	if (o->tmpcopyup && ((x = copyup(target, fd, e)) < 0 ||
+			     (x = mnt_set(fd, false, o->set, 0, e)) < 0))
+		return err_in(e, "tmpcopyup");
+	if ((x = map_ids(fd, m, o, s->linux_, e)) < 0 ||
+	    (x = mnt_set(fd, true, o->recursive_set, o->recursive_clear, e)) < 0 ||
+	    (x = mnt_attach(fd, target, e)) < 0)
+		return x;
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+static int mount_bind(const struct mountopt *o, int tree, int target, struct err *e)
+{
+	int r;
+
+	if ((r = mnt_set(tree, false, o->set, o->clear, e)) < 0 ||
+	    (r = mnt_set(tree, true, o->recursive_set, o->recursive_clear, e)) < 0)
+		return r;
+	return mnt_attach(tree, target, e);
+}
+
+static int check_options(const struct spec_mount *m, const struct mountopt *o, struct err *e)
+{
+	if (o->remount && o->data.n)
+		return err_say(e, EINVAL, "option \"%s\" can't be changed by remount",
+			       o->data.v[0]);
+	if (o->remount)
+		return 0;
+	if (is_bind(m, o)) {
+		/* sync and the like belong to the superblock, which a bind mount shares; mount(8)
+		 * and runc let them pass without effect.  An option of a file system is a
+		 * mistake. */
+		for (size_t i = 0; i < o->data.n; i++) {
+			bool known = false;
+
+			for (const char *const *n = mountopt_names(); *n; n++)
+				known |= strcmp(*n, o->data.v[i]) == 0;
+			if (!known)
+				return err_say(e, EINVAL, "option \"%s\" has no meaning for a bind "
+					       "mount", o->data.v[i]);
+		}
+		if (o->tmpcopyup)
+			return err_say(e, EINVAL, "option \"tmpcopyup\" needs type tmpfs");
+		return 0;
+	}
+	if (!m->type || !*m->type || strcmp(m->type, "none") == 0)
+		return err_say(e, EINVAL, "no type, and no option bind or rbind");
+	if (o->tmpcopyup && strcmp(m->type, "tmpfs") != 0)
+		return err_say(e, EINVAL, "option \"tmpcopyup\" needs type tmpfs");
+	return 0;
+}
+
+/* As under runc: what covers an existing directory has its mode (/tmp 1777, /run 0755). */
+static void add_mode_of(struct arena *a, int target, struct mountopt *o)
+{
+	struct stat st;
+
+	if (fstat(target, &st) == 0)
+		mountopt_add_data(a, o, arena_printf(a, "mode=%04o", st.st_mode & 07777));
+}
+
+static int mount_one(struct arena *a, const struct rootfs *r, const struct spec *s, size_t i,
+		     struct err *e)
+{
+	const struct spec_mount *m = &s->mounts.v[i];
+	owned_fd tree = -1, target = -1, mounted = -1;
+	struct mountopt o;
+	int x;
+
+	if ((x = mountopt_parse(a, &m->options, &o, e)) < 0 || (x = check_options(m, &o, e)) < 0)
+		return x;
+	/* Devices and mount points are still to be made in /dev; rootfs_finish() closes it. */
+	if (names(m->destination, "/dev") && !is_bind(m, &o))
+		o.set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+
+	if (o.remount) {
+		if ((x = rootpath_open(r->root_fd, m->destination, O_PATH, &mounted, e)) < 0 ||
+		    (x = mnt_set(mounted, false, o.set, o.clear, e)) < 0 ||
+		    (x = mnt_set(mounted, true, o.recursive_set, o.recursive_clear, e)) < 0)
+			return x;
+	} else if (is_bind(m, &o)) {
+		if (r->sources && r->sources[i] >= 0) {
+			tree = fcntl(r->sources[i], F_DUPFD_CLOEXEC, 0);
+			if (tree < 0)
+				return err_set(e, errno, "duplicate source %s", m->source);
+		} else if ((x = open_source(m, &o, s->linux_, &tree, e)) < 0) {
+			return x;
+		}
+		if ((x = open_target(r, m, tree, &target, e)) < 0 ||
+		    (x = mount_bind(&o, tree, target, e)) < 0)
+			return x;
+		mounted = fd_take(&tree);
+	} else {
+		bool existed = rootpath_open(r->root_fd, m->destination, O_PATH, &target, e) == 0;
+
+		fd_close(&target);
+		if ((x = open_target(r, m, -1, &target, e)) < 0)
+			return x;
+		if ((o.set & MOUNT_ATTR_RDONLY) && !read_only_by_mount(m->type))
+			mountopt_add_data(a, &o, "ro");
+		if (existed && strcmp(m->type, "tmpfs") == 0 && !mountopt_has_data(&o, "mode"))
+			add_mode_of(a, target, &o);
+		if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
+			x = cgroupmnt_attach(r, m->type, &o, target, &mounted, e);
+		else
+			x = mount_new(r, s, m, &o, target, &mounted, e);
+		if (x < 0)
+			return x;
+	}
+	for (size_t k = 0; k < o.n_propagation; k++)
+		if ((x = mnt_propagate(mounted, o.propagation[k].recursive, o.propagation[k].how,
+				       e)) < 0)
+			return x;
+	return 0;
+}
+
+int rootfs_mount_all(struct rootfs *r, const struct spec *s, struct err *e)
+{
+	owned_arena a = ARENA_INIT;
+
+	for (size_t i = 0; i < s->mounts.n; i++)
+		if (mount_one(&a, r, s, i, e) < 0)
+			return err_in(e, "mounts[%zu]", i);
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rootfs_parts: what the files of the rootfs module have of each other; for
+ * nobody else.
+ */
+#pragma once
+
+#include "sandbox/mountopt.h"
+#include "sandbox/rootfs.h"
+
+/* cgroupmnt.c: the container's view of its cgroups on top of target_fd.  *ret_fd is the mount, for
+ * propagation. */
+int cgroupmnt_attach(const struct rootfs *r, const char *type, const struct mountopt *o,
+		     int target_fd, int *ret_fd, struct err *e);
+
+/* copyup.c: what lies in the directory from_fd (O_PATH) also below to_fd, with owners, modes, times
+ * and links; sockets and devices are left out. */
+int copyup(int from_fd, int to_fd, struct err *e);
+
+/* sysctl.c: linux.sysctl.  Each key has to belong to a namespace of the container's own. */
+int sysctl_write(int root_fd, const struct spec *s, struct err *e);
+
+/*
+ * workspace.c: guards and masks of agent->workspace, where what they name exists.
+ *
+ * guard: relative paths, read-only together with all below.  The directories
+ * on the way are mount points too, so that none can be renamed away.  A link
+ * anywhere on the way is refused: what it points to could change.  Where a
+ * component is a file (a worktree's `.git`), that file is guarded.
+ *
+ * mask: patterns.  One with a slash names a path from the workspace's top
+ * ("**" and "/" before the rest: any directory), one without matches names in
+ * any directory.  Patterns with wildcards or without a slash are looked for by
+ * a walk that follows no link, goes WORKSPACE_DEEP directories deep, and
+ * leaves out `.git` and `node_modules` below their own names, which hold too
+ * much to be read at every start.  What a matching link points to inside the
+ * workspace is masked.  A masked file is empty, a masked directory has nothing
+ * in it, both are read-only.
+ */
+enum { WORKSPACE_DEEP = 8 };
+int workspace_protect(int root_fd, const struct spec_workspace *w, struct err *e);
