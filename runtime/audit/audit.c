@@ -11,7 +11,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,13 +22,12 @@
 #include <unistd.h>
 
 #include "audit/chain.h"
+#include "audit/head.h"
 #include "base/fd.h"
 #include "base/json.h"
 
 enum {
-	HEAD_MOST = 4096,
 	TAIL_MOST = 256 << 10,	/* how far back from the end the last whole record is looked for */
-	CONTAINER_MOST = 1024,
 	ATTEMPTS = 5,
 };
 
@@ -97,100 +95,6 @@ static int file_open(int dirfd, const char *name, int flags, int *ret_fd, struct
 	return 0;
 }
 
-/* ---- head files ---- */
-
-/*
- * The last link of a chain, and the one that was about to follow it.  As text:
- *	agentrun-head 1 MACHINE BOOT ENDED
- *	SEQ HASH
- *	OFFSET SEQ HASH ENDED
- *	CONTAINER
- */
-struct head {
-	char machine[33], boot[37];
-	struct chain_link last;
-	bool ended;			/* the session's last record has been written */
-	off_t next_at;			/* where in the log `next` was to stand; -1: none was */
-	struct chain_link next;
-	bool next_ended;
-	char container[CONTAINER_MOST + 1];
-};
-
-static int head_read(int fd, struct head *ret)
-{
-	char text[HEAD_MOST + 1];
-	ssize_t n = pread(fd, text, HEAD_MOST, 0);
-	struct head h = { 0 };
-	int64_t at;
-	int ended, next_ended, used = 0;
-
-	if (n < 0)
-		return -errno;
-	text[n] = 0;
-	if (sscanf(text,
-		   "agentrun-head 1 %32[0-9a-z-] %36[0-9a-f-] %d\n%llu %64[0-9a-f]\n%" SCNd64
-		   " %llu %64[0-9a-f] %d\n%n",
-		   h.machine, h.boot, &ended, &h.last.seq, h.last.hash, &at, &h.next.seq,
-		   h.next.hash, &next_ended, &used) != 9 || !used ||
-	    strlen(h.last.hash) != HASH_HEX - 1 || strlen(h.next.hash) != HASH_HEX - 1)
-		return -EINVAL;
-	h.ended = ended;
-	h.next_at = at;
-	h.next_ended = next_ended;
-	snprintf(h.container, sizeof h.container, "%.*s", (int)strcspn(text + used, "\n"),
-		 text + used);
-	*ret = h;
-	return 0;
-}
-
-static int head_write(int fd, const struct head *h, const char *name, struct err *e)
-{
-	char text[HEAD_MOST];
-	int n = snprintf(text, sizeof text,
-			 "agentrun-head 1 %s %s %d\n%020llu %s\n%020" PRId64 " %020llu %s %d\n%s\n",
-			 h->machine, h->boot, h->ended, h->last.seq, h->last.hash,
-			 (int64_t)h->next_at, h->next.seq, h->next.hash, h->next_ended,
-			 h->container);
-
-	if (pwrite(fd, text, (size_t)n, 0) != n)
-		return err_set(e, errno ? errno : ENOSPC, "write %s", name);
-	return 0;
-}
-
-static void head_intend(struct head *h, off_t at, unsigned long long seq, const char *hash,
-			bool ends)
-{
-	h->next_at = at;
-	h->next.seq = seq;
-	memcpy(h->next.hash, hash, HASH_HEX);
-	h->next_ended = h->ended || ends;
-}
-
-static void head_settle(struct head *h, bool written)
-{
-	if (written) {
-		h->last = h->next;
-		h->ended = h->next_ended;
-	}
-	h->next_at = -1;
-	h->next = chain_start;
-}
-
-static void this_host(struct head *ret)
-{
-	owned_str machine = STR_INIT;
-	owned_str boot = STR_INIT;
-	struct err ignored;
-
-	*ret = (struct head){ .last = chain_start, .next = chain_start, .next_at = -1 };
-	file_read(AT_FDCWD, "/etc/machine-id", 4096, &machine, &ignored);
-	file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 4096, &boot, &ignored);
-	if (sscanf(str_text(&machine), "%32[0-9a-f]", ret->machine) != 1)
-		strcpy(ret->machine, "-");
-	if (sscanf(str_text(&boot), "%36[0-9a-f-]", ret->boot) != 1)
-		strcpy(ret->boot, "-");
-}
-
 /* ---- the log, locked ---- */
 
 struct log {
@@ -248,7 +152,7 @@ static int log_open(struct log *l, const char *directory, struct err *e)
 		return err_set(e, errno, "stat " AUDIT_LOG);
 	l->size = st.st_size;
 	l->is_new = st.st_size == 0;
-	this_host(&l->here);
+	head_init(&l->here);
 	l->has_head = head_read(l->head_fd, &l->head) == 0;
 	if (!l->has_head)
 		l->head = l->here;
@@ -790,7 +694,7 @@ int audit_append(const char *directory, const struct audit_frame *frame, const s
 	    strcmp(frame->session, CHAIN_HOST) == 0)
 		return err_say(e, EINVAL, "audit: \"%s\", \"%s\": no session and event",
 			       frame->session, frame->event);
-	if (frame->container && strlen(frame->container) > CONTAINER_MOST)
+	if (frame->container && strlen(frame->container) > HEAD_CONTAINER)
 		return err_say(e, ENAMETOOLONG, "audit: the container's id is too long");
 	if ((r = content(frame, members, &inside, e)) < 0)
 		return r;

@@ -82,11 +82,17 @@ struct audit_verdict {
 int audit_verify(const char *directory, const char *anchor, struct audit_verdict *ret,
 		 struct err *e);
 
+/* The page that a person reads: a line for each session in the log.  Safe to print on a terminal. */
+int audit_list(const char *directory, struct str *text, struct err *e);
+/* The same, a JSON object a line. */
+int audit_list_json(const char *directory, struct str *text, struct err *e);
+
 /*
- * The page that a person reads: all sessions (session NULL: a list), or one, named by its session
- * id, its container's id (the newest of that id) or an unambiguous beginning of either.  Safe to print on a
- * terminal.  -ENOENT if there is none.
+ * One session, on one page: what it was allowed, what it did, what was denied, what it cost, and
+ * what cannot be known.  `name` is its session id, its container's id (the newest of that id) or an
+ * unambiguous beginning of either; NULL: audit_list().  Safe to print on a terminal.
+ * -ENOENT if there is none.
  */
-int audit_show(const char *directory, const char *session, struct str *text, struct err *e);
-/* The same as JSON: the records themselves, one a line; of all sessions if session is NULL. */
-int audit_show_json(const char *directory, const char *session, struct str *text, struct err *e);
+int audit_show(const char *directory, const char *name, struct str *text, struct err *e);
+/* Its records as they stand in the log; all of the log if name is NULL. */
+int audit_show_json(const char *directory, const char *name, struct str *text, struct err *e);

@@ -2,10 +2,14 @@
 #include "audit/chain.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/err.h"
 
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 
@@ -187,4 +191,108 @@ int chain_back_next(struct chain_back *b, const char **line, size_t *n, bool *te
 	*n = end - start;
 	b->left = start;
 	return 1;
+}
+
+/* ---- lines from the start ---- */
+
+void chain_lines_init(struct chain_lines *l, int fd, off_t size)
+{
+	*l = (struct chain_lines){ .fd = fd, .left = size };
+}
+
+void chain_lines_free(struct chain_lines *l)
+{
+	str_free(&l->block);
+}
+
+/* Moves what is not given out yet to the front and reads on behind it. */
+static int later(struct chain_lines *l)
+{
+	enum { READ = 256 << 10 };
+	size_t rest = l->block.len - l->used, n = l->left < READ ? (size_t)l->left : READ;
+	ssize_t k;
+
+	if (l->used)
+		memmove(l->block.s, l->block.s + l->used, rest);
+	l->block.len = rest;
+	l->used = 0;
+	do
+		k = read(l->fd, str_reserve(&l->block, n), n);
+	while (k < 0 && errno == EINTR);
+	if (k < 0)
+		return -errno;
+	if (k == 0)
+		return -ESTALE;			/* cut off while it was read */
+	str_commit(&l->block, (size_t)k);
+	l->left -= k;
+	return 0;
+}
+
+int chain_lines_next(struct chain_lines *l, const char **line, size_t *n, bool *terminated)
+{
+	size_t searched = 0;
+	int r;
+
+	for (;;) {
+		size_t have = l->block.len - l->used;
+		const char *from = have ? l->block.s + l->used : NULL;
+		const char *newline = have > searched ?
+			memchr(from + searched, '\n', have - searched) : NULL;
+
+		if (newline || (have && (!l->left || have > PIECE))) {
+			*terminated = newline;
+			*n = newline ? (size_t)(newline - from) : have;
+			*line = from;
+			l->used += *n + *terminated;
+			return 1;
+		}
+		if (!l->left)
+			return 0;
+		searched = have;
+		if ((r = later(l)) < 0)
+			return r;
+	}
+}
+
+/* ---- sessions ---- */
+
+void chain_sessions_free(struct chain_sessions *s)
+{
+	free(s->v);
+	*s = (struct chain_sessions){ 0 };
+}
+
+static struct chain_session *slot(const struct chain_sessions *s, const char *id)
+{
+	uint64_t h = 14695981039346656037u;	/* FNV-1a */
+	size_t i;
+
+	for (const char *p = id; *p; p++)
+		h = (h ^ (unsigned char)*p) * 1099511628211u;
+	for (i = h & (s->room - 1); *s->v[i].id && strcmp(s->v[i].id, id) != 0;)
+		i = (i + 1) & (s->room - 1);
+	return &s->v[i];
+}
+
+struct chain_session *chain_session(struct chain_sessions *s, const char *id)
+{
+	struct chain_session *at;
+
+	if (2 * (s->n + 1) > s->room) {
+		struct chain_sessions bigger = { .n = s->n, .room = s->room ? 2 * s->room : 256 };
+
+		bigger.v = must(calloc(bigger.room, sizeof *bigger.v));
+		for (size_t i = 0; i < s->room; i++)
+			if (*s->v[i].id)
+				*slot(&bigger, s->v[i].id) = s->v[i];
+		free(s->v);
+		*s = bigger;
+	}
+	at = slot(s, id);
+	if (!*at->id) {
+		snprintf(at->id, sizeof at->id, "%s", id);
+		at->last = chain_start;
+		s->n++;
+	}
+	return at;
 }

@@ -51,3 +51,28 @@ void chain_back_free(struct chain_back *b);
 /* The next line towards the start, without its newline; *terminated: it had one.  1, 0 at the
  * start of the file, or a negative errno.  A line longer than a megabyte comes in pieces. */
 int chain_back_next(struct chain_back *b, const char **line, size_t *n, bool *terminated);
+
+/* Reads a file's lines from its start. */
+struct chain_lines {
+	int fd;
+	off_t left;		/* bytes of the file not yet read */
+	struct str block;
+	size_t used;		/* bytes of the block given out */
+};
+void chain_lines_init(struct chain_lines *l, int fd, off_t size);
+void chain_lines_free(struct chain_lines *l);
+/* As chain_back_next(), towards the end. */
+int chain_lines_next(struct chain_lines *l, const char **line, size_t *n, bool *terminated);
+
+/* Sessions by their ids: a hash table, at most half full. */
+struct chain_sessions {
+	struct chain_session {
+		char id[CHAIN_NAME];		/* "": free */
+		struct chain_link last;		/* for the reader's use, as is: */
+		void *more;
+	} *v;
+	size_t n, room;				/* room: a power of two */
+};
+void chain_sessions_free(struct chain_sessions *s);
+/* The session's entry, valid until the next call; a new one has seq 0 and `more` NULL. */
+struct chain_session *chain_session(struct chain_sessions *s, const char *id);

@@ -2,7 +2,6 @@
 #include "base/hash.h"
 
 #include <nettle/sha2.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -26,11 +25,15 @@ void hash_add(struct hash *h, const void *data, size_t size)
 
 void hash_end(struct hash *h, char ret[HASH_HEX])
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char digest[SHA256_DIGEST_SIZE];
 
 	sha256_digest(&h->ctx, sizeof digest, digest);
-	for (size_t i = 0; i < sizeof digest; i++)
-		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+	for (size_t i = 0; i < sizeof digest; i++) {
+		ret[2 * i] = digits[digest[i] >> 4];
+		ret[2 * i + 1] = digits[digest[i] & 15];
+	}
+	ret[HASH_HEX - 1] = 0;
 	free(h);
 }
 
