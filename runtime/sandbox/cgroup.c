@@ -472,7 +472,7 @@ static const char *const v2_controllers[] = {
 	"cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc",
 };
 
-static bool has_word(const char *text, const char *word)
+bool cgroup_has_word(const char *text, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -493,8 +493,8 @@ static void enable_below(const char *dir)
 	    cgroup_get(dir, "cgroup.subtree_control", &given, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < sizeof v2_controllers / sizeof *v2_controllers; i++)
-		if (has_word(str_text(&has), v2_controllers[i]) &&
-		    !has_word(str_text(&given), v2_controllers[i]))
+		if (cgroup_has_word(str_text(&has), v2_controllers[i]) &&
+		    !cgroup_has_word(str_text(&given), v2_controllers[i]))
 			str_printf(&all, "%s+%s", all.len ? " " : "", v2_controllers[i]);
 	if (!all.len || cgroup_put(dir, "cgroup.subtree_control", all.s, &ignored) == 0)
 		return;
@@ -563,6 +563,36 @@ static int make_all(struct arena *a, struct cgroup *c, const char *wanted, bool 
 	return 0;
 }
 
+int cgroup_plan(struct arena *a, const struct spec *s, const char *id, bool systemd,
+		bool rootless, struct cgroup *ret, struct err *e)
+{
+	const char *wanted = s->linux_ ? s->linux_->cgroups_path : NULL;
+	struct cgroup c = { 0 };
+	char *path;
+
+	if (cgroup_detect(a, &c, e) < 0)
+		return -e->code;
+	if (systemd) {
+		if (cgroup_systemd_plan(a, wanted, id, rootless, &c, e) < 0)
+			return -e->code;
+		*ret = c;
+		return 0;
+	}
+	if (!wanted || !*wanted)	/* nobody but root may make cgroups at the top */
+		wanted = arena_printf(a, rootless ? "%s" : "/%s", id);
+	c.path = cgroup_path_clean(a, wanted);
+	for (size_t i = 0; i < c.n; i++) {
+		struct cgroup_hierarchy *h = &c.h[i];
+
+		if (container_path(a, &c, h, wanted, &path, e) < 0)
+			return -e->code;
+		h->dir = arena_printf(a, "%s%s", strcmp(h->mount, "/") == 0 ? "" : h->mount, path);
+		h->created = access(h->dir, F_OK) < 0;
+	}
+	*ret = c;
+	return 0;
+}
+
 int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool systemd,
 		  bool rootless, struct cgroup *ret, struct err *e)
 {
@@ -595,7 +625,8 @@ int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool sy
 		c.path = cgroup_path_clean(a, wanted);
 		c.rootless_without = true;
 		if (limit) {
-			r = err_say(e, EPERM, "%s: this user has no right to make a cgroup", limit);
+			r = err_say(e, EPERM, "linux.resources.%s: this user has no right to "
+				    "make a cgroup", limit);
 			goto undo;
 		}
 		*ret = c;
@@ -606,7 +637,7 @@ int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool sy
 		if (r < 0)
 			goto undo;
 	}
-	r = cgroup_devices_apply(&c, res, !s->agent, CGROUP_AT_CREATE, e);
+	r = cgroup_devices_apply(&c, res, !s->agent, e);
 	if (r < 0)
 		goto undo;
 	*ret = c;

@@ -34,6 +34,8 @@ void cgroup_enable_controllers(const struct cgroup_hierarchy *h);
 int cgroup_get(const char *dir, const char *file, struct str *out, struct err *e);
 int cgroup_put(const char *dir, const char *file, const char *text, struct err *e);
 bool cgroup_has(const char *dir, const char *file);
+/* Is `word` among the words of text, which spaces and newlines part? */
+bool cgroup_has_word(const char *text, const char *word);
 /* The file's number; "max" is UINT64_MAX.  false: no such file or no number. */
 bool cgroup_get_u64(const char *dir, const char *file, uint64_t *ret);
 /* The number after KEY in a file of lines "key value". */
@@ -51,7 +53,7 @@ int cgroup_remove_tree(const char *dir, struct err *e);
 enum cgroup_when { CGROUP_AT_CREATE, CGROUP_AT_UPDATE };
 int cgroup_resources_apply(const struct cgroup *c, const struct spec_resources *r,
 			   enum cgroup_when when, struct err *e);
-/* The JSON path of the first limit in r ("linux.resources.memory.limit"), NULL if it asks for none.
+/* The JSON path below linux.resources of the first limit in r ("memory.limit"), NULL for none.
  * Device rules are no limit. */
 const char *cgroup_resources_first(const struct spec_resources *r);
 /* Conversions from version 1's units to version 2's. */
@@ -62,9 +64,27 @@ int cgroup_swap_v2(int64_t swap, int64_t limit, int64_t *ret, struct err *e);
 
 /* ---- cgroup_devices.c ---- */
 
+struct cgroup_device_rule {
+	bool allow;
+	char type;		/* 'b' or 'c' */
+	int64_t major, minor;	/* -1: any */
+	unsigned access;	/* BPF_DEVCG_ACC_* */
+};
+struct cgroup_device_rules {
+	bool allow;		/* what no rule speaks of */
+	struct cgroup_device_rule *v;	/* the last that fits decides */
+	size_t n, own;		/* from v[own] on: the runtime's defaults */
+};
+struct bpf_insn;
+
 /* plain: no agent policy (the defaults then hold what runc's do). */
+int cgroup_device_rules(struct arena *a, const struct spec_resources *r, bool plain,
+			struct cgroup_device_rules *ret, struct err *e);
+size_t cgroup_device_program(struct arena *a, const struct cgroup_device_rules *rules,
+			     struct bpf_insn **ret);
+/* Replaces what was applied before. */
 int cgroup_devices_apply(const struct cgroup *c, const struct spec_resources *r, bool plain,
-			 enum cgroup_when when, struct err *e);
+			 struct err *e);
 
 /* ---- cgroup_systemd.c ---- */
 

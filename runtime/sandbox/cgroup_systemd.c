@@ -29,3 +29,10 @@ int cgroup_systemd_stop(const struct cgroup *c, struct err *e)
 	(void)c;
 	return err_say(e, EOPNOTSUPP, "built without the systemd cgroup driver");
 }
+
+int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e)
+{
+	(void)c;
+	(void)r;
+	return err_say(e, EOPNOTSUPP, "built without the systemd cgroup driver");
+}
