@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Control groups: where, with which limits, changed by update, gone after delete."""
+import json
+import os
+
+import pytest
+from bundle import drop_namespace, shell
+from runtime import until
+
+V2 = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+SLEEP = ["sleep", "100"]
+MiB = 1 << 20
+
+
+def cgroup_dir(pid, controller):
+    with open(f"/proc/{pid}/cgroup", encoding="ascii") as f:
+        for line in f:
+            _, names, path = line.strip().split(":", 2)
+            if V2 and not names:
+                return "/sys/fs/cgroup" + path
+            if controller in names.split(","):
+                return f"/sys/fs/cgroup/{controller}" + path
+    raise AssertionError(f"no cgroup for {controller}")
+
+
+def value(rt, b, controller, v1, v2):
+    path = os.path.join(cgroup_dir(rt.state(b)["pid"], controller), v2 if V2 else v1)
+    with open(path, encoding="ascii") as f:
+        return f.read().strip()
+
+
+LIMITS = [
+    ({"pids": {"limit": 77}}, "pids", "pids.max", "pids.max", "77", "77"),
+    ({"pids": {"limit": -1}}, "pids", "pids.max", "pids.max", "max", "max"),
+    ({"memory": {"limit": 64 * MiB}}, "memory", "memory.limit_in_bytes", "memory.max",
+     str(64 * MiB), str(64 * MiB)),
+    ({"memory": {"limit": 64 * MiB, "reservation": 32 * MiB}}, "memory",
+     "memory.soft_limit_in_bytes", "memory.low", str(32 * MiB), str(32 * MiB)),
+    ({"memory": {"limit": -1}}, "memory", "memory.limit_in_bytes", "memory.max",
+     "9223372036854771712", "max"),
+    ({"cpu": {"shares": 512}}, "cpu", "cpu.shares", "cpu.weight", "512", "20"),
+    ({"cpu": {"quota": 20000, "period": 50000}}, "cpu", "cpu.cfs_quota_us", "cpu.max",
+     "20000", "20000 50000"),
+    ({"cpu": {"cpus": "0"}}, "cpuset", "cpuset.cpus", "cpuset.cpus", "0", "0"),
+]
+
+
+def limited(resources):
+    return lambda c: c["linux"]["resources"].update(resources)
+
+
+@pytest.mark.parametrize("resources, controller, v1, v2, want1, want2", LIMITS)
+def test_limit(rt, box, resources, controller, v1, v2, want1, want2):
+    b = rt.up(box(SLEEP, limited(resources)))
+    assert value(rt, b, controller, v1, v2) == (want2 if V2 else want1)
+
+
+def test_cgroups_path(rt, box):
+    b = rt.up(box(SLEEP))
+    assert cgroup_dir(rt.state(b)["pid"], "pids").endswith(f"/box/{b.id}")
+
+
+def test_default_path_without_cgroups_path(rt, box):
+    b = rt.up(box(SLEEP, lambda c: c["linux"].pop("cgroupsPath")))
+    assert b.id in cgroup_dir(rt.state(b)["pid"], "pids")
+
+
+@pytest.mark.parametrize("path", ["/box/../../x", "/box/a/../../../../y"])
+def test_path_cannot_leave_the_top(rt, box, path):
+    """Refused, or resolved within the hierarchy."""
+    b = box(SLEEP, lambda c: c["linux"].update(cgroupsPath=path))
+    if rt.create(b, check=None).code == 0:
+        assert "/../" not in cgroup_dir(rt.state(b)["pid"], "pids")
+
+
+def test_every_process_is_in_it(rt, box):
+    b = rt.up(box(shell("sleep 100 & sleep 100")))
+    with open(cgroup_dir(rt.state(b)["pid"], "pids") + "/cgroup.procs", encoding="ascii") as f:
+        until(lambda: f.seek(0) or len(f.read().split()) >= 2)
+
+
+def test_out_of_memory_kills_the_container_only(rt, box):
+    b = box(["tail", "/dev/zero"], limited({"memory": {"limit": 16 * MiB, "swap": 16 * MiB}}))
+    assert rt.run(b, timeout=60).code == 137
+
+
+def test_pids_limit_holds(rt, box):
+    b = box(shell("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1 & done; wait"),
+            limited({"pids": {"limit": 5}}))
+    r = rt.run(b)
+    assert "can't fork" in r.err
+
+
+def update(rt, b, resources, *flags, **kw):
+    return rt("update", "--resources", "-", *flags, b.id, stdin=json.dumps(resources), **kw)
+
+
+@pytest.mark.parametrize("form", ["--resources -", "--resources=-", "-r -", "file"])
+def test_update_forms(rt, box, work, form):
+    """All forms that containerd and Podman use."""
+    b = rt.up(box(SLEEP, limited({"pids": {"limit": 50}})))
+    text = json.dumps({"pids": {"limit": 60}})
+    if form == "file":
+        with open(work + "/r", "w", encoding="ascii") as f:
+            f.write(text)
+        rt("update", f"--resources={work}/r", b.id, check=True)
+    else:
+        rt("update", *form.split(), b.id, stdin=text, check=True)
+    assert value(rt, b, "pids", "pids.max", "pids.max") == "60"
+
+
+def test_update_changes_only_what_is_given(rt, box):
+    b = rt.up(box(SLEEP, limited({"pids": {"limit": 50}, "memory": {"limit": 64 * MiB}})))
+    update(rt, b, {"memory": {"limit": 128 * MiB}}, check=True)
+    assert value(rt, b, "memory", "memory.limit_in_bytes", "memory.max") == str(128 * MiB)
+    assert value(rt, b, "pids", "pids.max", "pids.max") == "50"
+
+
+def test_update_takes_zero_for_unset(rt, box):
+    """Docker 20.10 sends every field, those not asked for as 0."""
+    b = rt.up(box(SLEEP, limited({"memory": {"limit": 64 * MiB}})))
+    update(rt, b, {"memory": {"limit": 0, "reservation": 0, "swap": 0}, "pids": {"limit": 33},
+                   "cpu": {"shares": 0, "quota": 0, "period": 0, "cpus": "", "mems": ""}},
+           check=True)
+    assert value(rt, b, "memory", "memory.limit_in_bytes", "memory.max") == str(64 * MiB)
+
+
+@pytest.mark.differs("crun", "only its newest knows these flags")
+def test_update_by_flags(rt, box):
+    b = rt.up(box(SLEEP, limited({"pids": {"limit": 50}})))
+    rt("update", "--pids-limit", "44", "--memory", str(96 * MiB), "--cpu-share", "256", b.id,
+       check=True)
+    assert value(rt, b, "pids", "pids.max", "pids.max") == "44"
+    assert value(rt, b, "memory", "memory.limit_in_bytes", "memory.max") == str(96 * MiB)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pids": 3}', '{"memory": {"limit": "x"}}'])
+def test_bad_update(rt, box, text):
+    if rt.flavour != "agentrun" and text == "":
+        pytest.skip("taken for nothing to do")
+    b = rt.up(box(SLEEP, limited({"pids": {"limit": 50}})))
+    if rt.flavour == "crun":
+        pytest.skip("crun accepts some")
+    rt("update", "--resources", "-", b.id, stdin=text or "\n", check=False)
+    assert value(rt, b, "pids", "pids.max", "pids.max") == "50"
+
+
+def test_nested_cgroups_of_the_container_are_removed(rt, box):
+    b = rt.up(box(SLEEP))
+    for c in ("pids", "memory"):
+        d = cgroup_dir(rt.state(b)["pid"], c)
+        os.makedirs(d + "/inner/deeper", exist_ok=True)
+    rt.delete(b, "--force", check=True)
+
+
+def test_processes_in_nested_cgroups_are_killed(rt, box):
+    b = rt.up(box(shell("sleep 100 & touch /up; wait"), lambda c: drop_namespace(c, "pid")))
+    until(lambda: os.path.exists(b.rootfs + "/up"))
+    pid = rt.state(b)["pid"]
+    kids = [p for p in json.loads(rt("ps", "-f", "json", b.id, check=True).out) if p != pid]
+    for c in ["pids"] if V2 else ["pids", "freezer", "devices"]:
+        d = cgroup_dir(pid, c)
+        os.mkdir(d + "/inner")
+        with open(d + "/inner/cgroup.procs", "w", encoding="ascii") as f:
+            f.write(str(kids[0]))
+    if rt.flavour == "runc":
+        os.kill(kids[0], 9)
+    rt.delete(b, "--force", check=True)
+    until(lambda: not os.path.exists(f"/proc/{kids[0]}"))

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Namespaces: new, shared with the caller, joined by path; user namespaces with id maps."""
+import os
+import subprocess
+
+import pytest
+from bundle import drop_namespace, namespace, shell
+from runtime import until
+
+FILES = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt",
+         "cgroup": "cgroup", "user": "user"}
+
+
+def ns_of(rt, b, type_):
+    return os.readlink(f"/proc/{rt.state(b)['pid']}/ns/{FILES[type_]}")
+
+
+def own(type_):
+    return os.readlink(f"/proc/self/ns/{FILES[type_]}")
+
+
+def with_user_namespace(c):
+    namespace(c, "user")
+    for k in ("uidMappings", "gidMappings"):
+        c["linux"][k] = [{"containerID": 0, "hostID": 100000, "size": 1000},
+                         {"containerID": 1000, "hostID": 200000, "size": 1}]
+    c["linux"].pop("resources")
+    c["mounts"] = [m for m in c["mounts"] if m["type"] != "cgroup"]
+
+
+def mapped(b):
+    """The root's owner becomes the container's root."""
+    for d, dirs, files in os.walk(b.rootfs):
+        for n in dirs + files:
+            os.lchown(os.path.join(d, n), 100000, 100000)
+    os.chown(b.rootfs, 100000, 100000)
+    return b
+
+
+@pytest.mark.parametrize("type_", ["pid", "network", "ipc", "uts", "mount"])
+def test_new(rt, box, type_):
+    b = rt.up(box(["sleep", "100"]))
+    assert ns_of(rt, b, type_) != own(type_)
+
+
+def test_new_cgroup_namespace(rt, box):
+    b = rt.up(box(["sleep", "100"], lambda c: namespace(c, "cgroup")))
+    assert ns_of(rt, b, "cgroup") != own("cgroup")
+    out = rt.exec(b, "--", "cat", "/proc/self/cgroup", check=True).out
+    assert all(line.endswith(":/") for line in out.split())
+
+
+@pytest.mark.parametrize("type_", ["pid", "network", "ipc", "uts"])
+def test_shared_with_the_caller(rt, box, type_):
+    def edit(c):
+        drop_namespace(c, type_)
+        if type_ == "uts":
+            c.pop("hostname")
+    b = rt.up(box(["sleep", "100"], edit))
+    assert ns_of(rt, b, type_) == own(type_)
+
+
+@pytest.mark.parametrize("type_", ["network", "ipc", "uts", "pid"])
+def test_joined_by_path(rt, box, type_):
+    a = rt.up(box(["sleep", "100"]))
+    path = f"/proc/{rt.state(a)['pid']}/ns/{FILES[type_]}"
+
+    def edit(c):
+        namespace(c, type_, path)
+    b = rt.up(box(["sleep", "100"], edit))
+    assert ns_of(rt, b, type_) == ns_of(rt, a, type_)
+    assert ns_of(rt, b, "mount") != ns_of(rt, a, "mount")
+
+
+@pytest.mark.parametrize("path", ["/no/such", "/etc/passwd", "/proc/self/ns/uts"])
+def test_bad_path(rt, box, path):
+    r = rt.create(box(["true"], lambda c: namespace(c, "network", path)), check=False)
+    assert path in r.err or rt.flavour == "runc"
+    assert rt.ids() == []
+
+
+def test_network_namespace_has_only_loopback(rt, box):
+    out = rt.run(box(["ls", "/sys/class/net"]), check=True).out.split()
+    assert "eth0" not in out and "lo" in out
+
+
+def test_loopback_is_up(rt, box):
+    out = rt.run(box(["ip", "addr", "show", "lo"]), check=True).out
+    assert "UP" in out
+
+
+def test_user_namespace(rt, box):
+    b = mapped(box(shell("id -u; id -g; cat /proc/self/uid_map; touch /made; "
+                         "sleep 100"), with_user_namespace))
+    rt.up(b)
+    until(lambda: os.path.exists(b.rootfs + "/made"))
+    assert os.stat(b.rootfs + "/made").st_uid == 100000
+    pid = rt.state(b)["pid"]
+    with open(f"/proc/{pid}/uid_map", encoding="ascii") as f:
+        assert [line.split() for line in f] == [["0", "100000", "1000"], ["1000", "200000", "1"]]
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        assert "Uid:\t100000\t100000" in f.read()
+
+
+def test_user_namespace_with_another_user(rt, box):
+    b = mapped(box(shell("id -u; touch /tmp/mine"), with_user_namespace))
+    b.config["process"]["user"] = {"uid": 1000, "gid": 1000}
+    b.save()
+    assert rt.run(b, check=True).out == "1000\n"
+    assert os.stat(b.rootfs + "/tmp/mine").st_uid == 200000
+
+
+def test_user_outside_the_map_is_refused(rt, box):
+    b = mapped(box(["true"], with_user_namespace))
+    b.config["process"]["user"] = {"uid": 5000, "gid": 0}
+    b.save()
+    rt.create(b, check=None)
+    assert rt.run(b).code != 0
+
+
+def test_user_namespace_without_maps_is_refused(rt, box):
+    b = box(["true"], lambda c: namespace(c, "user"))
+    rt.create(b, check=False)
+    assert rt.ids() == []
+
+
+@pytest.mark.differs("runc crun", "left to the kernel, with a bare EINVAL or EPERM")
+@pytest.mark.parametrize("maps", [
+    [{"containerID": 0, "hostID": 0, "size": 0}],
+    [{"containerID": 0, "hostID": 100000, "size": 10},
+     {"containerID": 5, "hostID": 200000, "size": 10}],
+    [{"containerID": 0, "hostID": 4294967290, "size": 100}],
+    [{"containerID": -1, "hostID": 0, "size": 1}],
+])
+def test_bad_maps(rt, box, maps):
+    def edit(c):
+        with_user_namespace(c)
+        c["linux"]["uidMappings"] = maps
+    r = rt.create(box(["true"], edit), check=False)
+    assert "uidMappings" in r.err
+    assert rt.ids() == []
+
+
+def test_pinned_network_namespace_survives(rt, box, work):
+    """What an engine with a namespace of its own making expects (Podman, CRI)."""
+    path = work + "/netns"
+    with open(path, "w", encoding="ascii"):
+        pass
+    subprocess.run(["unshare", f"--net={path}", "ip", "link", "add", "d0", "type", "bridge"],
+                   check=True, timeout=10)
+    try:
+        b = box(["ls", "/sys/class/net"], lambda c: namespace(c, "network", path))
+        for _ in range(2):
+            assert "d0" in rt.run(b, check=True).out
+    finally:
+        subprocess.run(["umount", path], check=True, timeout=10)
+
+
+def test_duplicate_namespace_is_refused(rt, box):
+    def edit(c):
+        c["linux"]["namespaces"].append({"type": "pid"})
+    rt.create(box(["true"], edit), check=False)
