@@ -19,6 +19,7 @@ char *str_reserve(struct str *s, size_t n)
 	if (s->room < s->len + n + 1) {
 		s->room = s->len + n + 1 > 2 * s->room ? s->len + n + 1 : 2 * s->room;
 		s->s = must(realloc(s->s, s->room));
+		s->s[s->len] = 0;	/* a text even if nothing is committed */
 	}
 	return s->s + s->len;
 }
