@@ -26,7 +26,8 @@
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)	/* Linux 5.19 */
 #endif
 
-enum { ARGS_MOST = 6, ERRNO_MOST = 4095, DATA_MOST = 65535 };
+/* 4094: libseccomp's limit, one below the kernel's. */
+enum { ARGS_MOST = 6, ERRNO_MOST = 4094, DATA_MOST = 65535 };
 
 /* ---- The specification's words ------------------------------------------------------------- */
 
@@ -151,7 +152,7 @@ static int action_of(const char *name, const struct opt_u64 *value, const char *
 		     uint32_t *ret, struct err *e)
 {
 	long i = word(seccomp_actions, name);
-	uint64_t v = value->set ? value->v : EPERM;	/* config-linux.md: the default is EPERM */
+	uint64_t v = value->set ? value->v : EPERM;	/* the default in config-linux.md */
 
 	if (name && strcmp(name, "SCMP_ACT_NOTIFY") == 0)
 		return err_say(e, ENOTSUP, "linux.seccomp.%s: SCMP_ACT_NOTIFY is not supported yet",
