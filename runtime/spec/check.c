@@ -164,7 +164,8 @@ static int check_id_map(const struct check *c, const struct json_path *at,
 
 			if ((m->container_id < o->container_id + o->size &&
 			     o->container_id < m->container_id + m->size) ||
-			    (m->host_id < o->host_id + o->size && o->host_id < m->host_id + m->size))
+			    (m->host_id < o->host_id + o->size &&
+			     o->host_id < m->host_id + m->size))
 				return refuse(c, ITEM(at, i), "overlaps with the range [%zu]", k);
 		}
 	}
@@ -269,7 +270,7 @@ static int check_sysctl(const struct check *c, const struct json_path *linux_at)
 		if (!namespace)
 			return refuse(c, at, "not of a namespace: it would change the host");
 		if (!has_namespace(c, namespace))
-			return refuse(c, at, "needs a %s namespace", namespace);
+			return refuse(c, at, "needs a namespace of type %s", namespace);
 	}
 	return 0;
 }

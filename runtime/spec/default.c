@@ -46,7 +46,8 @@ static void default_mounts(struct arena *a, struct spec *s, bool rootless)
 {
 	static const struct default_mount mounts[] = {
 		{ "/proc", "proc", "proc", { 0 } },
-		{ "/dev", "tmpfs", "tmpfs", { "nosuid", "strictatime", "mode=755", "size=65536k" } },
+		{ "/dev", "tmpfs", "tmpfs",
+		  { "nosuid", "strictatime", "mode=755", "size=65536k" } },
 		{ "/dev/pts", "devpts", "devpts",
 		  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5" } },
 		{ "/dev/shm", "tmpfs", "shm",
@@ -105,8 +106,8 @@ static struct spec_linux *default_linux(struct arena *a, bool rootless)
 		l->namespaces.v[i].type = types.v[i];
 	l->masked_paths = TEXTS(a, "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
 				"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
-				"/proc/sched_debug", "/sys/firmware", "/sys/devices/virtual/powercap",
-				"/proc/scsi");
+				"/proc/sched_debug", "/sys/firmware",
+				"/sys/devices/virtual/powercap", "/proc/scsi");
 	l->readonly_paths = TEXTS(a, "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 				  "/proc/sysrq-trigger");
 	if (rootless) {

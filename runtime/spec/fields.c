@@ -3,106 +3,9 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 
-enum kind {
-	STRING, BOOL, I64, U64,			/* char *, bool, int64_t, uint64_t */
-	OPT_BOOL, OPT_I64, OPT_U64,		/* struct opt_* */
-	STRINGS, PAIRS,				/* struct strv, struct kvs */
-	I64S, U64S,				/* VEC(int64_t), VEC(uint64_t) */
-	OBJECT, INLINE,				/* struct *, struct */
-	OBJECTS, MAP,				/* VEC(struct); of a map, the key is the first member */
-	UNSUPPORTED,				/* known to OCI; not to agentrun yet */
-};
-
-struct object;
-
-struct field {
-	const char *name;
-	enum kind kind;
-	bool required;			/* must be there; is written even if false or 0 */
-	size_t offset;
-	int64_t min;			/* range of a number; none while both are 0 */
-	uint64_t max;
-	const char *const *names;	/* what a string may be */
-	const struct object *object;
-};
-
-struct object {
-	size_t size, n;
-	const struct field *fields;
-	void (*finish)(struct arena *a, void *object);	/* after its members were read */
-};
-
-/* The offset of a member; fails to compile if its type is not what the kind wants. */
-#define OFFSET(type, member, want)                                                                 \
-	(offsetof(type, member) +                                                                  \
-	 sizeof(char[__builtin_types_compatible_p(__typeof__(((type *)0)->member), want) ? 1       \
-											  : -1]) - \
-	 1)
-/* Any VEC: its first member points to items, its second counts them. */
-#define OFFSET_VEC(type, member)                                                                   \
-	(OFFSET(type, member.n, size_t) +                                                          \
-	 sizeof(char[offsetof(type, member.n) == offsetof(type, member.v) + sizeof(void *) ? 1     \
-											   : -1]) -\
-	 1 - sizeof(void *))
-
-#define FIELD_STRING(t, json, m, ...)                                                              \
-	{ .name = json, .kind = STRING, .offset = OFFSET(t, m, char *), __VA_ARGS__ }
-#define FIELD_BOOL(t, json, m, ...)                                                                \
-	{ .name = json, .kind = BOOL, .offset = OFFSET(t, m, bool), __VA_ARGS__ }
-#define FIELD_I64(t, json, m, ...)                                                                 \
-	{ .name = json, .kind = I64, .offset = OFFSET(t, m, int64_t), __VA_ARGS__ }
-#define FIELD_U64(t, json, m, ...)                                                                 \
-	{ .name = json, .kind = U64, .offset = OFFSET(t, m, uint64_t), __VA_ARGS__ }
-#define FIELD_OPT_BOOL(t, json, m)                                                                 \
-	{ .name = json, .kind = OPT_BOOL, .offset = OFFSET(t, m, struct opt_bool) }
-#define FIELD_OPT_I64(t, json, m, ...)                                                             \
-	{ .name = json, .kind = OPT_I64, .offset = OFFSET(t, m, struct opt_i64), __VA_ARGS__ }
-#define FIELD_OPT_U64(t, json, m, ...)                                                             \
-	{ .name = json, .kind = OPT_U64, .offset = OFFSET(t, m, struct opt_u64), __VA_ARGS__ }
-#define FIELD_STRINGS(t, json, m, ...)                                                             \
-	{ .name = json, .kind = STRINGS, .offset = OFFSET(t, m, struct strv), __VA_ARGS__ }
-#define FIELD_PAIRS(t, json, m)                                                                    \
-	{ .name = json, .kind = PAIRS, .offset = OFFSET(t, m, struct kvs) }
-#define FIELD_I64S(t, json, m, ...)                                                                \
-	{ .name = json, .kind = I64S, .offset = OFFSET_VEC(t, m), __VA_ARGS__ }
-#define FIELD_U64S(t, json, m, ...)                                                                \
-	{ .name = json, .kind = U64S, .offset = OFFSET_VEC(t, m), __VA_ARGS__ }
-#define FIELD_OBJECT(t, json, m, type, ...)                                                        \
-	{ .name = json, .kind = OBJECT, .offset = OFFSET(t, m, struct spec_##type *),              \
-	  .object = &object_##type, __VA_ARGS__ }
-#define FIELD_INLINE(t, json, m, type)                                                             \
-	{ .name = json, .kind = INLINE, .offset = OFFSET(t, m, struct spec_##type),                \
-	  .object = &object_##type }
-#define FIELD_OBJECTS(t, json, m, type)                                                            \
-	{ .name = json, .kind = OBJECTS, .object = &object_##type,                                 \
-	  .offset = OFFSET_VEC(t, m) + 0 * OFFSET(t, m.v, struct spec_##type *) }
-#define FIELD_MAP(t, json, m, type)                                                                \
-	{ .name = json, .kind = MAP, .object = &object_##type,                                     \
-	  .offset = OFFSET_VEC(t, m) + 0 * OFFSET(t, m.v, struct spec_##type *) }
-#define FIELD_UNSUPPORTED(json) { .name = json, .kind = UNSUPPORTED }
-
-#define REQUIRED .required = true
-#define RANGE(least, most) .min = (least), .max = (most)
-#define ONE_OF(list) .names = (list)
-
-#define OBJECT_OF(type, ...)                                                                       \
-	static const struct object object_##type = {                                               \
-		.size = sizeof(struct spec_##type),                                                \
-		.fields = type##_fields,                                                           \
-		.n = sizeof type##_fields / sizeof *type##_fields,                                 \
-		__VA_ARGS__                                                                        \
-	}
-
-/* Ids: 2^32-1 means "leave unchanged" to the kernel. */
-#define ID RANGE(0, UINT32_MAX - 1)
-#define U32 RANGE(0, UINT32_MAX)
-/* Beyond 12 and 20 bits mknod(2) takes the number modulo, that is: another device's. */
-#define MAJOR RANGE(0, 4095)
-#define MINOR RANGE(0, 1048575)
-#define LIMIT RANGE(-1, INT64_MAX)
+#include "spec/object.h"
 
 /* ---- names ---- */
 
@@ -110,10 +13,11 @@ const char *const spec_namespace_types[] = {
 	"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time", NULL,
 };
 const char *const spec_rlimit_types[] = {
-	"RLIMIT_AS",	 "RLIMIT_CORE",	   "RLIMIT_CPU",    "RLIMIT_DATA",	 "RLIMIT_FSIZE",
-	"RLIMIT_LOCKS",	 "RLIMIT_MEMLOCK", "RLIMIT_MSGQUEUE", "RLIMIT_NICE",	 "RLIMIT_NOFILE",
-	"RLIMIT_NPROC",	 "RLIMIT_RSS",	   "RLIMIT_RTPRIO", "RLIMIT_RTTIME",	 "RLIMIT_SIGPENDING",
-	"RLIMIT_STACK",	 NULL,
+	"RLIMIT_AS",	"RLIMIT_CORE",	  "RLIMIT_CPU",	     "RLIMIT_DATA",
+	"RLIMIT_FSIZE", "RLIMIT_LOCKS",	  "RLIMIT_MEMLOCK",  "RLIMIT_MSGQUEUE",
+	"RLIMIT_NICE",	"RLIMIT_NOFILE",  "RLIMIT_NPROC",    "RLIMIT_RSS",
+	"RLIMIT_RTPRIO", "RLIMIT_RTTIME", "RLIMIT_SIGPENDING", "RLIMIT_STACK",
+	NULL,
 };
 const char *const spec_rootfs_propagations[] = {
 	"private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable",
@@ -210,6 +114,14 @@ static void finish_linux(struct arena *a, void *object)
 			*key = *key == '/' ? '.' : *key == '.' ? '/' : *key;
 	}
 }
+
+/* Ids: 2^32-1 means "leave unchanged" to the kernel. */
+#define ID RANGE(0, UINT32_MAX - 1)
+#define U32 RANGE(0, UINT32_MAX)
+/* Beyond 12 and 20 bits mknod(2) takes the number modulo, that is: another device's. */
+#define MAJOR RANGE(0, 4095)
+#define MINOR RANGE(0, 1048575)
+#define LIMIT RANGE(-1, INT64_MAX)
 
 /* ---- the tables ---- */
 
@@ -595,524 +507,11 @@ static const struct object object_config = {
 	.n = sizeof config_fields / sizeof *config_fields,
 };
 
-/* ---- members of any type ---- */
-
-struct vec {
-	void *v;
-	size_t n;
-};
-
-/* memcpy: the member's own type is another one than struct vec or void * */
-#define LOAD(type, from) ({ type value_; memcpy(&value_, (from), sizeof value_); value_; })
-
-static struct vec load_vec(const void *member)
-{
-	return LOAD(struct vec, member);
-}
-
-static void store(void *member, const void *value, size_t size)
-{
-	memcpy(member, value, size);
-}
-
-/* ---- reading ---- */
-
-struct reader {
-	struct arena *a;
-	const char *what;
-	struct err *e;
-};
-
-static int read_object(const struct reader *r, const struct object *o, const struct json_path *at,
-		       const struct json *j, void *base);
-
-static int expect(const struct reader *r, const struct json_path *at, const struct json *j,
-		  enum json_type type)
-{
-	if (j->type == type)
-		return 0;
-	return json_say(r->e, EINVAL, r->what, at, "expected %s, found %s", json_type_names[type],
-			json_type_names[j->type]);
-}
-
-static int unknown_name(const struct reader *r, const struct json_path *at, const char *text,
-			const char *const *names)
-{
-	owned_str list = STR_INIT;
-
-	str_puts(&list, "unknown value \"");
-	str_put_safe(&list, text, 64);
-	str_puts(&list, "\"; known are ");
-	for (size_t i = 0; names[i]; i++)
-		str_printf(&list, "%s%s", i ? ", " : "", names[i]);
-	return json_say(r->e, EINVAL, r->what, at, "%s", list.s);
-}
-
-static bool has_name(const char *const *names, const char *text)
-{
-	for (; *names; names++)
-		if (strcmp(*names, text) == 0)
-			return true;
-	return false;
-}
-
-static int read_string(const struct reader *r, const struct field *f, const struct json_path *at,
-		       const struct json *j, const char **ret)
-{
-	int error = expect(r, at, j, JSON_STRING);
-
-	if (error < 0)
-		return error;
-	if (f->names && j->text[0] && !has_name(f->names, j->text))
-		return unknown_name(r, at, j->text, f->names);
-	*ret = j->text;
-	return 0;
-}
-
-static int bad_number(const struct reader *r, const struct field *f, const struct json_path *at,
-		      const struct json *j, int error)
-{
-	owned_str found = STR_INIT;
-
-	str_put_safe(&found, j->text, 40);
-	if (error == -EINVAL)
-		return json_say(r->e, EINVAL, r->what, at, "expected an integer, found %s", found.s);
-	if (!f->max)
-		return json_say(r->e, ERANGE, r->what, at, "%s is out of range", found.s);
-	return json_say(r->e, ERANGE, r->what, at, "%s is out of range (%lld to %llu)", found.s,
-			(long long)f->min, (unsigned long long)f->max);
-}
-
-static int read_i64(const struct reader *r, const struct field *f, const struct json_path *at,
-		    const struct json *j, int64_t *ret)
-{
-	int64_t v = 0;
-	int error = expect(r, at, j, JSON_NUMBER);
-
-	if (error < 0)
-		return error;
-	error = json_i64(j, &v);
-	if (!error && f->max && (v < f->min || (v > 0 && (uint64_t)v > f->max)))
-		error = -ERANGE;
-	if (error < 0)
-		return bad_number(r, f, at, j, error);
-	*ret = v;
-	return 0;
-}
-
-static int read_u64(const struct reader *r, const struct field *f, const struct json_path *at,
-		    const struct json *j, uint64_t *ret)
-{
-	uint64_t v = 0;
-	int error = expect(r, at, j, JSON_NUMBER);
-
-	if (error < 0)
-		return error;
-	error = json_u64(j, &v);
-	if (!error && f->max && (v < (uint64_t)f->min || v > f->max))
-		error = -ERANGE;
-	if (error < 0)
-		return bad_number(r, f, at, j, error);
-	*ret = v;
-	return 0;
-}
-
-static int read_strings(const struct reader *r, const struct field *f, const struct json_path *at,
-			const struct json *j, struct strv *ret)
-{
-	struct strv v = { 0 };
-
-	for (size_t i = 0; i < j->n; i++) {
-		struct json_path item = { at, NULL, i };
-		const char *text;
-		int error = read_string(r, f, &item, j->items[i], &text);
-
-		if (error < 0)
-			return error;
-		if (f->names && !text[0])
-			return unknown_name(r, &item, text, f->names);
-		strv_add(r->a, &v, text);
-	}
-	*ret = v;
-	return 0;
-}
-
-static int read_pairs(const struct reader *r, const struct field *f, const struct json_path *at,
-		      const struct json *j, struct kvs *ret)
-{
-	struct kvs pairs = { 0 };
-
-	for (size_t i = 0; i < j->n; i++) {
-		struct json_path member = { at, j->keys[i], 0 };
-		const char *text;
-		int error;
-
-		if (!j->keys[i][0])
-			return json_say(r->e, EINVAL, r->what, &member, "the key is empty");
-		error = read_string(r, f, &member, j->items[i], &text);
-		if (error < 0)
-			return error;
-		kvs_add(r->a, &pairs, j->keys[i], text);
-	}
-	*ret = pairs;
-	return 0;
-}
-
-static int read_numbers(const struct reader *r, const struct field *f, const struct json_path *at,
-			const struct json *j, struct vec *ret)
-{
-	int64_t *i64s = arena_array(r->a, int64_t, j->n);
-	uint64_t *u64s = (uint64_t *)i64s;	/* the signed and unsigned type may alias */
-
-	for (size_t i = 0; i < j->n; i++) {
-		struct json_path item = { at, NULL, i };
-		int error = f->kind == I64S ? read_i64(r, f, &item, j->items[i], &i64s[i])
-					    : read_u64(r, f, &item, j->items[i], &u64s[i]);
-
-		if (error < 0)
-			return error;
-	}
-	*ret = (struct vec){ i64s, j->n };
-	return 0;
-}
-
-static int read_objects(const struct reader *r, const struct field *f, const struct json_path *at,
-			const struct json *j, struct vec *ret)
-{
-	const struct object *o = f->object;
-	char *items = arena_alloc(r->a, o->size * j->n);
-
-	for (size_t i = 0; i < j->n; i++) {
-		struct json_path item = { at, f->kind == MAP ? j->keys[i] : NULL, i };
-		char *base = items + i * o->size;
-		int error = read_object(r, o, &item, j->items[i], base);
-
-		if (error < 0)
-			return error;
-		if (f->kind == MAP) {
-			char *key = arena_strdup(r->a, j->keys[i]);
-
-			if (f->names && !has_name(f->names, key))
-				return unknown_name(r, &item, key, f->names);
-			if (!key[0])
-				return json_say(r->e, EINVAL, r->what, &item, "the key is empty");
-			store(base, &key, sizeof key);
-		}
-	}
-	*ret = (struct vec){ items, j->n };
-	return 0;
-}
-
-static const enum json_type json_type_of[] = {
-	[STRING] = JSON_STRING,	  [BOOL] = JSON_BOOL,	    [I64] = JSON_NUMBER,
-	[U64] = JSON_NUMBER,	  [OPT_BOOL] = JSON_BOOL,   [OPT_I64] = JSON_NUMBER,
-	[OPT_U64] = JSON_NUMBER,  [STRINGS] = JSON_ARRAY,   [PAIRS] = JSON_OBJECT,
-	[I64S] = JSON_ARRAY,	  [U64S] = JSON_ARRAY,	    [OBJECT] = JSON_OBJECT,
-	[INLINE] = JSON_OBJECT,	  [OBJECTS] = JSON_ARRAY,   [MAP] = JSON_OBJECT,
-};
-static_assert(sizeof json_type_of / sizeof *json_type_of == UNSUPPORTED, "a type for each kind");
-
-static int read_member(const struct reader *r, const struct field *f, const struct json_path *at,
-		       const struct json *j, char *member)
-{
-	struct opt_bool opt_bool = { .set = true };
-	struct opt_i64 opt_i64 = { .set = true };
-	struct opt_u64 opt_u64 = { .set = true };
-	const char *text;
-	struct vec vec;
-	void *p;
-	int error;
-
-	if (f->kind == UNSUPPORTED)
-		return json_say(r->e, ENOTSUP, r->what, at, "not supported yet");
-	error = expect(r, at, j, json_type_of[f->kind]);
-	if (error < 0)
-		return error;
-	switch (f->kind) {
-	case STRING:
-		error = read_string(r, f, at, j, &text);
-		if (error < 0)
-			return error;
-		/* empty is absent, as it is to programs that leave empty strings out */
-		p = text[0] ? arena_strdup(r->a, text) : NULL;
-		if (!p && f->required)
-			return json_say(r->e, EINVAL, r->what, at, "must not be empty");
-		store(member, &p, sizeof p);
-		return 0;
-	case BOOL:
-		*(bool *)member = j->boolean;
-		return 0;
-	case I64:
-		return read_i64(r, f, at, j, (int64_t *)member);
-	case U64:
-		return read_u64(r, f, at, j, (uint64_t *)member);
-	case OPT_BOOL:
-		opt_bool.v = j->boolean;
-		store(member, &opt_bool, sizeof opt_bool);
-		return 0;
-	case OPT_I64:
-		error = read_i64(r, f, at, j, &opt_i64.v);
-		store(member, &opt_i64, sizeof opt_i64);
-		return error;
-	case OPT_U64:
-		error = read_u64(r, f, at, j, &opt_u64.v);
-		store(member, &opt_u64, sizeof opt_u64);
-		return error;
-	case STRINGS:
-		return read_strings(r, f, at, j, (struct strv *)member);
-	case PAIRS:
-		return read_pairs(r, f, at, j, (struct kvs *)member);
-	case I64S:
-	case U64S:
-		error = read_numbers(r, f, at, j, &vec);
-		if (!error)
-			store(member, &vec, sizeof vec);
-		return error;
-	case OBJECT:
-		p = arena_alloc(r->a, f->object->size);
-		error = read_object(r, f->object, at, j, p);
-		store(member, &p, sizeof p);
-		return error;
-	case INLINE:
-		return read_object(r, f->object, at, j, member);
-	case OBJECTS:
-	case MAP:
-		error = read_objects(r, f, at, j, &vec);
-		if (!error)
-			store(member, &vec, sizeof vec);
-		return error;
-	case UNSUPPORTED:
-		break;
-	}
-	return 0;
-}
-
-static int read_object(const struct reader *r, const struct object *o, const struct json_path *at,
-		       const struct json *j, void *base)
-{
-	uint64_t seen = 0;
-	int error = expect(r, at, j, JSON_OBJECT);
-
-	if (error < 0)
-		return error;
-	for (size_t i = 0; i < j->n; i++) {
-		struct json_path member = { at, j->keys[i], 0 };
-		const struct field *f;
-		size_t k = 0;
-
-		while (k < o->n && strcmp(o->fields[k].name, j->keys[i]) != 0)
-			k++;
-		/* OCI, "Extensibility": unknown members are ignored; null is absent as in Go */
-		if (k == o->n || j->items[i]->type == JSON_NULL)
-			continue;
-		f = &o->fields[k];
-		seen |= (uint64_t)1 << k;
-		error = read_member(r, f, &member, j->items[i], (char *)base + f->offset);
-		if (error < 0)
-			return error;
-	}
-	for (size_t k = 0; k < o->n; k++) {
-		struct json_path member = { at, o->fields[k].name, 0 };
-
-		if (o->fields[k].required && !(seen >> k & 1))
-			return json_say(r->e, EINVAL, r->what, &member, "required, but absent");
-	}
-	if (o->finish)
-		o->finish(r->a, base);
-	return 0;
-}
-
-/* ---- writing ---- */
-
-static void write_object(const struct object *o, const void *base, struct json_writer *w);
-
-static void write_objects(const struct field *f, struct vec vec, struct json_writer *w)
-{
-	const char *base = vec.v;
-
-	for (size_t i = 0; i < vec.n; i++, base += f->object->size) {
-		if (f->kind == MAP)
-			json_key(w, LOAD(char *, base));
-		write_object(f->object, base, w);
-	}
-}
-
-static void write_member(const struct field *f, const char *member, struct json_writer *w)
-{
-	const struct opt_bool *opt_bool = (const void *)member;
-	const struct opt_i64 *opt_i64 = (const void *)member;
-	const struct opt_u64 *opt_u64 = (const void *)member;
-	const void *p;
-	struct vec vec;
-
-	switch (f->kind) {
-	case STRING:
-		p = LOAD(char *, member);
-		if (p)
-			json_field(w, f->name, p);
-		break;
-	case BOOL:
-		if (*(const bool *)member || f->required)
-			json_field_bool(w, f->name, *(const bool *)member);
-		break;
-	case I64:
-		json_field_i64(w, f->name, *(const int64_t *)member);
-		break;
-	case U64:
-		json_field_u64(w, f->name, *(const uint64_t *)member);
-		break;
-	case OPT_BOOL:
-		if (opt_bool->set)
-			json_field_bool(w, f->name, opt_bool->v);
-		break;
-	case OPT_I64:
-		if (opt_i64->set)
-			json_field_i64(w, f->name, opt_i64->v);
-		break;
-	case OPT_U64:
-		if (opt_u64->set)
-			json_field_u64(w, f->name, opt_u64->v);
-		break;
-	case STRINGS:
-		if (((const struct strv *)member)->n || f->required)
-			json_field_strv(w, f->name, (const struct strv *)member);
-		break;
-	case PAIRS:
-		if (((const struct kvs *)member)->n)
-			json_field_kvs(w, f->name, (const struct kvs *)member);
-		break;
-	case OBJECT:
-		p = LOAD(void *, member);
-		if (p) {
-			json_key(w, f->name);
-			write_object(f->object, p, w);
-		}
-		break;
-	case INLINE:
-		json_key(w, f->name);
-		write_object(f->object, member, w);
-		break;
-	case I64S:
-	case U64S:
-		vec = load_vec(member);
-		if (!vec.n)
-			break;
-		json_key(w, f->name);
-		json_open_array(w);
-		for (size_t i = 0; i < vec.n; i++)
-			if (f->kind == I64S)
-				json_put_i64(w, ((const int64_t *)vec.v)[i]);
-			else
-				json_put_u64(w, ((const uint64_t *)vec.v)[i]);
-		json_close_array(w);
-		break;
-	case OBJECTS:
-	case MAP:
-		vec = load_vec(member);
-		if (!vec.n)
-			break;
-		json_key(w, f->name);
-		if (f->kind == MAP)
-			json_open(w);
-		else
-			json_open_array(w);
-		write_objects(f, vec, w);
-		if (f->kind == MAP)
-			json_close(w);
-		else
-			json_close_array(w);
-		break;
-	case UNSUPPORTED:
-		break;
-	}
-}
-
-static void write_object(const struct object *o, const void *base, struct json_writer *w)
-{
-	json_open(w);
-	for (size_t i = 0; i < o->n; i++)
-		write_member(&o->fields[i], (const char *)base + o->fields[i].offset, w);
-	json_close(w);
-}
-
-/* ---- copying ---- */
-
-/* `base` holds a plain copy of the original's bytes; its parts become new ones. */
-static void renew_parts(struct arena *a, const struct object *o, char *base)
-{
-	for (size_t i = 0; i < o->n; i++) {
-		const struct field *f = &o->fields[i];
-		char *member = base + f->offset;
-		struct kvs pairs = { 0 };
-		struct strv strings;
-		struct vec vec;
-		void *p;
-
-		switch (f->kind) {
-		case STRINGS:
-			strings = strv_copy(a, (const struct strv *)member);
-			store(member, &strings, sizeof strings);
-			break;
-		case PAIRS:
-			for (size_t k = 0; k < ((const struct kvs *)member)->n; k++) {
-				const struct kv *kv = &((const struct kvs *)member)->v[k];
-
-				kvs_add(a, &pairs, kv->key, kv->value);
-			}
-			store(member, &pairs, sizeof pairs);
-			break;
-		case I64S:
-		case U64S:
-			vec = load_vec(member);
-			vec.v = arena_memdup(a, vec.v, vec.n * sizeof(int64_t));
-			store(member, &vec, sizeof vec);
-			break;
-		case OBJECT:
-			p = LOAD(void *, member);
-			if (!p)
-				break;
-			p = arena_memdup(a, p, f->object->size);
-			renew_parts(a, f->object, p);
-			store(member, &p, sizeof p);
-			break;
-		case INLINE:
-			renew_parts(a, f->object, member);
-			break;
-		case OBJECTS:
-		case MAP:
-			vec = load_vec(member);
-			vec.v = arena_memdup(a, vec.v, vec.n * f->object->size);
-			store(member, &vec, sizeof vec);
-			for (size_t k = 0; k < vec.n; k++)
-				renew_parts(a, f->object, (char *)vec.v + k * f->object->size);
-			break;
-		case STRING:
-		case BOOL:
-		case I64:
-		case U64:
-		case OPT_BOOL:
-		case OPT_I64:
-		case OPT_U64:
-		case UNSUPPORTED:
-			break;
-		}
-	}
-}
-
-struct spec *spec_copy(struct arena *a, const struct spec *s)
-{
-	struct spec *copy = arena_memdup(a, s, sizeof *s);
-
-	renew_parts(a, &object_config, (char *)copy);
-	return copy;
-}
-
 /* ---- the model and its parts ---- */
 
 int spec_parse(struct arena *a, const struct json *tree, const char *what,
 	       enum spec_origin origin, struct spec **ret, struct err *e)
 {
-	struct reader r = { a, what, e };
 	struct spec *s = arena_new(a, struct spec);
 	int error;
 
@@ -1120,7 +519,7 @@ int spec_parse(struct arena *a, const struct json *tree, const char *what,
 		return json_say(e, EPERM, what, &(struct json_path){ NULL, "agent", 0 },
 				"only agentrun itself writes this block; a bundle asks for a "
 				"policy by annotations (io.agentrun.*)");
-	error = read_object(&r, &object_config, NULL, tree, s);
+	error = object_read(a, &object_config, tree, what, s, e);
 	if (!error)
 		error = spec_check(s, what, e);
 	if (error < 0)
@@ -1141,17 +540,24 @@ int spec_read(struct arena *a, int dirfd, const char *path, enum spec_origin ori
 	return spec_parse(a, tree, path, origin, ret, e);
 }
 
+struct spec *spec_copy(struct arena *a, const struct spec *s)
+{
+	struct spec *copy = arena_memdup(a, s, sizeof *s);
+
+	object_own_parts(a, &object_config, copy);
+	return copy;
+}
+
 void spec_write(const struct spec *s, struct json_writer *w)
 {
-	write_object(&object_config, s, w);
+	object_write(&object_config, s, w);
 }
 
 int spec_parse_process(struct arena *a, const struct json *tree, const char *what,
 		       struct spec_process **ret, struct err *e)
 {
-	struct reader r = { a, what, e };
 	struct spec_process *p = arena_new(a, struct spec_process);
-	int error = read_object(&r, &object_process, NULL, tree, p);
+	int error = object_read(a, &object_process, tree, what, p, e);
 
 	if (!error)
 		error = check_process(p, what, NULL, e);
@@ -1164,9 +570,8 @@ int spec_parse_process(struct arena *a, const struct json *tree, const char *wha
 int spec_parse_resources(struct arena *a, const struct json *tree, const char *what,
 			 struct spec_resources **ret, struct err *e)
 {
-	struct reader r = { a, what, e };
 	struct spec_resources *resources = arena_new(a, struct spec_resources);
-	int error = read_object(&r, &object_resources, NULL, tree, resources);
+	int error = object_read(a, &object_resources, tree, what, resources, e);
 
 	if (!error)
 		error = check_resources(resources, what, NULL, e);
@@ -1179,9 +584,8 @@ int spec_parse_resources(struct arena *a, const struct json *tree, const char *w
 int spec_parse_seccomp(struct arena *a, const struct json *tree, const char *what,
 		       struct spec_seccomp **ret, struct err *e)
 {
-	struct reader r = { a, what, e };
 	struct spec_seccomp *s = arena_new(a, struct spec_seccomp);
-	int error = read_object(&r, &object_seccomp, NULL, tree, s);
+	int error = object_read(a, &object_seccomp, tree, what, s, e);
 
 	if (!error)
 		error = check_seccomp(s, what, NULL, e);
@@ -1193,17 +597,17 @@ int spec_parse_seccomp(struct arena *a, const struct json *tree, const char *wha
 
 void spec_write_process(const struct spec_process *p, struct json_writer *w)
 {
-	write_object(&object_process, p, w);
+	object_write(&object_process, p, w);
 }
 
 void spec_write_resources(const struct spec_resources *r, struct json_writer *w)
 {
-	write_object(&object_resources, r, w);
+	object_write(&object_resources, r, w);
 }
 
 void spec_write_seccomp(const struct spec_seccomp *s, struct json_writer *w)
 {
-	write_object(&object_seccomp, s, w);
+	object_write(&object_seccomp, s, w);
 }
 
 const struct spec_namespace *spec_namespace_find(const struct spec *s, const char *type)

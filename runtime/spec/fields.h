@@ -4,8 +4,8 @@
  * spec/check.c share.
  *
  * The tables of spec/fields.c say for each object which members it has, of
- * which type and within which range; reading, writing and copying all follow
- * them.  What concerns more than one member is in spec/check.c.
+ * which type and within which range (spec/object.h acts on them).  What
+ * concerns more than one member is in spec/check.c.
  */
 #pragma once
 

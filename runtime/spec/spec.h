@@ -111,7 +111,7 @@ struct spec_hooks {
 };
 
 struct spec_namespace {
-	char *type;		/* "pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time" */
+	char *type;		/* one of spec_namespace_types: "pid", "network", "mount", ... */
 	char *path;		/* NULL: create a new one */
 };
 
@@ -226,7 +226,7 @@ struct spec_personality {
 
 struct spec_linux {
 	spec_id_mappings uid_mappings, gid_mappings;
-	struct kvs sysctl;	/* keys with dots, "/" for a dot within a name: net.ipv4.conf.eth0/1.x */
+	struct kvs sysctl;	/* net.ipv4.conf.eth0/1.x: "/" is a dot within a name */
 	struct spec_resources *resources;
 	char *cgroups_path;
 	VEC(struct spec_namespace) namespaces;

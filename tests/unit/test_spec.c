@@ -1,0 +1,977 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spec: what is refused and where; that nothing is lost between reading and writing. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "spec/fields.h"
+
+#define COUNT(rows) (sizeof(rows) / sizeof *(rows))
+
+/* In this file's texts ' stands for ". */
+static const struct json *tree(struct arena *a, const char *text)
+{
+	char *quoted = arena_strdup(a, text);
+	const struct json *j;
+	struct err e = { 0 };
+
+	for (char *p = quoted; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	cr_assert_eq(json_parse(a, quoted, strlen(quoted), "test", &j, &e), 0, "%s in %s", e.text,
+		     text);
+	return j;
+}
+
+#define ROOT "{'path':'rootfs'}"
+#define PROCESS "{'args':['sh'],'cwd':'/'}"
+#define LINUX "{'namespaces':[{'type':'mount'}]}"
+
+/* A configuration, valid where a member is NULL. */
+struct config {
+	const char *version, *root, *process, *linux_, *more;
+};
+
+static int parse(struct arena *a, const struct config *c, enum spec_origin origin,
+		 struct spec **ret, struct err *e)
+{
+	const char *text = arena_printf(
+		a, "{'ociVersion':%s,'root':%s,'process':%s,'linux':%s%s%s}",
+		c->version ? c->version : "'1.2.0'", c->root ? c->root : ROOT,
+		c->process ? c->process : PROCESS, c->linux_ ? c->linux_ : LINUX,
+		c->more ? "," : "", c->more ? c->more : "");
+
+	return spec_parse(a, tree(a, text), "config.json", origin, ret, e);
+}
+
+static const char *written(struct arena *a, const struct spec *s)
+{
+	struct json_writer *w = json_writer_new(false);
+	owned_str out = STR_INIT;
+
+	spec_write(s, w);
+	json_writer_end(w, &out);
+	return arena_strdup(a, out.s);
+}
+
+struct row {
+	struct config config;
+	const char *error;	/* NULL: accepted */
+};
+
+static void check_rows(const struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct config *c = &rows[i].config;
+		const char *hint = c->more ? c->more : c->linux_ ? c->linux_ : c->process;
+		owned_arena a = ARENA_INIT;
+		struct spec *s = NULL;
+		struct err e = { 0 };
+		int r = parse(&a, c, SPEC_BUNDLE, &s, &e);
+
+		if (!rows[i].error) {
+			cr_expect_eq(r, 0, "row %zu (%s): %s", i, hint, e.text);
+			cr_expect_not_null(s, "row %zu", i);
+			continue;
+		}
+		cr_expect_lt(r, 0, "row %zu was accepted: %s", i, hint);
+		cr_expect_eq(r, -e.code, "row %zu", i);
+		cr_expect_null(s, "row %zu", i);
+		cr_expect(str_has_prefix(e.text, "config.json: "), "row %zu: %s", i, e.text);
+		cr_expect_str_eq(e.text + strlen("config.json: "), rows[i].error, "row %zu: %s", i,
+				 e.text);
+	}
+}
+#define CHECK_ROWS(...)                                                                            \
+	do {                                                                                       \
+		static const struct row rows[] = { __VA_ARGS__ };                                  \
+		check_rows(rows, COUNT(rows));                                                     \
+	} while (0)
+
+#define BAD_PROCESS(members, text)                                                                 \
+	{ { .process = "{'args':['sh'],'cwd':'/'," members "}" }, text }
+#define BAD_LINUX(members, text)                                                                   \
+	{ { .linux_ = "{'namespaces':[{'type':'mount'}]," members "}" }, text }
+#define BAD_RESOURCES(members, text) BAD_LINUX("'resources':{" members "}", text)
+#define BAD_SECCOMP(members, text) BAD_LINUX("'seccomp':{" members "}", text)
+#define BAD_MORE(members, text) { { .more = members }, text }
+#define ALLOW "'defaultAction':'SCMP_ACT_ALLOW'"
+
+Test(spec, wrong_types)
+{
+	CHECK_ROWS(
+		{ { .version = "1" }, "ociVersion: expected a string, found a number" },
+		{ { .root = "'/'" }, "root: expected an object, found a string" },
+		{ { .root = "{'path':5}" }, "root.path: expected a string, found a number" },
+		{ { .root = "{'path':'/','readonly':'yes'}" },
+		  "root.readonly: expected a boolean, found a string" },
+		{ { .root = "{'path':'/','readonly':1}" },
+		  "root.readonly: expected a boolean, found a number" },
+		{ { .process = "[]" }, "process: expected an object, found an array" },
+		{ { .process = "{'args':'sh','cwd':'/'}" },
+		  "process.args: expected an array, found a string" },
+		{ { .process = "{'args':[7],'cwd':'/'}" },
+		  "process.args[0]: expected a string, found a number" },
+		{ { .process = "{'args':['a','b',null],'cwd':'/'}" },
+		  "process.args[2]: expected a string, found null" },
+		BAD_PROCESS("'user':0", "process.user: expected an object, found a number"),
+		BAD_PROCESS("'user':{'uid':'0'}",
+			    "process.user.uid: expected a number, found a string"),
+		BAD_PROCESS("'user':{'additionalGids':[1,'2']}",
+			    "process.user.additionalGids[1]: expected a number, found a string"),
+		BAD_PROCESS("'capabilities':[]",
+			    "process.capabilities: expected an object, found an array"),
+		BAD_PROCESS("'capabilities':{'bounding':{}}",
+			    "process.capabilities.bounding: expected an array, found an object"),
+		BAD_PROCESS("'oomScoreAdj':'5'",
+			    "process.oomScoreAdj: expected a number, found a string"),
+		BAD_PROCESS("'rlimits':{}", "process.rlimits: expected an array, found an object"),
+		BAD_PROCESS("'rlimits':['x']",
+			    "process.rlimits[0]: expected an object, found a string"),
+		BAD_MORE("'mounts':{}", "mounts: expected an array, found an object"),
+		BAD_MORE("'mounts':[{'destination':'/x','options':'ro'}]",
+			 "mounts[0].options: expected an array, found a string"),
+		BAD_MORE("'annotations':[]", "annotations: expected an object, found an array"),
+		BAD_MORE("'annotations':{'a.b':1}",
+			 "annotations[\"a.b\"]: expected a string, found a number"),
+		BAD_MORE("'hooks':{'prestart':{}}",
+			 "hooks.prestart: expected an array, found an object"),
+		BAD_LINUX("'resources':{'memory':{'useHierarchy':1}}",
+			  "linux.resources.memory.useHierarchy: expected a boolean, found a number"),
+		BAD_LINUX("'timeOffsets':[]", "linux.timeOffsets: expected an object, found an array"),
+		BAD_LINUX("'timeOffsets':{'monotonic':5}",
+			  "linux.timeOffsets.monotonic: expected an object, found a number"),
+		BAD_LINUX("'sysctl':{'net.x':1}",
+			  "linux.sysctl[\"net.x\"]: expected a string, found a number"),
+	);
+}
+
+Test(spec, whole_document_of_a_wrong_type)
+{
+	owned_arena a = ARENA_INIT;
+	struct spec *s;
+	struct err e;
+
+	cr_assert_eq(spec_parse(&a, tree(&a, "[]"), "config.json", SPEC_BUNDLE, &s, &e), -EINVAL);
+	cr_assert_str_eq(e.text, "config.json: expected an object, found an array");
+}
+
+Test(spec, numbers)
+{
+	CHECK_ROWS(
+		BAD_PROCESS("'user':{'uid':-1}",
+			    "process.user.uid: -1 is out of range (0 to 4294967294)"),
+		BAD_PROCESS("'user':{'uid':4294967295}",
+			    "process.user.uid: 4294967295 is out of range (0 to 4294967294)"),
+		BAD_PROCESS("'user':{'gid':99999999999999999999}",
+			    "process.user.gid: 99999999999999999999 is out of range "
+			    "(0 to 4294967294)"),
+		BAD_PROCESS("'user':{'uid':4294967294,'gid':4294967294}", NULL),
+		BAD_PROCESS("'user':{'uid':1e3}",
+			    "process.user.uid: expected an integer, found 1e3"),
+		BAD_PROCESS("'user':{'uid':1.5}",
+			    "process.user.uid: expected an integer, found 1.5"),
+		BAD_PROCESS("'user':{'additionalGids':[4294967295]}",
+			    "process.user.additionalGids[0]: 4294967295 is out of range "
+			    "(0 to 4294967294)"),
+		BAD_PROCESS("'user':{'umask':512}",
+			    "process.user.umask: 512 is out of range (0 to 511)"),
+		BAD_PROCESS("'oomScoreAdj':1001",
+			    "process.oomScoreAdj: 1001 is out of range (-1000 to 1000)"),
+		BAD_PROCESS("'oomScoreAdj':-1000", NULL),
+		BAD_PROCESS("'consoleSize':{'height':65536,'width':1}",
+			    "process.consoleSize.height: 65536 is out of range (0 to 65535)"),
+		BAD_PROCESS("'rlimits':[{'type':'RLIMIT_CORE','soft':0,"
+			    "'hard':18446744073709551615}]", NULL),
+		BAD_PROCESS("'rlimits':[{'type':'RLIMIT_CORE','soft':0,"
+			    "'hard':18446744073709551616}]",
+			    "process.rlimits[0].hard: 18446744073709551616 is out of range"),
+		BAD_PROCESS("'rlimits':[{'type':'RLIMIT_CORE','soft':-1,'hard':1}]",
+			    "process.rlimits[0].soft: -1 is out of range"),
+		BAD_MORE("'hooks':{'poststop':[{'path':'/x','timeout':0}]}",
+			 "hooks.poststop[0].timeout: 0 is out of range (1 to 2147483647)"),
+		BAD_LINUX("'devices':[{'path':'/dev/x','type':'c','major':4096,'minor':0}]",
+			  "linux.devices[0].major: 4096 is out of range (0 to 4095)"),
+		BAD_LINUX("'devices':[{'path':'/dev/x','type':'c','major':1,'minor':1048576}]",
+			  "linux.devices[0].minor: 1048576 is out of range (0 to 1048575)"),
+		BAD_RESOURCES("'devices':[{'allow':true,'major':-2}]",
+			      "linux.resources.devices[0].major: -2 is out of range "
+			      "(-1 to 4294967295)"),
+		BAD_RESOURCES("'memory':{'limit':-2}",
+			      "linux.resources.memory.limit: -2 is out of range "
+			      "(-1 to 9223372036854775807)"),
+		BAD_RESOURCES("'memory':{'limit':-1,'swap':-1}", NULL),
+		BAD_RESOURCES("'cpu':{'shares':-1}",
+			      "linux.resources.cpu.shares: -1 is out of range"),
+		BAD_RESOURCES("'cpu':{'idle':2}",
+			      "linux.resources.cpu.idle: 2 is out of range (0 to 1)"),
+		BAD_RESOURCES("'network':{'classID':4294967296}",
+			      "linux.resources.network.classID: 4294967296 is out of range "
+			      "(0 to 4294967295)"),
+		BAD_SECCOMP(ALLOW ",'syscalls':[{'names':['x'],'action':'SCMP_ACT_ALLOW',"
+			    "'args':[{'index':6,'value':0,'op':'SCMP_CMP_EQ'}]}]",
+			    "linux.seccomp.syscalls[0].args[0].index: 6 is out of range (0 to 5)"),
+	);
+}
+
+Test(spec, required_members)
+{
+	CHECK_ROWS(
+		{ { .version = "null" }, "ociVersion: required, but absent" },
+		{ { .version = "''" }, "ociVersion: must not be empty" },
+		{ { .root = "null" }, "root: required, but absent" },
+		{ { .root = "{}" }, "root.path: required, but absent" },
+		{ { .root = "{'path':''}" }, "root.path: must not be empty" },
+		{ { .process = "null" }, "process: required, but absent" },
+		{ { .process = "{'cwd':'/'}" }, "process.args: required, but absent or empty" },
+		{ { .process = "{'args':[],'cwd':'/'}" },
+		  "process.args: required, but absent or empty" },
+		{ { .process = "{'args':['x']}" }, "process.cwd: required, but absent or empty" },
+		{ { .linux_ = "null" }, "linux: required, but absent" },
+		BAD_PROCESS("'rlimits':[{'soft':1,'hard':1}]",
+			    "process.rlimits[0].type: required, but absent"),
+		BAD_PROCESS("'rlimits':[{'type':'RLIMIT_AS','hard':1}]",
+			    "process.rlimits[0].soft: required, but absent"),
+		BAD_PROCESS("'consoleSize':{'width':1}",
+			    "process.consoleSize.height: required, but absent"),
+		BAD_MORE("'mounts':[{'type':'proc'}]", "mounts[0].destination: required, but absent"),
+		BAD_MORE("'hooks':{'prestart':[{}]}", "hooks.prestart[0].path: required, but absent"),
+		BAD_LINUX("'uidMappings':[{'containerID':0,'hostID':0}]",
+			  "linux.uidMappings[0].size: required, but absent"),
+		BAD_LINUX("'devices':[{'type':'c'}]", "linux.devices[0].path: required, but absent"),
+		BAD_LINUX("'personality':{}", "linux.personality.domain: required, but absent"),
+		BAD_RESOURCES("'devices':[{}]",
+			      "linux.resources.devices[0].allow: required, but absent"),
+		BAD_SECCOMP("", "linux.seccomp.defaultAction: required, but absent"),
+		BAD_SECCOMP(ALLOW ",'syscalls':[{'action':'SCMP_ACT_ALLOW'}]",
+			    "linux.seccomp.syscalls[0].names: required, but absent"),
+		BAD_SECCOMP(ALLOW ",'syscalls':[{'names':[],'action':'SCMP_ACT_ALLOW'}]",
+			    "linux.seccomp.syscalls[0].names: must not be empty"),
+	);
+}
+
+Test(spec, unknown_names)
+{
+	CHECK_ROWS(
+		{ { .linux_ = "{'namespaces':[{'type':'mnt'}]}" },
+		  "linux.namespaces[0].type: unknown value \"mnt\"; known are pid, network, mount, "
+		  "ipc, uts, user, cgroup, time" },
+		BAD_LINUX("'rootfsPropagation':'sharded'",
+			  "linux.rootfsPropagation: unknown value \"sharded\"; known are private, "
+			  "rprivate, slave, rslave, shared, rshared, unbindable, runbindable"),
+		BAD_LINUX("'devices':[{'path':'/x','type':'d'}]",
+			  "linux.devices[0].type: unknown value \"d\"; known are c, u, b, p"),
+		BAD_LINUX("'personality':{'domain':'BSD'}",
+			  "linux.personality.domain: unknown value \"BSD\"; known are LINUX, LINUX32"),
+		BAD_LINUX("'timeOffsets':{'realtime':{}}",
+			  "linux.timeOffsets.realtime: unknown value \"realtime\"; known are "
+			  "monotonic, boottime"),
+		BAD_RESOURCES("'devices':[{'allow':true,'type':'\\u001b[1m'}]",
+			      "linux.resources.devices[0].type: unknown value \"\\x1b[1m\"; known are "
+			      "a, c, b"),
+		BAD_SECCOMP(ALLOW ",'flags':['']",
+			    "linux.seccomp.flags[0]: unknown value \"\"; known are "
+			    "SECCOMP_FILTER_FLAG_TSYNC, SECCOMP_FILTER_FLAG_LOG, "
+			    "SECCOMP_FILTER_FLAG_SPEC_ALLOW, "
+			    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"),
+		BAD_SECCOMP(ALLOW ",'syscalls':[{'names':['x'],'action':'SCMP_ACT_ALLOW',"
+			    "'args':[{'index':0,'value':0,'op':'=='}]}]",
+			    "linux.seccomp.syscalls[0].args[0].op: unknown value \"==\"; known are "
+			    "SCMP_CMP_NE, SCMP_CMP_LT, SCMP_CMP_LE, SCMP_CMP_EQ, SCMP_CMP_GE, "
+			    "SCMP_CMP_GT, SCMP_CMP_MASKED_EQ"),
+	);
+	/* long lists: only their beginning */
+	static const struct { const char *member, *error; } rows[] = {
+		{ "'architectures':['x86_64']",
+		  "config.json: linux.seccomp.architectures[0]: unknown value \"x86_64\"; known" },
+		{ "'syscalls':[{'names':['x'],'action':'allow'}]",
+		  "config.json: linux.seccomp.syscalls[0].action: unknown value \"allow\"; known" },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		owned_arena a = ARENA_INIT;
+		struct spec *s;
+		struct err e;
+		const char *linux_ = arena_printf(
+			&a, "{'namespaces':[{'type':'mount'}],'seccomp':{" ALLOW ",%s}}",
+			rows[i].member);
+
+		cr_expect_eq(parse(&a, &(struct config){ .linux_ = linux_ }, SPEC_BUNDLE, &s, &e),
+			     -EINVAL);
+		cr_expect(str_has_prefix(e.text, rows[i].error), "row %zu: %s", i, e.text);
+	}
+}
+
+Test(spec, not_supported_yet)
+{
+	CHECK_ROWS(
+		BAD_MORE("'windows':{}", "windows: not supported yet"),
+		BAD_MORE("'solaris':{}", "solaris: not supported yet"),
+		BAD_MORE("'vm':{}", "vm: not supported yet"),
+		BAD_MORE("'zos':{}", "zos: not supported yet"),
+		BAD_MORE("'freebsd':{}", "freebsd: not supported yet"),
+		BAD_LINUX("'intelRdt':{}", "linux.intelRdt: not supported yet"),
+		BAD_LINUX("'memoryPolicy':{}", "linux.memoryPolicy: not supported yet"),
+		BAD_LINUX("'netDevices':{}", "linux.netDevices: not supported yet"),
+		BAD_PROCESS("'scheduler':{'policy':'SCHED_BATCH'}",
+			    "process.scheduler: not supported yet"),
+		BAD_PROCESS("'ioPriority':{'class':'IOPRIO_CLASS_BE'}",
+			    "process.ioPriority: not supported yet"),
+		BAD_PROCESS("'execCPUAffinity':{'initial':'0'}",
+			    "process.execCPUAffinity: not supported yet"),
+		BAD_SECCOMP(ALLOW ",'listenerPath':'/x'",
+			    "linux.seccomp.listenerPath: not supported yet"),
+		BAD_SECCOMP(ALLOW ",'syscalls':[{'names':['x'],'action':'SCMP_ACT_NOTIFY'}]",
+			    "linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY is not supported yet"),
+		{ { .linux_ = "{}" },
+		  "linux.namespaces: a container without a mount namespace is not supported yet" },
+	);
+	owned_arena a = ARENA_INIT;
+	struct spec *s;
+	struct err e;
+
+	cr_expect_eq(parse(&a, &(struct config){ .more = "'vm':{}" }, SPEC_BUNDLE, &s, &e),
+		     -ENOTSUP);
+}
+
+Test(spec, absent_and_unknown_members)
+{
+	CHECK_ROWS(
+		BAD_MORE("'x':1,'io.example':{'a':[]}", NULL),
+		BAD_PROCESS("'x':{}", NULL),
+		/* null is absent, whatever the type */
+		BAD_MORE("'hooks':null,'mounts':null,'annotations':null,'hostname':null,"
+			 "'windows':null", NULL),
+		BAD_PROCESS("'user':null,'capabilities':null,'rlimits':null,'oomScoreAdj':null,"
+			    "'terminal':null,'scheduler':null", NULL),
+		/* and so is an empty string */
+		BAD_MORE("'hostname':''", NULL),
+		BAD_LINUX("'rootfsPropagation':'','mountLabel':''", NULL),
+	);
+}
+
+Test(spec, versions)
+{
+	CHECK_ROWS(
+		{ { .version = "'1.0.0'" }, NULL },
+		{ { .version = "'1.0.2-dev'" }, NULL },
+		{ { .version = "'1.2.1'" }, NULL },
+		{ { .version = "'1.3.0'" }, NULL },
+		{ { .version = "'1.17.0-rc.1+x'" }, NULL },
+		{ { .version = "'0.9.0'" }, "ociVersion: not a version 1.x" },
+		{ { .version = "'2.0.0'" }, "ociVersion: not a version 1.x" },
+		{ { .version = "'10.0.0'" }, "ociVersion: not a version 1.x" },
+		{ { .version = "'1'" }, "ociVersion: not a version 1.x" },
+		{ { .version = "'1.'" }, "ociVersion: not a version 1.x" },
+		{ { .version = "'1.x'" }, "ociVersion: not a version 1.x" },
+		{ { .version = "'1.0.0 '" }, "ociVersion: not a version 1.x" },
+		{ { .version = "'v1.0.0'" }, "ociVersion: not a version 1.x" },
+	);
+}
+
+Test(spec, process)
+{
+	CHECK_ROWS(
+		{ { .process = "{'args':['x'],'cwd':'tmp'}" }, "process.cwd: not an absolute path" },
+		/* no word of the entry: it may be a credential */
+		BAD_PROCESS("'env':['A=1','SECRET']",
+			    "process.env[1]: not of the form NAME=VALUE"),
+		BAD_PROCESS("'env':['=SECRET']", "process.env[0]: not of the form NAME=VALUE"),
+		BAD_PROCESS("'env':['']", "process.env[0]: not of the form NAME=VALUE"),
+		BAD_PROCESS("'env':['A=','A=b=c']", NULL),
+		BAD_PROCESS("'rlimits':[{'type':'RLIMIT_CPU','soft':1,'hard':1},"
+			    "{'type':'RLIMIT_AS','soft':1,'hard':1},"
+			    "{'type':'RLIMIT_CPU','soft':2,'hard':2}]",
+			    "process.rlimits[2]: RLIMIT_CPU stands twice"),
+		BAD_PROCESS("'rlimits':[{'type':'RLIMIT_CPU','soft':2,'hard':1}]",
+			    "process.rlimits[0]: the soft limit is above the hard one"),
+	);
+}
+
+Test(spec, mounts_and_hooks)
+{
+	CHECK_ROWS(
+		BAD_MORE("'mounts':[{'destination':'/x','uidMappings':"
+			 "[{'containerID':0,'hostID':0,'size':1}]}]",
+			 "mounts[0]: uidMappings and gidMappings need each other"),
+		BAD_MORE("'hooks':{'prestart':[{'path':'a'}]}",
+			 "hooks.prestart[0].path: not an absolute path"),
+		BAD_MORE("'hooks':{'createRuntime':[{'path':'/a'},{'path':'a'}]}",
+			 "hooks.createRuntime[1].path: not an absolute path"),
+		BAD_MORE("'hooks':{'createContainer':[{'path':'a'}]}",
+			 "hooks.createContainer[0].path: not an absolute path"),
+		BAD_MORE("'hooks':{'startContainer':[{'path':'a'}]}",
+			 "hooks.startContainer[0].path: not an absolute path"),
+		BAD_MORE("'hooks':{'poststart':[{'path':'a'}]}",
+			 "hooks.poststart[0].path: not an absolute path"),
+		BAD_MORE("'hooks':{'poststop':[{'path':'a'}]}",
+			 "hooks.poststop[0].path: not an absolute path"),
+		BAD_MORE("'annotations':{'':'x'}", "annotations[\"\"]: the key is empty"),
+	);
+}
+
+Test(spec, namespaces)
+{
+#define NAMESPACES(list) { .linux_ = "{'namespaces':[{'type':'mount'}" list "]}" }
+#define MAP(first, last, size)                                                                     \
+	"[{'containerID':" #first ",'hostID':" #last ",'size':" #size "}]"
+	CHECK_ROWS(
+		{ NAMESPACES(",{'type':'pid'},{'type':'mount'}"),
+		  "linux.namespaces[2]: the type mount stands twice" },
+		{ NAMESPACES(",{'type':'network','path':'ns/net'}"),
+		  "linux.namespaces[1].path: not an absolute path" },
+		{ NAMESPACES(",{'type':'network','path':'/ns/net'}"), NULL },
+		{ NAMESPACES(",{'type':'network','path':''}"), NULL },
+		BAD_LINUX("'uidMappings':" MAP(0, 0, 1),
+			  "linux.uidMappings: needs a user namespace"),
+		BAD_LINUX("'gidMappings':" MAP(0, 0, 1),
+			  "linux.gidMappings: needs a user namespace"),
+		{ NAMESPACES(",{'type':'user'}"),
+		  "linux.uidMappings: required for a new user namespace" },
+		{ NAMESPACES(",{'type':'user'}],'uidMappings':" MAP(0, 0, 1) ",'x':["),
+		  "linux.gidMappings: required for a new user namespace" },
+		{ NAMESPACES(",{'type':'user','path':'/x'}"), NULL },
+		{ NAMESPACES(",{'type':'user'}],'gidMappings':" MAP(0, 100000, 65536)
+			     ",'uidMappings':" MAP(0, 0, 4294967295) ",'x':["), NULL },
+		{ NAMESPACES(",{'type':'user'}],'gidMappings':" MAP(0, 1, 4294967295)
+			     ",'uidMappings':" MAP(0, 0, 1) ",'x':["),
+		  "linux.gidMappings[0]: the range goes beyond the last id" },
+		{ NAMESPACES(",{'type':'user'}],'gidMappings':" MAP(1, 0, 4294967295)
+			     ",'uidMappings':" MAP(0, 0, 1) ",'x':["),
+		  "linux.gidMappings[0]: the range goes beyond the last id" },
+		{ NAMESPACES(",{'type':'user'}],'gidMappings':" MAP(0, 0, 0)
+			     ",'uidMappings':" MAP(0, 0, 1) ",'x':["),
+		  "linux.gidMappings[0].size: 0 is out of range (1 to 4294967295)" },
+		{ NAMESPACES(",{'type':'user'}],'gidMappings':" MAP(0, 0, 1) ",'uidMappings':["
+			     "{'containerID':0,'hostID':10,'size':10},"
+			     "{'containerID':9,'hostID':20,'size':1}],'x':["),
+		  "linux.uidMappings[1]: overlaps with the range [0]" },
+		{ NAMESPACES(",{'type':'user'}],'gidMappings':" MAP(0, 0, 1) ",'uidMappings':["
+			     "{'containerID':0,'hostID':10,'size':10},"
+			     "{'containerID':10,'hostID':0,'size':11}],'x':["),
+		  "linux.uidMappings[1]: overlaps with the range [0]" },
+		{ NAMESPACES(",{'type':'user'}],'gidMappings':" MAP(0, 0, 1) ",'uidMappings':["
+			     "{'containerID':0,'hostID':10,'size':10},"
+			     "{'containerID':10,'hostID':0,'size':10}],'x':["), NULL },
+		BAD_MORE("'hostname':'x'", "hostname: needs a uts namespace"),
+		BAD_MORE("'domainname':'x'", "domainname: needs a uts namespace"),
+		{ { .linux_ = "{'namespaces':[{'type':'mount'},{'type':'uts'}]}",
+		    .more = "'hostname':'x','domainname':'y'" }, NULL },
+		{ { .linux_ = "{'namespaces':[{'type':'mount'},{'type':'uts'}]}",
+		    .more = "'hostname':'12345678901234567890123456789012345678901234567890123456789"
+			    "012345'" },
+		  "hostname: longer than 64 bytes" },
+		BAD_LINUX("'timeOffsets':{'monotonic':{'secs':5}}",
+			  "linux.timeOffsets: needs a time namespace"),
+		{ NAMESPACES(",{'type':'time','path':'/x'}],'timeOffsets':{'boottime':{}},'x':["),
+		  "linux.timeOffsets: the offsets of a time namespace that exists are fixed" },
+		{ NAMESPACES(",{'type':'time'}],'timeOffsets':{'boottime':{'secs':-5}},'x':["),
+		  NULL },
+		{ NAMESPACES(",{'type':'time'}],'timeOffsets':{'boottime':{'nanosecs':1000000000}},"
+			     "'x':["),
+		  "linux.timeOffsets.boottime.nanosecs: 1000000000 is out of range "
+		  "(0 to 999999999)" },
+	);
+}
+
+Test(spec, sysctl)
+{
+#define SYSCTL(namespace, key)                                                                     \
+	{ .linux_ = "{'namespaces':[{'type':'mount'},{'type':'" namespace "'}],"                   \
+		    "'sysctl':{'" key "':'1'}}" }
+	CHECK_ROWS(
+		{ SYSCTL("network", "net.ipv4.ip_forward"), NULL },
+		{ SYSCTL("network", "net/ipv4/ip_forward"), NULL },
+		{ SYSCTL("network", "net/ipv4/conf/eth0.1/forwarding"), NULL },
+		{ SYSCTL("network", "net.ipv4.conf.eth0/1.forwarding"), NULL },
+		{ SYSCTL("ipc", "kernel.shmmax"), NULL },
+		{ SYSCTL("ipc", "kernel.sem"), NULL },
+		{ SYSCTL("ipc", "kernel.msgmni"), NULL },
+		{ SYSCTL("ipc", "kernel.shm_rmid_forced"), NULL },
+		{ SYSCTL("ipc", "fs.mqueue.msg_max"), NULL },
+		{ SYSCTL("uts", "kernel.domainname"), NULL },
+		{ SYSCTL("ipc", "net.ipv4.ip_forward"),
+		  "linux.sysctl[\"net.ipv4.ip_forward\"]: needs a namespace of type network" },
+		{ SYSCTL("network", "kernel.shmmax"),
+		  "linux.sysctl[\"kernel.shmmax\"]: needs a namespace of type ipc" },
+		{ SYSCTL("network", "fs.mqueue.msg_max"),
+		  "linux.sysctl[\"fs.mqueue.msg_max\"]: needs a namespace of type ipc" },
+		{ SYSCTL("ipc", "kernel.domainname"),
+		  "linux.sysctl[\"kernel.domainname\"]: needs a namespace of type uts" },
+		{ SYSCTL("uts", "kernel.hostname"),
+		  "linux.sysctl[\"kernel.hostname\"]: is set by the member hostname" },
+		{ SYSCTL("network", "kernel.core_pattern"),
+		  "linux.sysctl[\"kernel.core_pattern\"]: not of a namespace: it would change the "
+		  "host" },
+		{ SYSCTL("network", "vm.swappiness"),
+		  "linux.sysctl[\"vm.swappiness\"]: not of a namespace: it would change the host" },
+		{ SYSCTL("network", "net"),
+		  "linux.sysctl.net: not of a namespace: it would change the host" },
+		{ SYSCTL("ipc", "kernel.shmmaxx"),
+		  "linux.sysctl[\"kernel.shmmaxx\"]: not of a namespace: it would change the host" },
+		/* ways out of /proc/sys/net */
+		{ SYSCTL("network", "net/../kernel/core_pattern"),
+		  "linux.sysctl[\"net.//.kernel.core_pattern\"]: not the name of a sysctl" },
+		{ SYSCTL("network", "net.//.kernel.core_pattern"),
+		  "linux.sysctl[\"net.//.kernel.core_pattern\"]: not the name of a sysctl" },
+		{ SYSCTL("network", "net.ipv4..x"),
+		  "linux.sysctl[\"net.ipv4..x\"]: not the name of a sysctl" },
+		{ SYSCTL("network", "net.ipv4."),
+		  "linux.sysctl[\"net.ipv4.\"]: not the name of a sysctl" },
+		{ SYSCTL("network", "net./"), "linux.sysctl[\"net./\"]: not the name of a sysctl" },
+		{ SYSCTL("network", ".net"), "linux.sysctl[\".net\"]: not the name of a sysctl" },
+		{ SYSCTL("network", "/net"), "linux.sysctl[\".net\"]: not the name of a sysctl" },
+	);
+}
+
+Test(spec, linux_block)
+{
+	CHECK_ROWS(
+		BAD_LINUX("'maskedPaths':['/a','b']", "linux.maskedPaths[1]: not an absolute path"),
+		BAD_LINUX("'readonlyPaths':['b']", "linux.readonlyPaths[0]: not an absolute path"),
+		BAD_LINUX("'devices':[{'path':'dev/x','type':'p'}]",
+			  "linux.devices[0].path: not an absolute path"),
+		BAD_LINUX("'personality':{'domain':'LINUX','flags':['x']}",
+			  "linux.personality.flags: the specification knows no flag"),
+		BAD_RESOURCES("'devices':[{'allow':true,'access':'rx'}]",
+			      "linux.resources.devices[0].access: may contain r, w and m only"),
+		BAD_RESOURCES("'cpu':{'cpus':'0-3,5'}", NULL),
+		BAD_RESOURCES("'cpu':{'cpus':'../x'}",
+			      "linux.resources.cpu.cpus: not a list of numbers and ranges"),
+		BAD_RESOURCES("'cpu':{'mems':'all'}",
+			      "linux.resources.cpu.mems: not a list of numbers and ranges"),
+		BAD_RESOURCES("'hugepageLimits':[{'pageSize':'2MB','limit':1},"
+			      "{'pageSize':'1GB','limit':1},{'pageSize':'64KB','limit':1}]", NULL),
+		BAD_RESOURCES("'hugepageLimits':[{'pageSize':'../x','limit':1}]",
+			      "linux.resources.hugepageLimits[0].pageSize: not a size such as 2MB"),
+		BAD_RESOURCES("'hugepageLimits':[{'pageSize':'2','limit':1}]",
+			      "linux.resources.hugepageLimits[0].pageSize: not a size such as 2MB"),
+		BAD_RESOURCES("'network':{'priorities':[{'name':'a b','priority':1}]}",
+			      "linux.resources.network.priorities[0]: not the name of an interface"),
+		BAD_RESOURCES("'rdma':{'mlx5_1':{'hcaHandles':3}}", NULL),
+		BAD_RESOURCES("'rdma':{'':{}}", "linux.resources.rdma[\"\"]: the key is empty"),
+		BAD_RESOURCES("'rdma':{'a b':{}}",
+			      "linux.resources.rdma[\"a b\"]: not the name of a device"),
+		BAD_RESOURCES("'unified':{'memory.high':'5'}", NULL),
+		BAD_RESOURCES("'unified':{'../x.y':'5'}",
+			      "linux.resources.unified[\"../x.y\"]: not of the form CONTROLLER.FILE"),
+		BAD_RESOURCES("'unified':{'..':'5'}",
+			      "linux.resources.unified[\"..\"]: not of the form CONTROLLER.FILE"),
+		BAD_RESOURCES("'unified':{'memory':'5'}",
+			      "linux.resources.unified.memory: not of the form CONTROLLER.FILE"),
+		BAD_SECCOMP(ALLOW ",'listenerMetadata':'x'",
+			    "linux.seccomp.listenerMetadata: needs a listenerPath"),
+		BAD_SECCOMP(ALLOW ",'defaultErrnoRet':1",
+			    "linux.seccomp.defaultAction: SCMP_ACT_ALLOW takes no errno"),
+		BAD_SECCOMP("'defaultAction':'SCMP_ACT_ERRNO','defaultErrnoRet':38", NULL),
+		BAD_SECCOMP(ALLOW ",'syscalls':[{'names':['x'],'action':'SCMP_ACT_KILL',"
+			    "'errnoRet':1}]",
+			    "linux.seccomp.syscalls[0].action: SCMP_ACT_KILL takes no errno"),
+	);
+}
+
+Test(spec, too_many)
+{
+	owned_arena a = ARENA_INIT;
+	owned_str text = STR_INIT;
+	struct spec *s = spec_default(&a, true);
+	struct spec_process *p;
+	struct err e;
+
+	str_puts(&text, "{'args':['x'],'cwd':'/','user':{'additionalGids':[0");
+	for (int i = 0; i < 65536; i++)
+		str_puts(&text, ",1");
+	str_puts(&text, "]}}");
+	cr_expect_lt(spec_parse_process(&a, tree(&a, text.s), "p", &p, &e), 0);
+	cr_expect_str_eq(e.text, "p: user.additionalGids: more than 65536 groups");
+
+	s->linux_->uid_mappings.v = arena_array(&a, struct spec_id_mapping, 341);
+	for (int64_t i = 0; i < 341; i++)
+		s->linux_->uid_mappings.v[i] = (struct spec_id_mapping){ i, i, 1 };
+	s->linux_->uid_mappings.n = 340;
+	cr_expect_eq(spec_check(s, "f", &e), 0, "%s", e.text);
+	s->linux_->uid_mappings.n = 341;
+	cr_expect_lt(spec_check(s, "f", &e), 0);
+	cr_expect_str_eq(e.text, "f: linux.uidMappings: more than 340 ranges");
+}
+
+/* The block that agentrun writes: from a bundle it would switch off what the host decides. */
+Test(spec, agent_block_of_a_bundle)
+{
+	static const struct config with_agent = { .more = "'agent':{'egress':'open'}" },
+				   with_null = { .more = "'agent':null" };
+	owned_arena a = ARENA_INIT;
+	struct spec *s = NULL;
+	struct err e;
+
+	cr_expect_eq(parse(&a, &with_agent, SPEC_BUNDLE, &s, &e), -EPERM);
+	cr_expect(str_has_prefix(e.text, "config.json: agent: "), "%s", e.text);
+	cr_expect_eq(parse(&a, &with_null, SPEC_BUNDLE, &s, &e), -EPERM);
+	cr_expect_null(s);
+	cr_assert_eq(parse(&a, &with_agent, SPEC_STATE, &s, &e), 0, "%s", e.text);
+	cr_assert_not_null(s->agent);
+	cr_expect_str_eq(s->agent->egress, "open");
+}
+
+Test(spec, destinations_are_clean)
+{
+	static const struct { const char *destination, *clean; } rows[] = {
+		{ "/a/b", "/a/b" }, { "a", "/a" }, { "/", "/" }, { "///", "/" }, { ".", "/" },
+		{ "..", "/" }, { "/../../etc", "/etc" }, { "/a/../b", "/b" }, { "/a/./b/", "/a/b" },
+		{ "//a//b", "/a/b" }, { "/a/b/../../..", "/" }, { "/...", "/..." }, { "/.a", "/.a" },
+		{ "a/..b/c..", "/a/..b/c.." },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		owned_arena a = ARENA_INIT;
+		struct spec *s;
+		struct err e;
+		const char *more = arena_printf(&a, "'mounts':[{'destination':'%s'}]",
+						rows[i].destination);
+
+		cr_assert_eq(parse(&a, &(struct config){ .more = more }, SPEC_BUNDLE, &s, &e), 0,
+			     "%s", e.text);
+		cr_expect_str_eq(s->mounts.v[0].destination, rows[i].clean, "row %zu: %s", i,
+				 s->mounts.v[0].destination);
+		cr_expect_eq(s->mounts.v[0].source_fd, -1);
+	}
+}
+
+Test(spec, swappiness_of_minus_one_is_unset)
+{
+	owned_arena a = ARENA_INIT;
+	struct spec_resources *r;
+	struct err e;
+
+	cr_assert_eq(spec_parse_resources(
+			     &a, tree(&a, "{'memory':{'swappiness':18446744073709551615}}"), "-",
+			     &r, &e), 0);
+	cr_expect_not(r->memory->swappiness.set);
+	cr_assert_eq(spec_parse_resources(&a, tree(&a, "{'memory':{'swappiness':0}}"), "-", &r, &e),
+		     0);
+	cr_expect(r->memory->swappiness.set);
+}
+
+Test(spec, sysctl_keys_get_dots)
+{
+	owned_arena a = ARENA_INIT;
+	struct spec *s;
+	struct err e;
+
+	cr_assert_eq(parse(&a, &(struct config){ .linux_ =
+		"{'namespaces':[{'type':'mount'},{'type':'network'}],'sysctl':{"
+		"'net/ipv4/conf/eth0.1/x':'1','net.ipv4.conf.eth0/2.x':'2'}}" },
+		SPEC_BUNDLE, &s, &e), 0, "%s", e.text);
+	cr_expect_str_eq(s->linux_->sysctl.v[0].key, "net.ipv4.conf.eth0/1.x");
+	cr_expect_str_eq(s->linux_->sysctl.v[1].key, "net.ipv4.conf.eth0/2.x");
+}
+
+/* ---- nothing is lost ---- */
+
+/* Every member that agentrun supports, in the order in which it is written. */
+static const char everything[] =
+"{'ociVersion':'1.2.0',"
+"'process':{'terminal':true,'consoleSize':{'height':25,'width':80},"
+ "'user':{'uid':1000,'gid':4294967294,'umask':18,'additionalGids':[5,4294967294],"
+  "'username':'u'},"
+ "'args':['sh','-c',''],'env':['PATH=/bin','A='],'cwd':'/w',"
+ "'capabilities':{'bounding':['CAP_A'],'effective':['CAP_B'],'inheritable':['CAP_C'],"
+  "'permitted':['CAP_D','CAP_E'],'ambient':['CAP_F']},"
+ "'rlimits':[{'type':'RLIMIT_NOFILE','hard':18446744073709551615,'soft':1},"
+  "{'type':'RLIMIT_CORE','hard':0,'soft':0}],"
+ "'noNewPrivileges':true,'apparmorProfile':'p','selinuxLabel':'l','oomScoreAdj':-5},"
+"'root':{'path':'rootfs','readonly':true},"
+"'hostname':'h','domainname':'d',"
+"'mounts':[{'destination':'/proc','type':'proc','source':'proc'},"
+ "{'destination':'/x','type':'bind','source':'/y','options':['bind','ro'],"
+  "'uidMappings':[{'containerID':0,'hostID':1,'size':2}],"
+  "'gidMappings':[{'containerID':3,'hostID':4,'size':5}]}],"
+"'hooks':{'prestart':[{'path':'/a','args':['a','b'],'env':['X=1'],'timeout':7},{'path':'/a2'}],"
+ "'createRuntime':[{'path':'/b'}],'createContainer':[{'path':'/c'}],"
+ "'startContainer':[{'path':'/d'}],'poststart':[{'path':'/e'}],'poststop':[{'path':'/f'}]},"
+"'annotations':{'b':'1','a.c':''},"
+"'linux':{'uidMappings':[{'containerID':0,'hostID':100000,'size':65536}],"
+ "'gidMappings':[{'containerID':0,'hostID':200000,'size':65536}],"
+ "'sysctl':{'net.ipv4.ip_forward':'1','kernel.sem':'1 2'},"
+ "'resources':{'devices':[{'allow':false},"
+   "{'allow':true,'type':'c','major':1,'minor':-1,'access':'rwm'}],"
+  "'memory':{'limit':9223372036854775807,'reservation':0,'swap':-1,'kernel':1,'kernelTCP':2,"
+   "'swappiness':60,'disableOOMKiller':true,'useHierarchy':false,'checkBeforeUpdate':true},"
+  "'cpu':{'shares':1024,'quota':-1,'burst':3,'period':100000,'realtimeRuntime':4,"
+   "'realtimePeriod':5,'cpus':'0-1','mems':'0','idle':1},"
+  "'pids':{'limit':-1},"
+  "'blockIO':{'weight':10,'leafWeight':11,"
+   "'weightDevice':[{'major':8,'minor':0,'weight':500,'leafWeight':300}],"
+   "'throttleReadBpsDevice':[{'major':8,'minor':1,'rate':1}],"
+   "'throttleWriteBpsDevice':[{'major':8,'minor':2,'rate':2}],"
+   "'throttleReadIOPSDevice':[{'major':8,'minor':3,'rate':3}],"
+   "'throttleWriteIOPSDevice':[{'major':8,'minor':4,'rate':18446744073709551615}]},"
+  "'hugepageLimits':[{'pageSize':'2MB','limit':0}],"
+  "'network':{'classID':4294967295,'priorities':[{'name':'eth0','priority':3}]},"
+  "'rdma':{'mlx5_1':{'hcaHandles':3,'hcaObjects':4},'mlx5_2':{}},"
+  "'unified':{'memory.high':'9','pids.max':''}},"
+ "'cgroupsPath':'/c/g','namespaces':[{'type':'pid'},{'type':'network','path':'/n'},"
+  "{'type':'ipc'},{'type':'uts'},{'type':'mount'},{'type':'user'},{'type':'cgroup'},"
+  "{'type':'time'}],"
+ "'devices':[{'path':'/dev/fuse','type':'c','major':10,'minor':229,'fileMode':438,'uid':0,"
+  "'gid':4294967294},{'path':'/p','type':'p','major':0,'minor':0}],"
+ "'seccomp':{'defaultAction':'SCMP_ACT_ERRNO','defaultErrnoRet':38,"
+  "'architectures':['SCMP_ARCH_X86_64','SCMP_ARCH_X32'],"
+  "'flags':['SECCOMP_FILTER_FLAG_LOG'],"
+  "'syscalls':[{'names':['read','write'],'action':'SCMP_ACT_ALLOW'},"
+   "{'names':['clone'],'action':'SCMP_ACT_ERRNO','errnoRet':1,'args':["
+    "{'index':0,'value':18446744073709551615,'valueTwo':2,'op':'SCMP_CMP_MASKED_EQ'},"
+    "{'index':5,'value':0,'valueTwo':0,'op':'SCMP_CMP_NE'}]}]},"
+ "'rootfsPropagation':'rslave','maskedPaths':['/proc/kcore'],'readonlyPaths':['/proc/sys'],"
+ "'mountLabel':'m','personality':{'domain':'LINUX32'},"
+ "'timeOffsets':{'monotonic':{'secs':-5,'nanosecs':999999999},"
+  "'boottime':{'secs':0,'nanosecs':0}}},"
+"'agent':{'profile':'agent','policyDigest':'00ff',"
+ "'workspace':{'destination':'/w','source':'/home/u/w','mode':'rw','owner':'keep',"
+  "'guard':['.git/hooks'],'mask':['*.key']},"
+ "'egress':'allow','egressAllow':[{'host':'a.example','isName':true,'portFirst':443,"
+  "'portLast':444,'protocol':'tcp','reason':'r','addresses':['203.0.113.1']},"
+  "{'host':'2001:db8::/32','isName':false,'portFirst':1,'portLast':65535,'protocol':'udp'}],"
+ "'publishedPorts':[80,65535],'env':'scrub','envAllow':['A*'],'envDeny':['B'],"
+ "'envDropped':['TOKEN'],'caps':['CAP_KILL'],'seccomp':'agent',"
+ "'seccompFilter':{'defaultAction':'SCMP_ACT_ALLOW'},'timeLimit':60,"
+ "'auditMode':'required','auditHooks':[{'path':'/h','args':['x'],'events':['create'],"
+  "'timeout':3,'required':true}],'labels':{'task':'t'},'changes':['one']}}";
+
+/* Whether both trees are equal, members in any order; `false` counts as absent. */
+static bool same(const struct json *x, const struct json *y)
+{
+	if (!x || !y) {
+		const struct json *there = x ? x : y;
+
+		return there && there->type == JSON_BOOL && !there->boolean;
+	}
+	if (x->type != y->type)
+		return false;
+	switch (x->type) {
+	case JSON_NULL:
+		return true;
+	case JSON_BOOL:
+		return x->boolean == y->boolean;
+	case JSON_NUMBER:
+	case JSON_STRING:
+		return strcmp(x->text, y->text) == 0;
+	case JSON_ARRAY:
+		for (size_t i = 0; x->n == y->n && i < x->n; i++)
+			if (!same(x->items[i], y->items[i]))
+				return false;
+		return x->n == y->n;
+	case JSON_OBJECT:
+		for (size_t i = 0; i < x->n; i++)
+			if (!same(x->items[i], json_get(y, x->keys[i])))
+				return false;
+		for (size_t i = 0; i < y->n; i++)
+			if (!same(json_get(x, y->keys[i]), y->items[i]))
+				return false;
+		return true;
+	}
+	return false;
+}
+
+Test(spec, everything_is_read_and_written)
+{
+	owned_arena a = ARENA_INIT;
+	const struct json *source = tree(&a, everything);
+	const char *once, *twice;
+	struct spec *s;
+	struct err e = { 0 };
+
+	cr_assert_eq(spec_parse(&a, source, "f", SPEC_STATE, &s, &e), 0, "%s", e.text);
+	once = written(&a, s);
+	cr_assert(same(source, tree(&a, once)), "%s", once);
+	cr_assert_eq(spec_parse(&a, tree(&a, once), "f", SPEC_STATE, &s, &e), 0, "%s", e.text);
+	twice = written(&a, s);
+	cr_assert_str_eq(once, twice);
+
+	/* samples, lest reading and writing be wrong alike */
+	cr_expect_eq(s->process->user.uid, 1000);
+	cr_expect_eq(s->process->user.additional_gids.v[1], 4294967294);
+	cr_expect_str_eq(s->process->args.v[2], "");
+	cr_expect_null(s->process->args.v[3]);
+	cr_expect_str_eq(s->process->capabilities->ambient.v[0], "CAP_F");
+	cr_expect(s->process->rlimits.v[0].soft == 1 && s->process->rlimits.v[0].hard == UINT64_MAX);
+	cr_expect_eq(s->mounts.v[1].gid_mappings.v[0].size, 5);
+	cr_expect_eq(s->mounts.v[1].source_fd, -1);
+	cr_expect_str_eq(s->hooks->poststop.v[0].path, "/f");
+	cr_expect_eq(s->linux_->resources->memory->swap.v, -1);
+	cr_expect(s->linux_->resources->memory->use_hierarchy.set &&
+		  !s->linux_->resources->memory->use_hierarchy.v);
+	cr_expect_str_eq(s->linux_->resources->rdma.v[1].name, "mlx5_2");
+	cr_expect_eq(s->linux_->resources->block_io->write_iops.v[0].rate, UINT64_MAX);
+	cr_expect_eq(s->linux_->time_offsets.v[0].secs, -5);
+	cr_expect_str_eq(spec_namespace_find(s, "network")->path, "/n");
+	cr_expect_null(spec_namespace_find(s, "pid")->path);
+	cr_expect_eq(s->agent->published_ports.v[1], 65535);
+	cr_expect_str_eq(s->agent->egress_allow.v[0].addresses.v[0], "203.0.113.1");
+}
+
+/* What is in the model but refused is written, too. */
+Test(spec, refused_members_are_in_the_model)
+{
+	static struct spec_scheduler scheduler = {
+		.policy = (char *)"SCHED_DEADLINE", .nice = { true, -5 }, .priority = { true, 1 },
+		.runtime = { true, 1 }, .deadline = { true, 2 }, .period = { true, 3 },
+	};
+	static struct spec_io_priority io = { (char *)"IOPRIO_CLASS_BE", { true, 3 } };
+	static struct spec_cpu_affinity affinity = { (char *)"0", (char *)"1" };
+	const struct spec_process p = { .scheduler = &scheduler, .io_priority = &io,
+					.exec_cpu_affinity = &affinity };
+	struct json_writer *w = json_writer_new(false);
+	owned_str out = STR_INIT;
+
+	spec_write_process(&p, w);
+	json_writer_end(w, &out);
+	cr_assert_str_eq(out.s,
+			 "{\"user\":{\"uid\":0,\"gid\":0},\"scheduler\":{\"policy\":"
+			 "\"SCHED_DEADLINE\",\"nice\":-5,\"priority\":1,\"runtime\":1,\"deadline\":2,"
+			 "\"period\":3},\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":3},"
+			 "\"execCPUAffinity\":{\"initial\":\"0\",\"final\":\"1\"}}\n");
+}
+
+/* spec_check() of a model that policy_apply() made: nothing but the model counts. */
+Test(spec, check_works_on_the_model)
+{
+	owned_arena a = ARENA_INIT;
+	struct spec *s = spec_default(&a, false);
+	struct err e;
+
+	cr_assert_eq(spec_check(s, "f", &e), 0);
+	s->linux_->namespaces.n = 3;	/* no uts, no mount */
+	cr_assert_lt(spec_check(s, "f", &e), 0);
+}
+
+Test(spec, copies_share_no_structure)
+{
+	owned_arena a = ARENA_INIT;
+	struct spec *s, *copy;
+	const char *before;
+	struct err e;
+
+	cr_assert_eq(spec_parse(&a, tree(&a, everything), "f", SPEC_STATE, &s, &e), 0);
+	before = written(&a, s);
+	copy = spec_copy(&a, s);
+	cr_assert_str_eq(written(&a, copy), before);
+
+	copy->process->cwd = arena_strdup(&a, "changed");
+	copy->process->user.additional_gids.v[0] = 77;
+	copy->process->capabilities->bounding.v[0] = arena_strdup(&a, "changed");
+	copy->process->rlimits.v[0].soft = 77;
+	strv_add(&a, &copy->process->env, "NEW=1");
+	copy->root->readonly = false;
+	copy->mounts.v[1].options.v[0] = arena_strdup(&a, "changed");
+	copy->mounts.v[1].uid_mappings.v[0].size = 77;
+	copy->hooks->prestart.v[0].timeout.set = false;
+	copy->annotations.v[0].value = arena_strdup(&a, "changed");
+	kvs_add(&a, &copy->annotations, "new", "1");
+	copy->linux_->resources->memory->limit.v = 77;
+	copy->linux_->resources->rdma.v[0].name = arena_strdup(&a, "changed");
+	copy->linux_->resources->block_io->read_bps.v[0].rate = 77;
+	copy->linux_->seccomp->syscalls.v[1].args.v[0].value = 77;
+	copy->linux_->namespaces.v[0].path = arena_strdup(&a, "changed");
+	copy->agent->workspace->mask.v[0] = arena_strdup(&a, "changed");
+	copy->agent->egress_allow.v[0].port_first = 77;
+	copy->agent->published_ports.v[0] = 77;
+	copy->agent->seccomp_filter->default_action = arena_strdup(&a, "changed");
+	cr_assert_str_eq(written(&a, s), before);
+	cr_assert_str_neq(written(&a, copy), before);
+}
+
+/* ---- parts and files ---- */
+
+Test(spec, parts)
+{
+	owned_arena a = ARENA_INIT;
+	struct spec_process *p = NULL;
+	struct spec_seccomp *s = NULL;
+	struct spec_resources *r = NULL;
+	owned_str out = STR_INIT;
+	struct json_writer *w;
+	struct err e;
+
+	cr_expect_eq(spec_parse_process(&a, tree(&a, PROCESS), "p.json", &p, &e), 0);
+	cr_expect_str_eq(p->args.v[0], "sh");
+	p = NULL;
+	cr_expect_lt(spec_parse_process(&a, tree(&a, "{'args':['x'],'cwd':'x'}"), "p.json", &p, &e),
+		     0);
+	cr_expect_str_eq(e.text, "p.json: cwd: not an absolute path");
+	cr_expect_null(p);
+	cr_expect_lt(spec_parse_resources(&a, tree(&a, "{'unified':{'a/b':''}}"), "-", &r, &e), 0);
+	cr_expect_str_eq(e.text, "-: unified[\"a/b\"]: not of the form CONTROLLER.FILE");
+	cr_expect_null(r);
+	cr_expect_lt(spec_parse_seccomp(&a, tree(&a, "{" ALLOW ",'listenerPath':'/x'}"), "s", &s,
+					&e), 0);
+	cr_expect_str_eq(e.text, "s: listenerPath: not supported yet");
+	cr_expect_null(s);
+	cr_expect_eq(spec_parse_seccomp(&a, tree(&a, "{" ALLOW "}"), "s", &s, &e), 0);
+	cr_expect_eq(spec_parse_resources(&a, tree(&a, "{'pids':{'limit':3}}"), "-", &r, &e), 0);
+	w = json_writer_new(false);
+	json_open_array(w);
+	spec_write_seccomp(s, w);
+	spec_write_resources(r, w);
+	json_close_array(w);
+	json_writer_end(w, &out);
+	cr_expect_str_eq(out.s, "[{\"defaultAction\":\"SCMP_ACT_ALLOW\"},"
+				"{\"pids\":{\"limit\":3}}]\n");
+}
+
+Test(spec, files)
+{
+	char dir[] = "/tmp/test_spec.XXXXXX";
+	owned_arena a = ARENA_INIT;
+	struct spec *s = NULL;
+	struct err e;
+	int dirfd;
+	FILE *f;
+
+	cr_assert_not_null(mkdtemp(dir));
+	dirfd = open(dir, O_DIRECTORY | O_CLOEXEC);
+	cr_expect_eq(spec_read(&a, dirfd, "config.json", SPEC_BUNDLE, &s, &e), -ENOENT);
+	f = fdopen(openat(dirfd, "config.json", O_CREAT | O_WRONLY | O_CLOEXEC, 0600), "w");
+	fputs(written(&a, spec_default(&a, false)), f);
+	fclose(f);
+	cr_expect_eq(spec_read(&a, dirfd, "config.json", SPEC_BUNDLE, &s, &e), 0, "%s", e.text);
+	cr_expect_str_eq(s->hostname, "agentrun");
+	f = fdopen(openat(dirfd, "config.json", O_TRUNC | O_WRONLY | O_CLOEXEC), "w");
+	fputs("{\"ociVersion\":\n 1}", f);
+	fclose(f);
+	cr_expect_lt(spec_read(&a, dirfd, "config.json", SPEC_BUNDLE, &s, &e), 0);
+	cr_expect_str_eq(e.text, "config.json: ociVersion: expected a string, found a number");
+	unlinkat(dirfd, "config.json", 0);
+	close(dirfd);
+	rmdir(dir);
+}
+
+Test(spec, defaults)
+{
+	for (int rootless = 0; rootless < 2; rootless++) {
+		owned_arena a = ARENA_INIT;
+		struct spec *s = spec_default(&a, rootless), *again;
+		const char *text = written(&a, s);
+		struct err e;
+
+		cr_assert_eq(spec_parse(&a, tree(&a, text), "f", SPEC_BUNDLE, &again, &e), 0, "%s",
+			     e.text);
+		cr_assert_str_eq(written(&a, again), text);
+		cr_expect_str_eq(s->process->args.v[0], "sh");
+		cr_expect(s->process->terminal && s->process->no_new_privileges);
+		cr_expect(s->root->readonly);
+		cr_expect_eq(s->mounts.n, 7);
+		cr_expect_eq(s->linux_->namespaces.n, 5);
+		cr_expect_eq(s->process->capabilities->bounding.n, 3);
+		cr_expect_eq(s->process->capabilities->ambient.n, 0);
+		cr_expect_eq(!spec_namespace_find(s, "user"), !rootless);
+		cr_expect_eq(!spec_namespace_find(s, "network"), rootless);
+		cr_expect_eq(s->linux_->uid_mappings.n, (size_t)rootless);
+		cr_expect_eq(!s->linux_->resources, rootless);
+		cr_expect_eq(strstr(text, "gid=5") == NULL, rootless);
+		if (rootless)
+			cr_expect_eq(s->linux_->gid_mappings.v[0].host_id, getegid());
+	}
+}
