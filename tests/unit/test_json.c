@@ -76,7 +76,8 @@ Test(json, refuses_what_is_ambiguous)
 		{ "{\"a\":1,\"\\u0061\":2}", "f:1:8: a: the key stands twice in its object" },
 		{ "{\"x\":[{\"a\":1},\n{\"k\":0,\"k\":0}]}",
 		  "f:2:8: x[1].k: the key stands twice in its object" },
-		{ "{\"a.b\":1,\"a.b\":1}", "f:1:10: [\"a.b\"]: the key stands twice in its object" },
+		{ "{\"a.b\":1,\"a.b\":1}",
+		  "f:1:10: [\"a.b\"]: the key stands twice in its object" },
 		{ "{\"\":1,\"\":1}", "f:1:7: [\"\"]: the key stands twice in its object" },
 		{ "[\"a\\u0000b\"]", "f:1:2: [0]: a string with a NUL character" },
 		{ "{\"a\\u0000\":1}", "f:1:2: a string with a NUL character" },
@@ -252,7 +253,8 @@ Test(json, integers)
 
 Test(json, paths)
 {
-	static const struct json_path process = { NULL, "process", 0 }, args = { &process, "args", 0 },
+	static const struct json_path process = { NULL, "process", 0 },
+		args = { &process, "args", 0 },
 				      item = { &args, NULL, 3 },
 				      dotted = { &item, "io.agentrun.x", 0 },
 				      nasty = { &process, "a\"]\x1b", 0 }, top = { NULL, NULL, 0 };

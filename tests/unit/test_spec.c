@@ -140,8 +140,10 @@ Test(spec, wrong_types)
 		BAD_MORE("'hooks':{'prestart':{}}",
 			 "hooks.prestart: expected an array, found an object"),
 		BAD_LINUX("'resources':{'memory':{'useHierarchy':1}}",
-			  "linux.resources.memory.useHierarchy: expected a boolean, found a number"),
-		BAD_LINUX("'timeOffsets':[]", "linux.timeOffsets: expected an object, found an array"),
+			  "linux.resources.memory.useHierarchy: expected a boolean, found a "
+			  "number"),
+		BAD_LINUX("'timeOffsets':[]",
+			 "linux.timeOffsets: expected an object, found an array"),
 		BAD_LINUX("'timeOffsets':{'monotonic':5}",
 			  "linux.timeOffsets.monotonic: expected an object, found a number"),
 		BAD_LINUX("'sysctl':{'net.x':1}",
@@ -237,11 +239,14 @@ Test(spec, required_members)
 			    "process.rlimits[0].soft: required, but absent"),
 		BAD_PROCESS("'consoleSize':{'width':1}",
 			    "process.consoleSize.height: required, but absent"),
-		BAD_MORE("'mounts':[{'type':'proc'}]", "mounts[0].destination: required, but absent"),
-		BAD_MORE("'hooks':{'prestart':[{}]}", "hooks.prestart[0].path: required, but absent"),
+		BAD_MORE("'mounts':[{'type':'proc'}]",
+			 "mounts[0].destination: required, but absent"),
+		BAD_MORE("'hooks':{'prestart':[{}]}",
+			 "hooks.prestart[0].path: required, but absent"),
 		BAD_LINUX("'uidMappings':[{'containerID':0,'hostID':0}]",
 			  "linux.uidMappings[0].size: required, but absent"),
-		BAD_LINUX("'devices':[{'type':'c'}]", "linux.devices[0].path: required, but absent"),
+		BAD_LINUX("'devices':[{'type':'c'}]",
+			 "linux.devices[0].path: required, but absent"),
 		BAD_LINUX("'personality':{}", "linux.personality.domain: required, but absent"),
 		BAD_RESOURCES("'devices':[{}]",
 			      "linux.resources.devices[0].allow: required, but absent"),
@@ -265,12 +270,14 @@ Test(spec, unknown_names)
 		BAD_LINUX("'devices':[{'path':'/x','type':'d'}]",
 			  "linux.devices[0].type: unknown value \"d\"; known are c, u, b, p"),
 		BAD_LINUX("'personality':{'domain':'BSD'}",
-			  "linux.personality.domain: unknown value \"BSD\"; known are LINUX, LINUX32"),
+			  "linux.personality.domain: unknown value \"BSD\"; known are LINUX, "
+			  "LINUX32"),
 		BAD_LINUX("'timeOffsets':{'realtime':{}}",
 			  "linux.timeOffsets.realtime: unknown value \"realtime\"; known are "
 			  "monotonic, boottime"),
 		BAD_RESOURCES("'devices':[{'allow':true,'type':'\\u001b[1m'}]",
-			      "linux.resources.devices[0].type: unknown value \"\\x1b[1m\"; known are "
+			      "linux.resources.devices[0].type: unknown value \"\\x1b[1m\"; known "
+			      "are "
 			      "a, c, b"),
 		BAD_SECCOMP(ALLOW ",'flags':['']",
 			    "linux.seccomp.flags[0]: unknown value \"\"; known are "
@@ -324,7 +331,8 @@ Test(spec, not_supported_yet)
 		BAD_SECCOMP(ALLOW ",'listenerPath':'/x'",
 			    "linux.seccomp.listenerPath: not supported yet"),
 		BAD_SECCOMP(ALLOW ",'syscalls':[{'names':['x'],'action':'SCMP_ACT_NOTIFY'}]",
-			    "linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY is not supported yet"),
+			    "linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY is not supported "
+			    "yet"),
 		{ { .linux_ = "{}" },
 		  "linux.namespaces: a container without a mount namespace is not supported yet" },
 	);
@@ -374,7 +382,8 @@ Test(spec, versions)
 Test(spec, process)
 {
 	CHECK_ROWS(
-		{ { .process = "{'args':['x'],'cwd':'tmp'}" }, "process.cwd: not an absolute path" },
+		{ { .process = "{'args':['x'],'cwd':'tmp'}" },
+		  "process.cwd: not an absolute path" },
 		/* no word of the entry: it may be a credential */
 		BAD_PROCESS("'env':['A=1','SECRET']",
 			    "process.env[1]: not of the form NAME=VALUE"),
@@ -460,8 +469,8 @@ Test(spec, namespaces)
 		{ { .linux_ = "{'namespaces':[{'type':'mount'},{'type':'uts'}]}",
 		    .more = "'hostname':'x','domainname':'y'" }, NULL },
 		{ { .linux_ = "{'namespaces':[{'type':'mount'},{'type':'uts'}]}",
-		    .more = "'hostname':'12345678901234567890123456789012345678901234567890123456789"
-			    "012345'" },
+		    .more = "'hostname':'1234567890123456789012345678901234567890"
+			    "1234567890123456789012345'" },
 		  "hostname: longer than 64 bytes" },
 		BAD_LINUX("'timeOffsets':{'monotonic':{'secs':5}}",
 			  "linux.timeOffsets: needs a time namespace"),
@@ -510,7 +519,8 @@ Test(spec, sysctl)
 		{ SYSCTL("network", "net"),
 		  "linux.sysctl.net: not of a namespace: it would change the host" },
 		{ SYSCTL("ipc", "kernel.shmmaxx"),
-		  "linux.sysctl[\"kernel.shmmaxx\"]: not of a namespace: it would change the host" },
+		  "linux.sysctl[\"kernel.shmmaxx\"]: not of a namespace: it would "
+		  "change the host" },
 		/* ways out of /proc/sys/net */
 		{ SYSCTL("network", "net/../kernel/core_pattern"),
 		  "linux.sysctl[\"net.//.kernel.core_pattern\"]: not the name of a sysctl" },
@@ -549,14 +559,16 @@ Test(spec, linux_block)
 		BAD_RESOURCES("'hugepageLimits':[{'pageSize':'2','limit':1}]",
 			      "linux.resources.hugepageLimits[0].pageSize: not a size such as 2MB"),
 		BAD_RESOURCES("'network':{'priorities':[{'name':'a b','priority':1}]}",
-			      "linux.resources.network.priorities[0]: not the name of an interface"),
+			      "linux.resources.network.priorities[0]: not the name of an "
+			      "interface"),
 		BAD_RESOURCES("'rdma':{'mlx5_1':{'hcaHandles':3}}", NULL),
 		BAD_RESOURCES("'rdma':{'':{}}", "linux.resources.rdma[\"\"]: the key is empty"),
 		BAD_RESOURCES("'rdma':{'a b':{}}",
 			      "linux.resources.rdma[\"a b\"]: not the name of a device"),
 		BAD_RESOURCES("'unified':{'memory.high':'5'}", NULL),
 		BAD_RESOURCES("'unified':{'../x.y':'5'}",
-			      "linux.resources.unified[\"../x.y\"]: not of the form CONTROLLER.FILE"),
+			      "linux.resources.unified[\"../x.y\"]: not of the form "
+			      "CONTROLLER.FILE"),
 		BAD_RESOURCES("'unified':{'..':'5'}",
 			      "linux.resources.unified[\"..\"]: not of the form CONTROLLER.FILE"),
 		BAD_RESOURCES("'unified':{'memory':'5'}",
@@ -620,7 +632,8 @@ Test(spec, destinations_are_clean)
 	static const struct { const char *destination, *clean; } rows[] = {
 		{ "/a/b", "/a/b" }, { "a", "/a" }, { "/", "/" }, { "///", "/" }, { ".", "/" },
 		{ "..", "/" }, { "/../../etc", "/etc" }, { "/a/../b", "/b" }, { "/a/./b/", "/a/b" },
-		{ "//a//b", "/a/b" }, { "/a/b/../../..", "/" }, { "/...", "/..." }, { "/.a", "/.a" },
+		{ "//a//b", "/a/b" }, { "/a/b/../../..", "/" }, { "/...", "/..." },
+		{ "/.a", "/.a" },
 		{ "a/..b/c..", "/a/..b/c.." },
 	};
 
@@ -796,7 +809,8 @@ Test(spec, everything_is_read_and_written)
 	cr_expect_str_eq(s->process->args.v[2], "");
 	cr_expect_null(s->process->args.v[3]);
 	cr_expect_str_eq(s->process->capabilities->ambient.v[0], "CAP_F");
-	cr_expect(s->process->rlimits.v[0].soft == 1 && s->process->rlimits.v[0].hard == UINT64_MAX);
+	cr_expect(s->process->rlimits.v[0].soft == 1 &&
+		  s->process->rlimits.v[0].hard == UINT64_MAX);
 	cr_expect_eq(s->mounts.v[1].gid_mappings.v[0].size, 5);
 	cr_expect_eq(s->mounts.v[1].source_fd, -1);
 	cr_expect_str_eq(s->hooks->poststop.v[0].path, "/f");
@@ -830,8 +844,10 @@ Test(spec, refused_members_are_in_the_model)
 	json_writer_end(w, &out);
 	cr_assert_str_eq(out.s,
 			 "{\"user\":{\"uid\":0,\"gid\":0},\"scheduler\":{\"policy\":"
-			 "\"SCHED_DEADLINE\",\"nice\":-5,\"priority\":1,\"runtime\":1,\"deadline\":2,"
-			 "\"period\":3},\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":3},"
+			 "\"SCHED_DEADLINE\",\"nice\":-5,\"priority\":1,"
+			 "\"runtime\":1,\"deadline\":2,"
+			 "\"period\":3},"
+			 "\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":3},"
 			 "\"execCPUAffinity\":{\"initial\":\"0\",\"final\":\"1\"}}\n");
 }
 
