@@ -5,7 +5,5 @@ import sys
 
 
 def require():
-    with open("/proc/1/comm", encoding="ascii") as f:
-        pid1 = f.read().strip()
-    if os.geteuid() != 0 or pid1 != "tini" or os.path.exists("/run/systemd"):
+    if os.environ.get("AGENTRUN_ISOLATED") != "1" or os.geteuid() != 0:
         sys.exit("start the tests with tests/run: they need namespaces of their own")

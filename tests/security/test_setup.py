@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A1, A5, A10, A13, A14: attacks on setting a container up.  A15 and A16 are in
+integration/test_errors.py."""
+import concurrent.futures as cf
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import probe
+import pytest
+from bundle import shell
+from runtime import program, status_field, until
+
+SLEEP = ["sleep", "100"]
+
+
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+@pytest.fixture
+def expendable(rt, work):
+    """A copy of the program in its place: an attack that works must not break other tests."""
+    copy = work + "/copy"
+    shutil.copy(program(), copy)
+    subprocess.run(["mount", "--bind", copy, program()], check=True, timeout=5)
+    yield copy
+    subprocess.run(["umount", "-l", program()], check=True, timeout=5)
+
+
+def test_a1_overwritten_through_proc_exe(rt, box, expendable):
+    """A process of the container waits for the runtime to join by exec."""
+    before = digest(expendable)
+    b = box(["/bin/probe", "overwrite", "3"])
+    shutil.copy(probe.program(), b.rootfs + "/bin/probe")
+    b.config["process"]["capabilities"] = {
+        k: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_SETUID", "CAP_SETGID", "CAP_KILL"]
+        for k in ("bounding", "effective", "permitted")}
+    b.save()
+    rt.up(b)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        rt.exec(b, "--", "true", check=True)
+    rt.wait(b)
+    assert digest(expendable) == before
+    assert digest(program()) == before
+
+
+@pytest.mark.parametrize("entry", ["/proc/self/exe", "/entry"])
+def test_a1_entry_point_is_the_runtime_itself(rt, box, expendable, entry):
+    """#!/proc/self/exe runs whatever file the runtime's last step was executed from."""
+    before = digest(expendable)
+    b = box([entry, "--version"])
+    b.file("/entry", "#!/proc/self/exe\n", 0o755)
+    r = rt.run(b, timeout=10)
+    assert "agentrun" not in r.out and "spec:" not in r.out
+    assert digest(expendable) == before
+
+    c = rt.up(box(SLEEP))
+    c.file("/entry", "#!/proc/self/exe\n", 0o755)
+    r = rt.exec(c, "--", entry, "--version", timeout=10)
+    assert "spec:" not in r.out
+    assert digest(expendable) == before
+
+
+OUTSIDE = [f"/proc/self/fd/{n}" for n in range(3, 12)] + [
+    "/proc/1/fd/7", "/proc/self/fd/7/../../..", "/proc/self/cwd/../../../.."]
+
+
+@pytest.mark.parametrize("cwd", OUTSIDE)
+def test_a5_cwd_through_a_leaked_descriptor(rt, box, cwd):
+    b = box(["ls", "."], lambda c: c["process"].update(cwd=cwd))
+    r = rt.run(b)
+    assert r.code != 0 or set(r.out.split()) <= {
+        "bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "var"}, r.out
+
+
+@pytest.mark.parametrize("cwd", OUTSIDE)
+def test_a5_cwd_of_exec(rt, box, cwd):
+    b = rt.up(box(SLEEP))
+    r = rt.exec(b, "--cwd", cwd, "--", "ls", ".")
+    assert r.code != 0 or set(r.out.split()) <= {
+        "bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "var"}, r.out
+
+
+@pytest.mark.parametrize("how", ["run", "exec"])
+def test_a5_cwd_is_a_link_in_the_image_to_a_descriptor(rt, box, how):
+    b = box(["ls", "."])
+    for n in range(3, 12):
+        os.symlink(f"/proc/self/fd/{n}", b.rootfs + f"/link{n}")
+    for n in range(3, 12):
+        b.config["process"]["cwd"] = f"/link{n}" if how == "run" else "/"
+        b.config["process"]["args"] = ["ls", "."] if how == "run" else SLEEP
+        b.save()
+        if how == "run":
+            r = rt.run(b)
+        else:
+            if n == 3:
+                rt.up(b)
+            r = rt.exec(b, "--cwd", f"/link{n}", "--", "ls", ".")
+        assert r.code != 0 or "config.json" not in r.out and "etc" in r.out
+
+
+@pytest.mark.parametrize("how", ["run", "create", "exec", "exec --detach"])
+def test_a5_no_inherited_descriptor(rt, box, work, how):
+    """Descriptors that the caller left open end at the container's door."""
+    fds = [os.open(work, os.O_RDONLY) for _ in range(8)]
+    try:
+        b = box(shell("ls -l /proc/self/fd >/fds; touch /done; sleep 100"))
+        script = ["sh", "-c", "ls -l /proc/self/fd >/fds; touch /done"]
+        if how == "run":
+            b.config["process"]["args"] = script
+            b.save()
+            rt.run(b, pass_fds=fds, check=True)
+        elif how == "create":
+            rt.create(b, pass_fds=fds)
+            rt.start(b, pass_fds=fds)
+        else:
+            b.config["process"]["args"] = SLEEP
+            b.save()
+            rt.up(b)
+            rt.exec(b, *how.split()[1:], "--", *script, pass_fds=fds, check=True)
+        until(lambda: os.path.exists(b.rootfs + "/done"))
+    finally:
+        for fd in fds:
+            os.close(fd)
+    seen = re.findall(r"(\d+) -> (\S+)", b.read("/fds"))
+    assert {n for n, _ in seen} <= {"0", "1", "2", "3"}
+    assert not any(work in path and int(n) > 2 for n, path in seen)
+
+
+def test_a10_inheritable_capabilities_are_empty(rt, box):
+    """Those that an engine lists come true only if it lists them as inheritable."""
+    b = rt.up(box(SLEEP))
+    for text in (rt.exec(b, "--", "cat", "/proc/1/status", check=True).out,
+                 rt.exec(b, "--", "cat", "/proc/self/status", check=True).out,
+                 rt.exec(b, "--cap", "CAP_SYS_TIME", "--", "cat", "/proc/self/status",
+                         check=True).out):
+        assert int(status_field(text, "CapInh"), 16) == 0
+        assert int(status_field(text, "CapAmb"), 16) == 0
+
+
+@pytest.mark.parametrize("command", ["create", "run"])
+@pytest.mark.differs("runc", "its delete --force knows a container only once its state is written")
+def test_a13_killed_at_every_step(rt, box, command):
+    """Then delete --force leaves nothing; the fixture's leak check sees to the rest."""
+    b = box(SLEEP)
+    began = time.monotonic()
+    rt.create(b)
+    length = time.monotonic() - began
+    rt.delete(b, "--force", check=True)
+    steps = 60
+    for i in range(steps):
+        b.id = f"kill{command}{i}"
+        b.config["linux"]["cgroupsPath"] = f"/box/{b.id}"
+        b.save()
+        with subprocess.Popen(rt.argv(command, "--bundle", b.path, b.id),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as p:
+            time.sleep(length * 1.2 * i / steps)
+            p.send_signal(signal.SIGKILL)
+            p.wait(10)
+        rt.delete(b, "--force", check=True)
+        assert rt.ids() == []
+
+
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer"])
+@pytest.mark.differs("runc", "as above")
+def test_a13_killed_by_its_own_hook(rt, box, kind):
+    b = box(SLEEP, lambda c: c.update(hooks={kind: [{
+        "path": "/bin/sh", "args": ["sh", "-c", "kill -9 $PPID; exec sleep 0.2"]}]}))
+    assert rt.create(b, check=None).code != 0
+    rt.delete(b, "--force", check=True)
+    assert rt.ids() == []
+
+
+def parallel(*jobs):
+    with cf.ThreadPoolExecutor(len(jobs)) as pool:
+        return [f.result() for f in [pool.submit(j) for j in jobs]]
+
+
+@pytest.mark.differs("runc", "1.1 lets both fail over the cgroup")
+def test_a14_two_creates_with_one_id(rt, box):
+    for i in range(10):
+        first, second = box(SLEEP), box(SLEEP)
+        first.id = second.id = f"same{i}"
+        codes = [r.code for r in parallel(lambda: rt.create(first, check=None),
+                                          lambda: rt.create(second, check=None))]
+        assert sorted(codes) == [0, 1]
+        assert rt.status(first) == "created"
+        rt.start(first)
+        rt.delete(first, "--force", check=True)
+
+
+@pytest.mark.differs("runc", "it has no lock between them")
+def test_a14_create_against_delete(rt, box):
+    b = box(SLEEP)
+    for i in range(20):
+        b.id = f"cd{i}"
+        b.config["linux"]["cgroupsPath"] = f"/box/{b.id}"
+        b.save()
+
+        def force(delay=i * 0.002):
+            time.sleep(delay)
+            return rt.delete(b, "--force")
+        parallel(lambda: rt.create(b, check=None), force)
+        rt.delete(b, "--force", check=True)
+        assert rt.ids() == []
+
+
+@pytest.mark.parametrize("other", ["kill", "exec", "state", "pause", "start"])
+def test_a14_against_delete(rt, box, other):
+    """Either one may be first; nobody may hang, and nothing stays."""
+    for i in range(8):
+        b = box(SLEEP)
+        rt.create(b) if other == "start" else rt.up(b)
+        job = {
+            "kill": lambda: rt.kill(b, "KILL"),
+            "exec": lambda: rt.exec(b, "--", "sleep", "5"),
+            "state": lambda: rt("state", b.id),
+            "pause": lambda: rt("pause", b.id),
+            "start": lambda: rt.start(b, check=None),
+        }[other]
+
+        def force(delay=i * 0.002):
+            time.sleep(delay)
+            return rt.delete(b, "--force")
+        parallel(job, force)
+        rt.delete(b, "--force", check=True)
+        assert rt.ids() == []
+
+
+def test_a14_delete_against_delete(rt, box):
+    for _ in range(8):
+        b = rt.up(box(SLEEP))
+        codes = [r.code for r in parallel(*[lambda: rt.delete(b, "--force")] * 4)]
+        assert 0 in codes
+        rt.delete(b, "--force", check=True)
+        assert rt.ids() == []
