@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The runtime's side of create, and start.  The other column of handshake.h is init.c. */
+#include "lifecycle/create.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "audit/audit.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "lifecycle/evidence.h"
+#include "lifecycle/handshake.h"
+#include "lifecycle/hookrun.h"
+#include "lifecycle/names.h"
+#include "lifecycle/plan.h"
+#include "policy/policy.h"
+#include "sandbox/egress.h"
+#include "sandbox/idmap.h"
+#include "sandbox/tty.h"
+
+/* One create in the making: what there is to undo is what is set. */
+struct creation {
+	struct arena *a;
+	const struct runtime *rt;
+	const struct create_options *o;
+	char *bundle;			/* absolute */
+	struct spec *asked, *spec;	/* as the bundle has it; effective */
+	struct seccomp_program filter[PLAN_FILTERS];
+	size_t n_filters;
+	struct ns_set ns;
+	const int *sources;
+	struct state_dir dir;
+	struct state state;
+	bool cgroup_made, hooks_began, recorded, pid_file_made;
+	int sync_fd, stage2_fd, start_fd, console_fd;
+	int console_ours;	/* our end of the pair when the terminal comes back to us */
+	int pidfd;
+};
+
+/* ---- before anything exists ---- */
+
+static const char *cache_directory(const struct runtime *rt)
+{
+	return rt->rootless ? NULL : "/var/cache/agentrun";
+}
+
+/* The bundle's specification, and what the policy makes of it. */
+static int load(struct creation *c, struct err *e)
+{
+	struct policy_options options = { c->rt->profile, c->rt->host_policy, c->rt->rootless };
+	struct policy *policy;
+	struct facts facts = { 0 };
+	char *absolute = realpath(c->o->bundle, NULL);
+	int r;
+
+	if (!absolute)
+		return err_set(e, errno, "bundle %s", c->o->bundle);
+	c->bundle = arena_strdup(c->a, absolute);
+	free(absolute);
+	/* Relative paths of the specification are relative to the bundle. */
+	if (chdir(c->bundle) < 0)
+		return err_set(e, errno, "bundle %s", c->bundle);
+	if (spec_read(c->a, AT_FDCWD, "config.json", SPEC_BUNDLE, &c->asked, e) < 0)
+		return -e->code;
+	c->spec = c->asked;
+	if (policy_load(c->a, c->asked, &options, &policy, e) < 0)
+		return -e->code;
+	if (!policy)
+		return 0;
+	r = facts_gather(c->a, c->asked, policy, c->bundle, &facts, e);
+	if (r == 0)
+		r = policy_apply(c->a, c->asked, policy, &facts, &c->spec, e);
+	facts_close(&facts);
+	if (r == 0)
+		r = names_resolve(c->a, c->spec->agent, e);
+	return r;
+}
+
+static int compile_filters(struct creation *c, struct err *e)
+{
+	const struct spec_seccomp *filters[PLAN_FILTERS] = {
+		c->spec->linux_->seccomp, c->spec->agent ? c->spec->agent->seccomp_filter : NULL,
+	};
+
+	for (size_t i = 0; i < PLAN_FILTERS; i++)
+		if (filters[i] && seccomp_compile(c->a, filters[i], cache_directory(c->rt),
+						  &c->filter[c->n_filters++], e) < 0)
+			return err_in(e, i == 0 ? "linux.seccomp" : "seccomp profile of the policy");
+	return 0;
+}
+
+static int check_terminal(const struct creation *c, struct err *e)
+{
+	bool terminal = c->spec->process->terminal;
+
+	if (terminal && !c->o->console_socket && !c->o->foreground)
+		return err_say(e, EINVAL,
+			       "process.terminal is true, but nobody takes the terminal: give --console-socket, or run without --detach");
+	if (!terminal && c->o->console_socket)
+		return err_say(e, EINVAL, "--console-socket is given, but process.terminal is false");
+	return 0;
+}
+
+static int prepare(struct creation *c, struct err *e)
+{
+	char *real;
+
+	if (load(c, e) < 0)
+		return -e->code;
+	if (check_terminal(c, e) < 0 || ns_from_spec(c->spec, &c->ns, e) < 0)
+		return -e->code;
+	if (ns_needs_second_clone(&c->ns) && plan_reexec_sealed(e) < 0)
+		return -e->code;
+	if (compile_filters(c, e) < 0)
+		return -e->code;
+	real = realpath(c->spec->root->path, NULL);
+	if (!real)
+		return err_set(e, errno, "root.path %s", c->spec->root->path);
+	c->state.rootfs = arena_strdup(c->a, real);
+	free(real);
+	return 0;
+}
+
+/* ---- what the host can see from here on is undone on failure ---- */
+
+static void describe(struct creation *c)
+{
+	struct passwd *user = getpwuid(geteuid());
+	char now[LOG_TIME], session[32];
+	struct state *s = &c->state;
+
+	log_time(now);
+	s->id = arena_strdup(c->a, c->o->id);
+	s->oci_version = c->spec->oci_version;
+	s->bundle = c->bundle;
+	s->created = arena_strdup(c->a, now);
+	s->owner = user ? arena_strdup(c->a, user->pw_name) : arena_printf(c->a, "%u", geteuid());
+	s->rootless = c->rt->rootless;
+	s->new_keyring = !c->o->no_new_keyring;
+	s->annotations = c->asked->annotations;
+	if (c->spec->agent) {
+		audit_session_id(session);
+		s->session = arena_strdup(c->a, session);
+	}
+}
+
+static int reserve(struct creation *c, struct err *e)
+{
+	char *root;
+
+	if (state_root(c->a, c->rt->root, c->rt->rootless, true, &root, e) < 0 ||
+	    state_reserve(c->a, root, c->o->id, &c->dir, e) < 0)
+		return -e->code;
+	describe(c);
+	/* So that a delete --force after our sudden death knows what there may be. */
+	if (cgroup_plan(c->a, c->spec, c->o->id, c->rt->systemd_cgroup, c->rt->rootless,
+			&c->state.cgroup, e) < 0)
+		return err_in(e, "cgroup");
+	if (state_save(&c->dir, &c->state, e) < 0)
+		return -e->code;
+	if (c->spec->agent && names_mount_hosts(c->a, c->spec, &c->dir, e) < 0)
+		return -e->code;
+	if (state_save_spec(&c->dir, c->spec, e) < 0)
+		return -e->code;
+	if (mkfifoat(c->dir.fd, STATE_FIFO, 0600) < 0)
+		return err_set(e, errno, "create the start FIFO");
+	c->start_fd = openat(c->dir.fd, STATE_FIFO, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (c->start_fd < 0)
+		return err_set(e, errno, "open the start FIFO");
+	return 0;
+}
+
+static int make_cgroup(struct creation *c, struct err *e)
+{
+	c->cgroup_made = true;
+	if (cgroup_create(c->a, c->spec, c->o->id, c->rt->systemd_cgroup, c->rt->rootless,
+			  &c->state.cgroup, e) < 0)
+		return err_in(e, "cgroup");
+	return 0;
+}
+
+/* The other end of the container's terminal. */
+static int prepare_console(struct creation *c, struct err *e)
+{
+	int pair[2];
+
+	if (!c->spec->process->terminal)
+		return 0;
+	if (c->o->console_socket)
+		return tty_connect(c->o->console_socket, &c->console_fd, e);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socketpair");
+	c->console_fd = pair[0];
+	c->console_ours = pair[1];
+	return 0;
+}
+
+static _Noreturn void child(struct creation *c, int sync_fd)
+{
+	struct init in = {
+		.spec = c->spec,
+		.options = c->o,
+		.state = &c->state,
+		.ns = &c->ns,
+		.rootfs = {
+			.root_fd = -1,
+			.path = c->state.rootfs,
+			.in_userns = c->ns.fresh[NS_USER] || c->ns.join_fd[NS_USER] >= 0 ||
+				     c->rt->rootless,
+			.no_pivot = c->o->no_pivot,
+			.cgroup_ns = c->ns.fresh[NS_CGROUP] || c->ns.join_fd[NS_CGROUP] >= 0,
+			.cgroup = &c->state.cgroup,
+			.sources = c->sources,
+		},
+		.filter = c->filter,
+		.n_filters = c->n_filters,
+		.sync_fd = sync_fd,
+		.stage2_fd = c->stage2_fd,
+		.start_fd = c->start_fd,
+		.console_fd = c->console_fd,
+	};
+
+	/* The lock on the state directory is the runtime's alone; a copy would keep it. */
+	fd_close(&c->dir.fd);
+	init_run(&in);
+}
+
+static int clone_child(struct creation *c, struct err *e)
+{
+	struct clone_args args = { .flags = ns_clone_flags(&c->ns) | CLONE_PIDFD,
+				   .pidfd = (uintptr_t)&c->pidfd, .exit_signal = SIGCHLD };
+	owned_fd cgroup_fd = -1;
+	int pair[2];
+	pid_t pid;
+
+	if (plan_stage2(&c->stage2_fd, e) < 0 || prepare_console(c, e) < 0 ||
+	    cgroup_clone_fd(&c->state.cgroup, &cgroup_fd, e) < 0)
+		return -e->code;
+	if (c->ns.fresh[NS_USER] && rootfs_open_sources(c->a, c->spec, &c->sources, e) < 0)
+		return -e->code;
+	if (c->ns.fresh[NS_TIME] && ns_unshare_time(c->spec, e) < 0)
+		return -e->code;
+	if (handshake_pair(pair, e) < 0)
+		return -e->code;
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
+	}
+	pid = sys_clone3(&args, sizeof args);
+	if (pid == 0) {
+		close(pair[0]);
+		child(c, pair[1]);
+	}
+	close(pair[1]);
+	c->sync_fd = pair[0];
+	if (pid < 0)
+		return err_set(e, errno, "clone the container's first process");
+	c->state.pid = pid;
+	return 0;
+}
+
+/* Once it is where it belongs, its pid is worth remembering. */
+static int settle(struct creation *c, struct err *e)
+{
+	struct message m;
+
+	if (c->state.cgroup.systemd &&
+	    (cgroup_systemd_attach(c->a, &c->state.cgroup, c->spec, c->state.pid, e) < 0 ||
+	     handshake_say(c->sync_fd, MESSAGE_CGROUP, 0, e) < 0))
+		return -e->code;
+	if (ns_needs_second_clone(&c->ns)) {
+		if (handshake_expect(c->sync_fd, MESSAGE_PID, &m, e) < 0)
+			return -e->code;
+		waitpid(c->state.pid, NULL, 0);
+		fd_close(&c->pidfd);
+		c->state.pid = m.pid;
+		c->pidfd = sys_pidfd_open(m.pid, 0);
+		if (c->pidfd < 0)
+			return err_set(e, errno, "pidfd_open");
+	}
+	if (state_start_time(c->state.pid, &c->state.pid_start) < 0)
+		return err_say(e, ESRCH, "the container's first process ended at once");
+	return state_save(&c->dir, &c->state, e);
+}
+
+/* Soft limits stay for now: they would hit the set-up itself.  Stage two sets them; only raising the
+ * hard ones takes the runtime's privilege. */
+static int raise_limits(pid_t pid, const struct spec_process *p, struct err *e)
+{
+	for (size_t i = 0; i < p->rlimits.n; i++) {
+		const struct spec_rlimit *want = &p->rlimits.v[i];
+		int resource = plan_rlimit(want->type);
+		struct rlimit now;
+
+		if (resource < 0)
+			return err_say(e, EINVAL, "process.rlimits[%zu]: unknown type \"%s\"", i,
+				       want->type);
+		if (prlimit(pid, (unsigned)resource, NULL, &now) < 0)
+			return err_set(e, errno, "process.rlimits[%zu]: %s", i, want->type);
+		if (want->hard <= now.rlim_max)
+			continue;
+		now.rlim_max = want->hard;
+		if (prlimit(pid, (unsigned)resource, &now, NULL) < 0)
+			return err_set(e, errno, "process.rlimits[%zu]: raise %s to %llu", i,
+				       want->type, (unsigned long long)want->hard);
+	}
+	return 0;
+}
+
+static int set_oom_score(pid_t pid, const struct spec_process *p, struct err *e)
+{
+	char path[64], value[32];
+
+	if (!p->oom_score_adj.set)
+		return 0;
+	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", pid);
+	snprintf(value, sizeof value, "%lld", (long long)p->oom_score_adj.v);
+	if (file_put(AT_FDCWD, path, value, e) < 0)
+		return err_in(e, "process.oomScoreAdj");
+	return 0;
+}
+
+int lifecycle_privileged_settings(pid_t pid, const struct spec_process *p, struct err *e)
+{
+	if (raise_limits(pid, p, e) < 0 || set_oom_score(pid, p, e) < 0)
+		return -e->code;
+	return 0;
+}
+
+static int map_ids(struct creation *c, struct err *e)
+{
+	if (handshake_expect(c->sync_fd, MESSAGE_NAMESPACES, NULL, e) < 0)
+		return -e->code;
+	if (c->ns.fresh[NS_USER] && idmap_write(c->state.pid, c->spec->linux_, e) < 0)
+		return -e->code;
+	if (lifecycle_privileged_settings(c->state.pid, c->spec->process, e) < 0)
+		return -e->code;
+	return handshake_say(c->sync_fd, MESSAGE_MAPPED, 0, e);
+}
+
+/* The evidence in the table outlives a SIGKILL of everything inside (DESIGN section 6). */
+static int pin_network(const struct creation *c, struct err *e)
+{
+	owned_str from = STR_INIT, to = STR_INIT;
+	owned_fd file = -1;
+
+	if (!egress_wanted(c->spec->agent))
+		return 0;
+	str_printf(&from, "/proc/%d/ns/net", c->state.pid);
+	str_printf(&to, "%s/%s", c->dir.path, STATE_NETNS);
+	file = openat(c->dir.fd, STATE_NETNS, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (file < 0)
+		return err_set(e, errno, "create %s", to.s);
+	if (mount(from.s, to.s, NULL, MS_BIND, NULL) < 0)
+		return err_set(e, errno, "pin the network namespace");
+	return 0;
+}
+
+static int run_hooks(struct creation *c, struct err *e)
+{
+	const struct spec_hooks *hooks = c->spec->hooks;
+	owned_str state = STR_INIT;
+
+	if (handshake_expect(c->sync_fd, MESSAGE_NETWORK, NULL, e) < 0 || pin_network(c, e) < 0)
+		return -e->code;
+	if (hooks && (hooks->prestart.n || hooks->create_runtime.n)) {
+		c->hooks_began = true;
+		state_write_oci(&c->state, STATUS_CREATING, false, &state);
+		if (hooks_run(&hooks->prestart, "prestart", state.s, c->bundle, e) < 0 ||
+		    hooks_run(&hooks->create_runtime, "createRuntime", state.s, c->bundle, e) < 0)
+			return -e->code;
+	}
+	return handshake_say(c->sync_fd, MESSAGE_HOOKED, 0, e);
+}
+
+static int write_pid_file(struct creation *c, struct err *e)
+{
+	char pid[16];
+	int n = snprintf(pid, sizeof pid, "%d", c->state.pid);
+
+	if (!c->o->pid_file)
+		return 0;
+	if (file_replace(AT_FDCWD, c->o->pid_file, pid, (size_t)n, 0644, e) < 0)
+		return err_in(e, "--pid-file");
+	c->pid_file_made = true;
+	return 0;
+}
+
+/* Everything is built and waits: recorded, then told. */
+static int conclude(struct creation *c, struct err *e)
+{
+	if (handshake_expect(c->sync_fd, MESSAGE_READY, NULL, e) < 0)
+		return -e->code;
+	c->recorded = c->spec->agent != NULL;
+	if (evidence_create(c->a, &c->state, c->asked, c->spec, e) < 0)
+		return -e->code;
+	c->state.ready = true;
+	if (state_save(&c->dir, &c->state, e) < 0 || write_pid_file(c, e) < 0 ||
+	    handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
+		return -e->code;
+	return handshake_expect(c->sync_fd, MESSAGE_READY, NULL, e);
+}
+
+/* Newest first. A failure here is a warning: the error that counts is the first one. */
+static void undo(struct creation *c)
+{
+	owned_str state = STR_INIT;
+	struct err e;
+
+	if (c->pid_file_made)
+		unlink(c->o->pid_file);
+	if (c->pidfd >= 0) {
+		sys_pidfd_send_signal(c->pidfd, SIGKILL);
+		waitpid(c->state.pid, NULL, 0);
+	}
+	if (c->recorded && evidence_delete(c->a, &c->dir, &c->state, c->spec, -1, &e) < 0)
+		log_warn("%s", e.text);
+	if (c->cgroup_made && (cgroup_signal(&c->state.cgroup, SIGKILL, &e) < 0 ||
+			       cgroup_remove(&c->state.cgroup, &e) < 0))
+		log_warn("%s", e.text);
+	if (c->hooks_began && c->spec->hooks) {
+		state_write_oci(&c->state, STATUS_STOPPED, false, &state);
+		if (hooks_run(&c->spec->hooks->poststop, "poststop", state.s, c->bundle, &e) < 0)
+			log_warn("%s", e.text);
+	}
+	if (c->dir.fd >= 0 && state_forget(&c->dir, &e) < 0)
+		log_warn("%s", e.text);
+}
+
+static void release(struct creation *c)
+{
+	ns_close(&c->ns);
+	if (c->sources)
+		rootfs_close_sources(c->sources, c->spec);
+	fd_close(&c->sync_fd);
+	fd_close(&c->stage2_fd);
+	fd_close(&c->start_fd);
+	fd_close(&c->console_fd);
+	fd_close(&c->console_ours);
+	fd_close(&c->pidfd);
+	state_dir_close(&c->dir);
+}
+
+int lifecycle_create(struct arena *a, const struct runtime *rt, const struct create_options *o,
+		     struct created *ret, struct err *e)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct creation *c, struct err *e);
+	} steps[] = {
+		{ "prepare", prepare },
+		{ "reserve", reserve },
+		{ "cgroup", make_cgroup },
+		{ "clone", clone_child },
+		{ "settle", settle },
+		{ "id maps", map_ids },
+		{ "hooks", run_hooks },
+		{ "conclude", conclude },
+	};
+	struct creation c = { .a = a, .rt = rt, .o = o, .dir = STATE_DIR_INIT, .sync_fd = -1,
+			      .stage2_fd = -1, .start_fd = -1, .console_fd = -1,
+			      .console_ours = -1, .pidfd = -1 };
+	int r = state_check_id(o->id, e);
+
+	for (int i = 0; i < NS_KINDS; i++)
+		c.ns.join_fd[i] = -1;
+	for (size_t i = 0; r == 0 && i < sizeof steps / sizeof *steps; i++) {
+		r = steps[i].run(&c, e);
+		log_debug("create %s: %s: %s", o->id, steps[i].name, r < 0 ? e->text : "done");
+	}
+	if (r == 0 && c.console_ours >= 0)
+		r = tty_receive(c.console_ours, &ret->console, e);
+	if (r < 0) {
+		undo(&c);
+	} else {
+		ret->pid = c.state.pid;
+		ret->pidfd = fd_take(&c.pidfd);
+	}
+	release(&c);
+	return r;
+}
+
+int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, struct err *e)
+{
+	owned_state_dir dir = STATE_DIR_INIT;
+	owned_str text = STR_INIT;
+	owned_fd fifo = -1;
+	struct state state;
+	struct spec *spec;
+	enum status status;
+	char *root;
+
+	if (state_root(a, rt->root, rt->rootless, false, &root, e) < 0 ||
+	    state_open(a, root, id, STATE_EXCLUSIVE, &dir, e) < 0 ||
+	    state_load(a, &dir, &state, e) < 0)
+		return -e->code;
+	status = state_status(&dir, &state);
+	if (status != STATUS_CREATED)
+		return err_say(e, EINVAL, "cannot start container %s: it is %s, not created", id,
+			       status_names[status]);
+	if (state_load_spec(a, &dir, &spec, e) < 0)
+		return -e->code;
+	/* Fails with ENXIO if nobody holds the other end: the first process died. */
+	fifo = openat(dir.fd, STATE_FIFO, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (fifo < 0)
+		return err_set(e, errno, "cannot start container %s", id);
+	if (evidence_start(a, &state, spec, e) < 0)
+		return -e->code;
+	if (write(fifo, "s", 1) != 1)
+		return err_set(e, errno, "start container %s", id);
+	if (unlinkat(dir.fd, STATE_FIFO, 0) < 0)
+		return err_set(e, errno, "remove the start FIFO");
+	if (spec->hooks && spec->hooks->poststart.n) {
+		state_write_oci(&state, STATUS_RUNNING, false, &text);
+		/* The specification: log it and go on. */
+		if (hooks_run(&spec->hooks->poststart, "poststart", text.s, state.bundle, e) < 0)
+			log_warn("%s", e->text);
+	}
+	return 0;
+}

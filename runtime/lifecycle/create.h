@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create: a container from a bundle, up to the state "created"; and start.
+ *
+ * create.c is the runtime's side of the diagram in handshake.h, init.c the
+ * container's.  On failure nothing is left behind: no process, cgroup,
+ * mount, state directory, pid file.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "lifecycle/state.h"
+#include "sandbox/ns.h"
+#include "sandbox/rootfs.h"
+#include "sandbox/seccomp.h"
+#include "spec/spec.h"
+#include "stage2/plan.h"
+
+/* What the global options say. */
+struct runtime {
+	const char *root;	/* --root, NULL: the default */
+	bool rootless;
+	bool systemd_cgroup;
+	const char *profile;	/* --profile */
+	const char *host_policy;	/* NULL: the default place */
+};
+
+struct create_options {
+	const char *id;
+	const char *bundle;		/* directory */
+	const char *pid_file;		/* NULL: none */
+	const char *console_socket;	/* NULL: none */
+	bool no_pivot;
+	bool no_new_keyring;
+	unsigned preserve_fds;
+	bool foreground;		/* `run` without --detach: the terminal comes back to the caller */
+};
+
+/* What run needs of a container that it just created. */
+struct created {
+	pid_t pid;
+	int pidfd;	/* owned by the caller */
+	int console;	/* the terminal's master if foreground and process.terminal; else -1; owned */
+};
+#define CREATED_INIT ((struct created){ .pidfd = -1, .console = -1 })
+
+int lifecycle_create(struct arena *a, const struct runtime *rt, const struct create_options *o,
+		     struct created *ret, struct err *e);
+/* What the container's process needs of the runtime's privileges before its ids change: hard limits
+ * raised, oom_score_adj.  Also for exec. */
+int lifecycle_privileged_settings(pid_t pid, const struct spec_process *p, struct err *e);
+int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, struct err *e);
+
+/* What the container's first process inherits from the runtime by memory (it is a fork). */
+struct init {
+	const struct spec *spec;
+	const struct create_options *options;
+	const struct state *state;
+	const struct ns_set *ns;
+	struct rootfs rootfs;
+	const struct seccomp_program *filter;
+	size_t n_filters;
+	int sync_fd;		/* its end of the handshake */
+	int stage2_fd;
+	int start_fd;		/* the FIFO, open for reading */
+	int console_fd;		/* where the terminal's master goes; -1: no terminal */
+};
+/* The container's side; never returns. */
+_Noreturn void init_run(struct init *in);

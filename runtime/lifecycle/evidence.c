@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lifecycle/evidence.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#include "audit/audit.h"
+#include "audit/record.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "lifecycle/hookrun.h"
+
+enum { HOOK_TIMEOUT = 10 };	/* seconds, where the host policy gives none */
+
+static bool concerns(const struct spec_audit_hook *h, const char *event)
+{
+	if (h->events.n)
+		return strv_find(&h->events, event) >= 0;
+	return strcmp(event, "create") == 0 || strcmp(event, "delete") == 0;
+}
+
+/* The programs of the host policy, with the record on stdin and a clean environment.  In an audit mode
+ * of any kind a hook marked as required has to succeed. */
+static int run_hooks(const struct spec_agent *agent, const char *event, const struct str *line,
+		     struct err *e)
+{
+	static char path_variable[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	char *const envp[] = { path_variable, NULL };
+
+	for (size_t i = 0; i < agent->audit_hooks.n; i++) {
+		const struct spec_audit_hook *h = &agent->audit_hooks.v[i];
+		owned_arena a = ARENA_INIT;
+		struct strv argv = { 0 };
+		struct hook_call call = { .path = h->path, .envp = envp, .cwd = "/",
+					  .in = line->s, .in_size = line->len,
+					  .timeout = h->timeout.set ? h->timeout.v : HOOK_TIMEOUT };
+
+		if (!concerns(h, event))
+			continue;
+		strv_add(&a, &argv, h->path);
+		for (size_t k = 0; k < h->args.n; k++)
+			strv_add(&a, &argv, h->args.v[k]);
+		call.argv = argv.v;
+		if (hook_run(&call, e) == 0)
+			continue;
+		if (h->required)
+			return err_in(e, "audit.hooks[%zu]", i);
+		log_warn("audit.hooks[%zu]: %s", i, e->text);
+	}
+	return 0;
+}
+
+static int append(struct arena *a, const struct state *st, const struct spec_agent *agent,
+		  const struct audit_frame *frame, const struct str *members, struct err *e)
+{
+	owned_str line = STR_INIT;
+	char *directory;
+
+	if (audit_directory(a, st->rootless, &directory, e) < 0 ||
+	    audit_append(directory, frame, members, &line, e) < 0) {
+		if (str_equal(agent->audit_mode, "required"))
+			return err_in(e, "audit record of %s (audit.mode=required)", frame->event);
+		log_warn("no audit record of %s: %s", frame->event, e->text);
+		return 0;
+	}
+	if (!line.len)	/* written before: see frame.once */
+		return 0;
+	return run_hooks(agent, frame->event, &line, e);
+}
+
+static int64_t login_uid(void)
+{
+	owned_str text = STR_INIT;
+	struct err e;
+	unsigned long uid;
+
+	if (file_read(AT_FDCWD, "/proc/self/loginuid", 32, &text, &e) < 0)
+		return -1;
+	uid = strtoul(str_text(&text), NULL, 10);
+	return uid == UINT32_MAX ? -1 : (int64_t)uid;
+}
+
+static bool read_only(const struct spec_mount *m)
+{
+	return strv_find(&m->options, "ro") >= 0 || strv_find(&m->options, "rro") >= 0;
+}
+
+static struct audit_process process_of(const struct spec_process *p, pid_t pid)
+{
+	return (struct audit_process){ .args = &p->args, .cwd = p->cwd, .uid = p->user.uid,
+				       .gid = p->user.gid, .pid = pid, .terminal = p->terminal };
+}
+
+int evidence_create(struct arena *a, const struct state *st, const struct spec *asked,
+		    const struct spec *s, struct err *e)
+{
+	const struct spec_agent *agent = s->agent;
+	struct audit_mount *mounts = arena_array(a, struct audit_mount, s->mounts.n + 1);
+	struct audit_egress_rule *rules;
+	struct audit_policy policy;
+	struct audit_create c;
+	struct audit_frame frame = { .session = st->session, .container = st->id,
+				     .event = "create", .durable = true };
+	owned_str members = STR_INIT;
+	size_t n = 0;
+
+	if (!agent)
+		return 0;
+	rules = arena_array(a, struct audit_egress_rule, agent->egress_allow.n + 1);
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		const struct spec_mount *m = &s->mounts.v[i];
+
+		if (str_equal(m->type, "bind") || strv_find(&m->options, "bind") >= 0 ||
+		    strv_find(&m->options, "rbind") >= 0)
+			mounts[n++] = (struct audit_mount){ m->source, m->destination,
+							    !read_only(m) };
+	}
+	for (size_t i = 0; i < agent->egress_allow.n; i++) {
+		const struct spec_egress_rule *r = &agent->egress_allow.v[i];
+
+		rules[i] = (struct audit_egress_rule){ r->host, r->port_first, r->port_last,
+						       r->protocol, r->reason, &r->addresses };
+	}
+	policy = (struct audit_policy){
+		.profile = agent->profile,
+		.digest = agent->policy_digest,
+		.audit_mode = agent->audit_mode,
+		.egress = agent->egress,
+		.egress_rules = rules,
+		.n_egress_rules = agent->egress_allow.n,
+		.env = agent->env,
+		.env_dropped = &agent->env_dropped,
+		.caps = &agent->caps,
+		.seccomp = agent->seccomp,
+		.no_new_privileges = s->process->no_new_privileges,
+		.changes = &agent->changes,
+		.labels = &agent->labels,
+	};
+	if (agent->workspace) {
+		policy.workspace_source = agent->workspace->source;
+		policy.workspace_destination = agent->workspace->destination;
+		policy.workspace_mode = agent->workspace->mode;
+		policy.workspace_owner = agent->workspace->owner;
+		policy.workspace_guard = &agent->workspace->guard;
+		policy.workspace_mask = &agent->workspace->mask;
+	}
+	c = (struct audit_create){
+		.version = PACKAGE_VERSION,
+		.engine = audit_engine_of(&asked->annotations, st->bundle),
+		.image = audit_image_of(&asked->annotations),
+		.bundle = st->bundle,
+		.rootfs = st->rootfs,
+		.process = process_of(s->process, st->pid),
+		.mounts = mounts,
+		.n_mounts = n,
+		.caller_uid = getuid(),
+		.caller_login_uid = login_uid(),
+		.policy = &policy,
+	};
+	audit_record_create(&c, &members);
+	return append(a, st, agent, &frame, &members, e);
+}
+
+int evidence_start(struct arena *a, const struct state *st, const struct spec *s, struct err *e)
+{
+	struct audit_start start = { .pid = st->pid };
+	struct audit_frame frame = { .session = st->session, .container = st->id,
+				     .event = "start" };
+	owned_str members = STR_INIT;
+
+	if (!s->agent)
+		return 0;
+	audit_record_start(&start, &members);
+	return append(a, st, s->agent, &frame, &members, e);
+}
+
+int evidence_exec(struct arena *a, const struct state *st, const struct spec *s,
+		  const struct spec_process *p, pid_t pid, const struct strv *dropped,
+		  struct err *e)
+{
+	struct audit_exec x = { .process = process_of(p, pid), .env_dropped = dropped };
+	struct audit_frame frame = { .session = st->session, .container = st->id,
+				     .event = "exec" };
+	owned_str members = STR_INIT;
+
+	if (!s->agent)
+		return 0;
+	audit_record_exec(&x, &members);
+	return append(a, st, s->agent, &frame, &members, e);
+}
+
+static const char *const verdicts[] = {
+	[EGRESS_ALLOWED] = "allowed", [EGRESS_REPLY] = "reply", [EGRESS_DENIED] = "denied",
+};
+
+/* From the pinned namespace, so that it works when every process is gone. */
+static int read_network(struct arena *a, const struct state_dir *d, const struct spec_agent *agent,
+			struct audit_network *ret, const char **ret_reason)
+{
+	struct egress_evidence found = { 0 };
+	struct audit_destination *list;
+	owned_fd netns = -1;
+	struct err e;
+
+	if (!egress_wanted(agent)) {
+		*ret_reason = "egress is open: there is no table";
+		return -ENOENT;
+	}
+	netns = openat(d->fd, STATE_NETNS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (netns < 0) {
+		*ret_reason = "the network namespace was not pinned";
+		return -ENOENT;
+	}
+	if (egress_read(a, netns, &found, &e) < 0) {
+		*ret_reason = arena_strdup(a, e.text);
+		return -e.code;
+	}
+	list = arena_array(a, struct audit_destination, found.destinations.n + 1);
+	for (size_t i = 0; i < found.destinations.n; i++) {
+		const struct egress_count *c = &found.destinations.v[i];
+
+		list[i] = (struct audit_destination){ verdicts[c->verdict], c->address, c->protocol,
+						      c->port, c->packets, c->bytes };
+	}
+	*ret = (struct audit_network){ list, found.destinations.n, found.denied_packets,
+				       found.unrecorded_packets, found.forwarded_packets,
+				       found.inbound_denied_packets, found.truncated };
+	return 0;
+}
+
+static int64_t known(struct opt_u64 v)
+{
+	return v.set ? (int64_t)v.v : -1;
+}
+
+/* Since its first process began. */
+static int64_t duration_ns(const struct state *st)
+{
+	struct timespec now;
+
+	if (!st->pid_start)
+		return -1;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec -
+	       (int64_t)(st->pid_start * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK)));
+}
+
+int evidence_delete(struct arena *a, const struct state_dir *d, const struct state *st,
+		    const struct spec *s, int wait_status, struct err *e)
+{
+	struct audit_frame frame = { .session = st->session, .container = st->id,
+				     .event = "delete", .durable = true, .once = true };
+	struct audit_network network;
+	struct audit_delete del = { .exit_code = -1, .exit_signal = -1,
+				    .duration_ns = duration_ns(st) };
+	struct cgroup_cost cost = { 0 };
+	owned_str members = STR_INIT;
+
+	if (!s->agent)
+		return 0;
+	if (wait_status < 0)
+		del.exit_reason = "the engine waits for the container's process, not the runtime";
+	else if (WIFEXITED(wait_status))
+		del.exit_code = WEXITSTATUS(wait_status);
+	else
+		del.exit_signal = WTERMSIG(wait_status);
+	cgroup_read_cost(&st->cgroup, &cost);
+	del.cpu_usec = known(cost.cpu_usec);
+	del.memory_peak = known(cost.memory_peak);
+	del.io_read_bytes = known(cost.io_read_bytes);
+	del.io_write_bytes = known(cost.io_write_bytes);
+	del.oom_kills = known(cost.oom_kills);
+	if (read_network(a, d, s->agent, &network, &del.network_reason) == 0)
+		del.network = &network;
+	audit_record_delete(&del, &members);
+	return append(a, st, s->agent, &frame, &members, e);
+}

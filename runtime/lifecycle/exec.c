@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lifecycle/exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "lifecycle/evidence.h"
+#include "lifecycle/handshake.h"
+#include "lifecycle/plan.h"
+#include "policy/policy.h"
+#include "sandbox/tty.h"
+#include "sandbox/user.h"
+
+struct joining {
+	struct arena *a;
+	const struct runtime *rt;
+	const struct exec_options *o;
+	struct spec_process *process;
+	struct state_dir dir;
+	struct state state;
+	struct spec *spec;		/* the effective one, as create stored it */
+	struct strv dropped;		/* names of variables */
+	struct seccomp_program filter[PLAN_FILTERS];
+	size_t n_filters;
+	struct ns_set ns;
+	int sync_fd, stage2_fd, console_fd, console_ours;
+	pid_t pid;
+};
+
+static int open_running(struct joining *j, struct err *e)
+{
+	enum status status;
+	char *root;
+
+	/* Shared: execs go side by side; start, kill and delete wait. */
+	if (state_root(j->a, j->rt->root, j->rt->rootless, false, &root, e) < 0 ||
+	    state_open(j->a, root, j->o->id, STATE_SHARED, &j->dir, e) < 0 ||
+	    state_load(j->a, &j->dir, &j->state, e) < 0)
+		return -e->code;
+	status = state_status(&j->dir, &j->state);
+	if (status == STATUS_PAUSED && !j->o->ignore_paused)
+		return err_say(e, EBUSY,
+			       "cannot exec in container %s: it is paused (--ignore-paused waits for resume)",
+			       j->o->id);
+	if (status == STATUS_STOPPED || status == STATUS_CREATING)
+		return err_say(e, ESRCH, "cannot exec in container %s: it is %s", j->o->id,
+			       status_names[status]);
+	return state_load_spec(j->a, &j->dir, &j->spec, e);
+}
+
+int exec_default_process(struct arena *a, const struct runtime *rt, const char *id,
+			 struct spec_process **ret, struct err *e)
+{
+	owned_state_dir dir = STATE_DIR_INIT;
+	struct spec *spec;
+	char *root;
+
+	if (state_root(a, rt->root, rt->rootless, false, &root, e) < 0 ||
+	    state_open(a, root, id, STATE_UNLOCKED, &dir, e) < 0 ||
+	    state_load_spec(a, &dir, &spec, e) < 0)
+		return -e->code;
+	spec->process->args = (struct strv){ 0 };
+	spec->process->terminal = false;
+	*ret = spec->process;
+	return 0;
+}
+
+/* What create decided for the container's processes. */
+static int confine(struct joining *j, struct err *e)
+{
+	const struct spec_seccomp *filters[PLAN_FILTERS] = {
+		j->spec->linux_->seccomp, j->spec->agent ? j->spec->agent->seccomp_filter : NULL,
+	};
+	const char *cache = j->state.rootless ? NULL : "/var/cache/agentrun";
+
+	if (j->spec->agent &&
+	    policy_apply_process(j->a, j->spec->agent, j->process, &j->dropped, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < PLAN_FILTERS; i++)
+		if (filters[i] && seccomp_compile(j->a, filters[i], cache,
+						  &j->filter[j->n_filters++], e) < 0)
+			return err_in(e, "seccomp filter");
+	return 0;
+}
+
+static int prepare(struct joining *j, struct err *e)
+{
+	int pair[2];
+
+	if (ns_of_process(j->state.pid, &j->ns, e) < 0)
+		return -e->code;
+	/* The descriptors are of this very process only if it is still the one we know. */
+	if (state_status(&j->dir, &j->state) == STATUS_STOPPED)
+		return err_say(e, ESRCH, "container %s stopped meanwhile", j->o->id);
+	if (plan_stage2(&j->stage2_fd, e) < 0)
+		return -e->code;
+	if (!j->process->terminal)
+		return j->o->console_socket
+			       ? err_say(e, EINVAL,
+					 "--console-socket is given, but process.terminal is false")
+			       : 0;
+	if (j->o->console_socket)
+		return tty_connect(j->o->console_socket, &j->console_fd, e);
+	if (!j->o->foreground)
+		return err_say(e, EINVAL,
+			       "a terminal is asked for, but nobody takes it: give --console-socket, or no --detach");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socketpair");
+	j->console_fd = pair[0];
+	j->console_ours = pair[1];
+	return 0;
+}
+
+/* ---- the child ---- */
+
+static int enter(struct joining *j, int sync_fd, struct err *e)
+{
+	owned_str home = STR_INIT, plan = STR_INIT;
+	owned_fd master = -1, slave = -1;
+	struct plan_request q = {
+		.spec = j->spec,
+		.process = j->process,
+		.filter = j->filter,
+		.n_filters = j->n_filters,
+		.new_keyring = j->state.new_keyring,
+		.no_setgroups = j->state.rootless && !j->process->user.additional_gids.n,
+		.keep_fds = j->o->preserve_fds,
+		.sync_fd = sync_fd,
+		.pidns_fd = j->ns.join_fd[NS_PID],
+		.start_fd = -1,
+		.tty_fd = -1,
+		.pdeathsig = SIGKILL,
+	};
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_set(e, errno, "prctl");
+	if (cgroup_join_self(&j->state.cgroup, j->o->cgroup, e) < 0 || ns_enter(&j->ns, e) < 0)
+		return -e->code;
+	if (j->ns.join_fd[NS_USER] >= 0) {
+		if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+			return err_set(e, errno, "become root of the user namespace");
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+			return err_set(e, errno, "prctl PR_SET_PDEATHSIG");
+	}
+	if (j->process->terminal) {
+		if (tty_open(j->process, &master, &slave, e) < 0 ||
+		    tty_send(j->console_fd, master, e) < 0)
+			return -e->code;
+		q.tty_fd = slave;
+	} else if (user_owns_stdio((uid_t)j->process->user.uid, e) < 0) {
+		return -e->code;
+	}
+	user_home((uid_t)j->process->user.uid, &home);
+	q.home = home.s;
+	if (plan_build(&q, &plan, e) < 0)
+		return -e->code;
+	return plan_enter_stage2(j->stage2_fd, &plan, e);
+}
+
+static int clone_child(struct joining *j, struct err *e)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD };
+	owned_fd cgroup_fd = -1;
+	struct err failed;
+	int pair[2];
+	pid_t pid;
+
+	if (cgroup_clone_fd_sub(&j->state.cgroup, j->o->cgroup, &cgroup_fd, e) < 0 ||
+	    handshake_pair(pair, e) < 0)
+		return -e->code;
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
+	}
+	pid = sys_clone3(&args, sizeof args);
+	if (pid < 0 && errno == EBUSY) {
+		/* version 2 forbids processes in a cgroup that has children with controllers */
+		fd_close(&cgroup_fd);
+		if (cgroup_clone_fd_beside(&j->state.cgroup, j->state.pid, &cgroup_fd, e) < 0)
+			return -e->code;
+		args.cgroup = (uint64_t)cgroup_fd;
+		pid = sys_clone3(&args, sizeof args);
+	}
+	if (pid == 0) {
+		close(pair[0]);
+		fd_close(&j->dir.fd);
+		enter(j, pair[1], &failed);
+		handshake_fail(pair[1], &failed);
+		_exit(1);
+	}
+	close(pair[1]);
+	j->sync_fd = pair[0];
+	if (pid < 0)
+		return err_set(e, errno, "clone");
+	j->pid = pid;
+	return 0;
+}
+
+/* ---- the runtime ---- */
+
+static int follow(struct joining *j, struct err *e)
+{
+	struct message m;
+
+	if (lifecycle_privileged_settings(j->pid, j->process, e) < 0)
+		return -e->code;
+	if (j->ns.join_fd[NS_PID] >= 0) {
+		if (handshake_expect(j->sync_fd, MESSAGE_PID, &m, e) < 0)
+			return -e->code;
+		waitpid(j->pid, NULL, 0);
+		j->pid = m.pid;
+	}
+	return handshake_expect(j->sync_fd, MESSAGE_READY, NULL, e);
+}
+
+static int release(struct joining *j, struct created *ret, struct err *e)
+{
+	owned_fd pidfd = sys_pidfd_open(j->pid, 0), console = -1;
+	char text[16];
+	int n = snprintf(text, sizeof text, "%d", j->pid);
+
+	if (pidfd < 0)
+		return err_set(e, errno, "pidfd_open");
+	if (j->console_ours >= 0 && tty_receive(j->console_ours, &console, e) < 0)
+		return -e->code;
+	if (evidence_exec(j->a, &j->state, j->spec, j->process, j->pid, &j->dropped, e) < 0)
+		return -e->code;
+	if (j->o->pid_file &&
+	    file_replace(AT_FDCWD, j->o->pid_file, text, (size_t)n, 0644, e) < 0)
+		return err_in(e, "--pid-file");
+	if (handshake_say(j->sync_fd, MESSAGE_GO, 0, e) < 0 ||
+	    handshake_expect_end(j->sync_fd, e) < 0)
+		return -e->code;
+	ret->pid = j->pid;
+	ret->pidfd = fd_take(&pidfd);
+	ret->console = fd_take(&console);
+	return 0;
+}
+
+int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_options *o,
+		   struct created *ret, struct err *e)
+{
+	struct joining j = { .a = a, .rt = rt, .o = o, .process = o->process,
+			     .dir = STATE_DIR_INIT, .sync_fd = -1, .stage2_fd = -1,
+			     .console_fd = -1, .console_ours = -1 };
+	int r;
+
+	for (int i = 0; i < NS_KINDS; i++)
+		j.ns.join_fd[i] = -1;
+	r = open_running(&j, e);
+	if (r == 0)
+		r = confine(&j, e);
+	if (r == 0)
+		r = prepare(&j, e);
+	if (r == 0)
+		r = clone_child(&j, e);
+	if (r == 0)
+		r = follow(&j, e);
+	if (r == 0)
+		r = release(&j, ret, e);
+	if (r < 0 && j.pid > 0) {
+		if (o->pid_file)
+			unlink(o->pid_file);
+		kill(j.pid, SIGKILL);
+		waitpid(j.pid, NULL, 0);
+	}
+	ns_close(&j.ns);
+	fd_close(&j.sync_fd);
+	fd_close(&j.stage2_fd);
+	fd_close(&j.console_fd);
+	fd_close(&j.console_ours);
+	state_dir_close(&j.dir);
+	return r;
+}

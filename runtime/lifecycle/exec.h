@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec: one more process in a running container.
+ *
+ * The runtime forks; the child joins the container's cgroup and namespaces
+ * (all but the PID namespace: nothing of ours but stage two is ever visible
+ * inside) and becomes stage two, which joins the PID namespace and goes on as
+ * in create.  What the stored effective specification says of the container's
+ * processes (filters, capabilities, environment) holds for this one too.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "lifecycle/create.h"
+
+struct exec_options {
+	const char *id;
+	struct spec_process *process;	/* complete: see exec_default_process() */
+	const char *pid_file;
+	const char *console_socket;
+	const char *cgroup;		/* --cgroup: path below the container's own; NULL */
+	unsigned preserve_fds;
+	bool foreground;		/* a terminal comes back to the caller */
+	bool ignore_paused;
+};
+
+/* The container's own process as a start for the flags of `agentrun exec ID CMD`: environment, cwd, user,
+ * capabilities; without its arguments and terminal. */
+int exec_default_process(struct arena *a, const struct runtime *rt, const char *id,
+			 struct spec_process **ret, struct err *e);
+/* ret->pidfd is that of the process, a child of the caller. */
+int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_options *o,
+		   struct created *ret, struct err *e);

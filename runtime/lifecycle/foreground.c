@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lifecycle/foreground.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "sandbox/tty.h"
+
+static void relayed(sigset_t *set)
+{
+	/* Not those that tell of our own state or of our own faults. */
+	static const int ours[] = { SIGCHLD, SIGURG, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
+				    SIGABRT, SIGSYS, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGPROF };
+
+	sigfillset(set);
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		sigdelset(set, ours[i]);
+}
+
+void foreground_prepare(void)
+{
+	sigset_t set;
+
+	relayed(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void take_signal(int signal_fd, const struct created *c)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signal_fd, &info, sizeof info) != sizeof info)
+		return;
+	if (info.ssi_signo == SIGWINCH && c->console >= 0)
+		tty_copy_size(0, c->console);
+	else if (info.ssi_signo != SIGPIPE)
+		sys_pidfd_send_signal(c->pidfd, (int)info.ssi_signo);	/* ESRCH: it is over anyway */
+}
+
+/* Some bytes from one side to the other; 0 at the end. */
+static int copy(int from, int to)
+{
+	char buf[8192];
+	ssize_t n = read(from, buf, sizeof buf);
+	struct err e;
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 1;
+	if (n <= 0)	/* EIO: the terminal's last user is gone */
+		return 0;
+	return fd_write_all(to, buf, (size_t)n, "terminal", &e) == 0;
+}
+
+static int relay(const struct created *c, int signal_fd, struct err *e)
+{
+	bool input = c->console >= 0, output = c->console >= 0, ended = false;
+
+	/* After the end of the process its last output is still to be drained. */
+	while (!ended || output) {
+		struct pollfd p[4] = {
+			{ .fd = ended ? -1 : c->pidfd, .events = POLLIN },
+			{ .fd = signal_fd, .events = POLLIN },
+			{ .fd = output ? c->console : -1, .events = POLLIN },
+			{ .fd = input && !ended ? 0 : -1, .events = POLLIN },
+		};
+		int n = poll(p, 4, ended ? 100 : -1);
+
+		if (n < 0 && errno != EINTR)
+			return err_set(e, errno, "poll");
+		if (n <= 0) {
+			if (ended && n == 0)
+				return 0;	/* somebody else holds the terminal open */
+			continue;
+		}
+		if (p[1].revents)
+			take_signal(signal_fd, c);
+		if (p[2].revents)
+			output = copy(c->console, 1);
+		if (p[3].revents)
+			input = copy(0, c->console);
+		if (p[0].revents)
+			ended = true;
+	}
+	return 0;
+}
+
+int foreground_wait(const struct created *c, int *ret_status, struct err *e)
+{
+	struct tty_saved *saved = NULL;
+	owned_fd signal_fd = -1;
+	sigset_t set;
+	int r;
+
+	relayed(&set);
+	signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (signal_fd < 0)
+		return err_set(e, errno, "signalfd");
+	if (c->console >= 0) {
+		tty_copy_size(0, c->console);
+		saved = tty_raw(0);
+	}
+	r = relay(c, signal_fd, e);
+	tty_restore(saved);
+	if (r < 0)
+		return r;
+	while (waitpid(c->pid, ret_status, 0) < 0)
+		if (errno != EINTR)
+			return err_set(e, errno, "wait for process %d", c->pid);
+	return 0;
+}
+
+int foreground_exit_code(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

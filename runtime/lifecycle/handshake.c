@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lifecycle/handshake.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char *const names[] = {
+	[MESSAGE_FAILED] = "failed",	 [MESSAGE_CGROUP] = "cgroup",
+	[MESSAGE_NAMESPACES] = "namespaces",
+	[MESSAGE_MAPPED] = "mapped",	 [MESSAGE_NETWORK] = "network",
+	[MESSAGE_HOOKED] = "hooked",	 [MESSAGE_PID] = "pid",
+	[MESSAGE_READY] = "ready",	 [MESSAGE_GO] = "go",
+};
+_Static_assert(sizeof names / sizeof *names == MESSAGE_GO + 1, "a name for each message");
+
+int handshake_pair(int ret_fds[2], struct err *e)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0)
+		return err_set(e, errno, "socketpair");
+	return 0;
+}
+
+int handshake_say(int fd, enum message_kind kind, pid_t pid, struct err *e)
+{
+	struct message m = { .kind = kind, .pid = pid };
+
+	if (send(fd, &m, offsetof(struct message, err), MSG_NOSIGNAL) < 0)
+		return err_set(e, errno, "say \"%s\" to the other side", names[kind]);
+	return 0;
+}
+
+void handshake_fail(int fd, const struct err *why)
+{
+	struct message m = { .kind = MESSAGE_FAILED, .err = *why };
+	ssize_t n = send(fd, &m, sizeof m, MSG_NOSIGNAL);
+
+	(void)n;	/* nobody is left to be told */
+}
+
+/* 1: a message, 0: the end. */
+static int receive(int fd, struct message *m, struct err *e)
+{
+	ssize_t n;
+
+	do
+		n = recv(fd, m, sizeof *m, 0);
+	while (n < 0 && errno == EINTR);
+	/* A peer that was killed with our message unread resets the connection: that is its end. */
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return 0;
+	if (n < 0)
+		return err_set(e, errno, "receive from the container's first process");
+	if (n == sizeof *m && m->kind == MESSAGE_FAILED) {
+		m->err.text[sizeof m->err.text - 1] = 0;
+		*e = m->err;
+		return -(e->code > 0 ? e->code : (e->code = EINVAL));
+	}
+	if (n < (ssize_t)offsetof(struct message, err) || m->kind > MESSAGE_GO)
+		return err_say(e, EPROTO, "a garbled message from the container's first process");
+	return 1;
+}
+
+int handshake_expect(int fd, enum message_kind kind, struct message *m, struct err *e)
+{
+	struct message local;
+	int r;
+
+	if (!m)
+		m = &local;
+	r = receive(fd, m, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_say(e, EPIPE,
+			       "the container's first process ended before \"%s\" (killed, or out of memory?)",
+			       names[kind]);
+	if (m->kind != kind)
+		return err_say(e, EPROTO, "\"%s\" instead of \"%s\" from the container's first process",
+			       names[m->kind], names[kind]);
+	return 0;
+}
+
+int handshake_expect_end(int fd, struct err *e)
+{
+	struct message m;
+	int r = receive(fd, &m, e);
+
+	if (r > 0)
+		return err_say(e, EPROTO, "\"%s\" instead of the end", names[m.kind]);
+	return r;
+}

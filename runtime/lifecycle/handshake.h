@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handshake: the conversation of the runtime and the container's first
+ * process, over a SOCK_SEQPACKET pair.  The messages are named in
+ * stage2/plan.h; this is who says what when, in create:
+ *
+ *   runtime (create.c)                        container (init.c, then stage two)
+ *   ------------------                        ----------------------------------
+ *   reserve the state directory
+ *   cgroup
+ *   clone ----------------------------------> version 1: joins its cgroup
+ *   systemd driver: scope made,  CGROUP ->    else waits for this
+ *                                             joins the given namespaces
+ *                        (<- PID              if that took a second clone)
+ *                          <- NAMESPACES
+ *   write id maps, raise limits
+ *                             MAPPED ->
+ *                                             loopback up, egress table
+ *                          <- NETWORK
+ *   pin the network namespace
+ *   prestart, createRuntime hooks
+ *                             HOOKED ->
+ *                                             mounts, devices
+ *                                             createContainer hooks
+ *                                             enter the root, mask, terminal
+ *                                             execveat stage two: ids, capabilities, cwd
+ *                          <- READY
+ *   record appended, state, pid file
+ *                             GO ->
+ *                          <- READY           (outlives the runtime from here)
+ *   created                                   waits on the start FIFO
+ *                                             startContainer hooks, filter, exec
+ *
+ * In exec, stage two says PID once it joined the PID namespace and READY
+ * before GO; the socket's end means that the exec succeeded.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "stage2/plan.h"
+
+/* A pair; both ends close-on-exec. */
+int handshake_pair(int ret_fds[2], struct err *e);
+int handshake_say(int fd, enum message_kind kind, pid_t pid, struct err *e);
+/* The child's last word; does not fail. */
+void handshake_fail(int fd, const struct err *why);
+/* Waits for a message of that kind; MESSAGE_FAILED becomes the error it carries.  The end of the
+ * conversation is -EPIPE.  m may be NULL. */
+int handshake_expect(int fd, enum message_kind kind, struct message *m, struct err *e);
+/* Waits for the end: the peer exec'ed (0), or the error it sends. */
+int handshake_expect_end(int fd, struct err *e);

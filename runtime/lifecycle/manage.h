@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * manage: what is done to a container that exists: signal, pause, delete.
+ *
+ * signal.c holds kill, pause, resume and the signal table; remove.c delete.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "lifecycle/create.h"
+
+/* "9", "KILL", "SIGKILL", "sigkill", "RTMIN+3" -> number; -1 unknown. */
+int signal_number(const char *text);
+
+/* all: every process of its cgroup.  A container that is stopped is an error but with `all`. */
+int lifecycle_kill(struct arena *a, const struct runtime *rt, const char *id, int sig, bool all,
+		   struct err *e);
+int lifecycle_pause(struct arena *a, const struct runtime *rt, const char *id, bool pause,
+		    struct err *e);
+int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
+		     const struct spec_resources *r, struct err *e);
+/*
+ * Deletes a stopped or created container; with force any, and a missing one is no error.  Repeatable:
+ * what is gone already is no error, what cannot be removed is.  wait_status as in evidence.h.
+ */
+int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, bool force,
+		     int wait_status, struct err *e);

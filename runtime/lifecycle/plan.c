@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lifecycle/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+
+#ifndef MFD_EXEC	/* Linux 6.3 */
+#define MFD_EXEC 0x0010U
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+enum { IMAGE_MOST = 64 << 20 };	/* of the program and of its command line */
+
+/* The bytes of agentrun-init, put into the program by the build. */
+extern const char stage2_image[], stage2_image_end[];
+
+static const struct { const char *name; int resource; } rlimits[] = {
+	{ "RLIMIT_AS", RLIMIT_AS },
+	{ "RLIMIT_CORE", RLIMIT_CORE },
+	{ "RLIMIT_CPU", RLIMIT_CPU },
+	{ "RLIMIT_DATA", RLIMIT_DATA },
+	{ "RLIMIT_FSIZE", RLIMIT_FSIZE },
+	{ "RLIMIT_LOCKS", RLIMIT_LOCKS },
+	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK },
+	{ "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE },
+	{ "RLIMIT_NICE", RLIMIT_NICE },
+	{ "RLIMIT_NOFILE", RLIMIT_NOFILE },
+	{ "RLIMIT_NPROC", RLIMIT_NPROC },
+	{ "RLIMIT_RSS", RLIMIT_RSS },
+	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },
+	{ "RLIMIT_RTTIME", RLIMIT_RTTIME },
+	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING },
+	{ "RLIMIT_STACK", RLIMIT_STACK },
+};
+_Static_assert(sizeof rlimits / sizeof *rlimits == RLIM_NLIMITS, "every limit of the kernel");
+
+int plan_rlimit(const char *name)
+{
+	for (size_t i = 0; i < sizeof rlimits / sizeof *rlimits; i++)
+		if (strcmp(rlimits[i].name, name) == 0)
+			return rlimits[i].resource;
+	return -1;
+}
+
+/* Room for n bytes, aligned; the offset.  Offset 0 is the plan's own head. */
+static uint32_t put(struct str *b, const void *data, size_t n)
+{
+	static const char zero[8];
+	uint32_t at;
+
+	str_append(b, zero, (8 - b->len % 8) % 8);
+	at = (uint32_t)b->len;
+	str_append(b, data, n);
+	return at;
+}
+
+static uint32_t put_text(struct str *b, const char *text)
+{
+	return text ? put(b, text, strlen(text) + 1) : 0;
+}
+
+/* `extra` (may be NULL) is one more string at the end. */
+static uint32_t put_strv(struct str *b, const struct strv *v, const char *extra)
+{
+	size_t n = v->n + (extra ? 1 : 0);
+	uint32_t *offsets = must(calloc(n + 1, sizeof *offsets)), at;
+
+	for (size_t i = 0; i < v->n; i++)
+		offsets[i] = put_text(b, v->v[i]);
+	if (extra)
+		offsets[v->n] = put_text(b, extra);
+	at = put(b, offsets, (n + 1) * sizeof *offsets);
+	free(offsets);
+	return at;
+}
+
+static const char *environment(const struct strv *env, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < env->n; i++)
+		if (strncmp(env->v[i], name, n) == 0 && env->v[i][n] == '=')
+			return env->v[i] + n + 1;
+	return NULL;
+}
+
+static int put_rlimits(struct plan *p, const struct spec_process *process, struct str *b,
+		       struct err *e)
+{
+	struct plan_rlimit *l = must(calloc(process->rlimits.n + 1, sizeof *l));
+
+	for (size_t i = 0; i < process->rlimits.n; i++) {
+		const struct spec_rlimit *from = &process->rlimits.v[i];
+		int resource = plan_rlimit(from->type);
+
+		if (resource < 0) {
+			free(l);
+			return err_say(e, EINVAL, "process.rlimits[%zu]: unknown type \"%s\"", i,
+				       from->type);
+		}
+		l[i] = (struct plan_rlimit){ .resource = (uint32_t)resource, .soft = from->soft,
+					     .hard = from->hard };
+	}
+	p->rlimits = put(b, l, process->rlimits.n * sizeof *l);
+	p->n_rlimits = (uint32_t)process->rlimits.n;
+	free(l);
+	return 0;
+}
+
+static void put_hooks(struct plan *p, const struct plan_request *q, struct str *b)
+{
+	const spec_hooks_list *list = &q->hooks->start_container;
+	struct plan_hook *h = must(calloc(list->n + 1, sizeof *h));
+
+	for (size_t i = 0; i < list->n; i++)
+		h[i] = (struct plan_hook){
+			.path = put_text(b, list->v[i].path),
+			.argv = put_strv(b, &list->v[i].args,
+					 list->v[i].args.n ? NULL : list->v[i].path),
+			.envp = put_strv(b, &list->v[i].env, NULL),
+			.timeout = list->v[i].timeout.set ? (uint32_t)list->v[i].timeout.v : 0,
+		};
+	p->hooks = put(b, h, list->n * sizeof *h);
+	p->n_hooks = (uint32_t)list->n;
+	free(h);
+	p->hook_state = put_text(b, q->hook_state);
+	p->hook_state_size = q->hook_state ? (uint32_t)strlen(q->hook_state) : 0;
+}
+
+int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
+{
+	const struct spec_process *process = q->process;
+	const struct spec_personality *personality = q->spec->linux_ ? q->spec->linux_->personality
+								     : NULL;
+	owned_str b = STR_INIT;
+	struct plan p = {
+		.magic = PLAN_MAGIC,
+		.sync_fd = q->sync_fd,
+		.pidns_fd = q->pidns_fd,
+		.start_fd = q->start_fd,
+		.tty_fd = q->tty_fd,
+		.keep_fds = q->keep_fds,
+		.uid = (uint32_t)process->user.uid,
+		.gid = (uint32_t)process->user.gid,
+		.umask = process->user.umask.set ? (uint32_t)process->user.umask.v : 0022,
+		.personality = -1,
+		.pdeathsig = q->pdeathsig,
+		.last_cap = (uint32_t)caps_last(),
+	};
+	struct caps caps;
+	owned_str home = STR_INIT;
+	uint32_t *groups;
+	int r;
+
+	r = caps_from_spec(process->capabilities, &caps, e);
+	if (r < 0)
+		return err_in(e, "process.capabilities");
+	p.caps = (struct plan_caps){ caps.bounding, caps.effective, caps.permitted,
+				     caps.inheritable, caps.ambient };
+	if (process->no_new_privileges)
+		p.flags |= PLAN_NO_NEW_PRIVS;
+	if (process->terminal && q->tty_fd >= 0)
+		p.flags |= PLAN_TERMINAL;
+	if (q->new_keyring)
+		p.flags |= PLAN_NEW_KEYRING;
+	if (q->no_setgroups)
+		p.flags |= PLAN_NO_SETGROUPS;
+	if (personality)
+		p.personality = strcmp(personality->domain, "LINUX32") == 0 ? PER_LINUX32
+									      : PER_LINUX;
+
+	str_append(&b, &p, sizeof p);	/* filled in at the end */
+	p.argv = put_strv(&b, &process->args, NULL);
+	if (q->home && !environment(&process->env, "HOME"))
+		str_printf(&home, "HOME=%s", q->home);
+	p.envp = put_strv(&b, &process->env, home.s);
+	p.cwd = put_text(&b, process->cwd);
+	p.path = put_text(&b, environment(&process->env, "PATH"));
+	p.apparmor = process->apparmor_profile && *process->apparmor_profile
+			     ? put_text(&b, process->apparmor_profile) : 0;
+
+	groups = must(calloc(process->user.additional_gids.n + 1, sizeof *groups));
+	for (size_t i = 0; i < process->user.additional_gids.n; i++)
+		groups[i] = (uint32_t)process->user.additional_gids.v[i];
+	p.n_groups = (uint32_t)process->user.additional_gids.n;
+	p.groups = put(&b, groups, p.n_groups * sizeof *groups);
+	free(groups);
+
+	r = put_rlimits(&p, process, &b, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < q->n_filters; i++)
+		p.filter[i] = (struct plan_filter){
+			.insns = put(&b, q->filter[i].insns,
+				     q->filter[i].n * sizeof(struct sock_filter)),
+			.n = (uint32_t)q->filter[i].n,
+			.flags = q->filter[i].flags,
+		};
+	p.n_filters = (uint32_t)q->n_filters;
+	if (q->hooks && q->hooks->start_container.n)
+		put_hooks(&p, q, &b);
+	if (b.len > UINT32_MAX)
+		return err_say(e, E2BIG, "process: arguments and environment are too large");
+	p.size = (uint32_t)b.len;
+	memcpy(b.s, &p, sizeof p);
+	*ret = b;
+	b = STR_INIT;
+	return 0;
+}
+
+static int sealed(const char *name, unsigned flags, const void *data, size_t size, int *ret_fd,
+		  struct err *e)
+{
+	owned_fd fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+
+	if (fd < 0 && errno == EINVAL)	/* before Linux 6.3 */
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return err_set(e, errno, "memfd_create %s", name);
+	if (fd_write_all(fd, data, size, name, e) < 0)
+		return -e->code;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return err_set(e, errno, "seal %s", name);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+int plan_seal(const char *name, const void *data, size_t size, int *ret_fd, struct err *e)
+{
+	return sealed(name, MFD_NOEXEC_SEAL, data, size, ret_fd, e);
+}
+
+int plan_stage2(int *ret_fd, struct err *e)
+{
+	return sealed("agentrun-init", MFD_EXEC, stage2_image,
+		      (size_t)(stage2_image_end - stage2_image), ret_fd, e);
+}
+
+int plan_reexec_sealed(struct err *e)
+{
+	owned_fd self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), copy = -1;
+	owned_str image = STR_INIT, line = STR_INIT;
+	owned_arena a = ARENA_INIT;
+	struct strv argv = { 0 };
+
+	if (self < 0)
+		return err_set(e, errno, "open /proc/self/exe");
+	if (fcntl(self, F_GET_SEALS) > 0)
+		return 0;
+	if (fd_read_all(self, IMAGE_MOST, "/proc/self/exe", &image, e) < 0 ||
+	    file_read(AT_FDCWD, "/proc/self/cmdline", IMAGE_MOST, &line, e) < 0 ||
+	    sealed("agentrun", MFD_EXEC, image.s, image.len, &copy, e) < 0)
+		return -e->code;
+	for (const char *p = line.s; p < line.s + line.len; p += strlen(p) + 1)
+		strv_add(&a, &argv, p);
+	sys_execveat(copy, "", argv.v, environ, AT_EMPTY_PATH);
+	return err_set(e, errno, "execute the sealed copy");
+}
+
+static int keep(int fd, struct err *e)
+{
+	if (fd >= 0 && fcntl(fd, F_SETFD, 0) < 0)
+		return err_set(e, errno, "fcntl F_SETFD");
+	return 0;
+}
+
+int plan_enter_stage2(int stage2_fd, const struct str *plan, struct err *e)
+{
+	const struct plan *p = (const struct plan *)plan->s;
+	char number[16], *argv[] = { (char *)"agentrun-init", number, NULL }, *envp[] = { NULL };
+	owned_fd fd = -1;
+	int r = plan_seal("agentrun-plan", plan->s, plan->len, &fd, e);
+
+	if (r < 0 || (r = keep(fd, e)) < 0 || (r = keep(p->sync_fd, e)) < 0 ||
+	    (r = keep(p->pidns_fd, e)) < 0 || (r = keep(p->start_fd, e)) < 0 ||
+	    (r = keep(p->tty_fd, e)) < 0)
+		return r;
+	snprintf(number, sizeof number, "%d", fd);
+	sys_execveat(stage2_fd, "", argv, envp, AT_EMPTY_PATH);
+	return err_set(e, errno, "execute stage two");
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan: builds the block of stage2/plan.h from a process of the effective
+ * specification, and the sealed copy of stage two that will read it.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "sandbox/caps.h"
+#include "sandbox/seccomp.h"
+#include "spec/spec.h"
+#include "stage2/plan.h"
+
+struct plan_request {
+	const struct spec *spec;
+	const struct spec_process *process;
+	const char *home;		/* added as HOME where the environment has none; NULL: none */
+	const struct seccomp_program *filter;	/* PLAN_FILTERS of them */
+	size_t n_filters;
+	const struct spec_hooks *hooks;	/* startContainer; NULL for exec */
+	const char *hook_state;
+	bool new_keyring;
+	bool no_setgroups;
+	unsigned keep_fds;
+	int sync_fd, pidns_fd, start_fd, tty_fd;	/* -1: none */
+	unsigned pdeathsig;
+};
+
+/* The block, in memory until plan_seal(): the tty and other descriptors may be filled in before. */
+int plan_build(const struct plan_request *q, struct str *ret, struct err *e);
+/* A sealed memfd with these bytes. */
+int plan_seal(const char *name, const void *data, size_t size, int *ret_fd, struct err *e);
+/* A sealed, executable memfd of stage two. */
+int plan_stage2(int *ret_fd, struct err *e);
+/* Where a process of the container could see this one before it became stage two (a PID namespace
+ * that is joined): runs the whole program again from a sealed copy, with the same arguments
+ * (CVE-2019-5736).  Returns 0 if it runs from one already. */
+int plan_reexec_sealed(struct err *e);
+/* The calling process becomes stage two.  Clears close-on-exec of what the plan names.  Returns only
+ * when it fails. */
+int plan_enter_stage2(int stage2_fd, const struct str *plan, struct err *e);
+/* RLIMIT_* by name, -1 unknown. */
+int plan_rlimit(const char *name);

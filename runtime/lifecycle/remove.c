@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "lifecycle/evidence.h"
+#include "lifecycle/hookrun.h"
+#include "lifecycle/manage.h"
+
+enum { DIE_MS = 10000 };	/* for the kernel to end what was killed */
+
+static int end_process(const struct state *s, struct err *e)
+{
+	owned_fd pidfd = -1;
+	struct pollfd p;
+
+	if (state_pidfd(s, &pidfd, e) < 0)
+		return 0;	/* gone already */
+	if (sys_pidfd_send_signal(pidfd, SIGKILL) < 0 && errno != ESRCH)
+		return err_set(e, errno, "kill container %s", s->id);
+	/* A frozen process dies only once it thaws. */
+	if (cgroup_signal(&s->cgroup, SIGKILL, e) < 0)
+		return -e->code;
+	p = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+	if (poll(&p, 1, DIE_MS) == 0)
+		return err_say(e, EBUSY, "container %s: its process %d does not die", s->id, s->pid);
+	return 0;
+}
+
+/* A directory without a readable state file: create died before it wrote one, so nothing else exists. */
+static int forget_torn(const struct state_dir *dir, bool force, struct err *e)
+{
+	if (!force)
+		return err_in(e, "half-created (delete --force removes it)");
+	return state_forget(dir, e);
+}
+
+int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, bool force,
+		     int wait_status, struct err *e)
+{
+	owned_state_dir dir = STATE_DIR_INIT;
+	owned_str text = STR_INIT;
+	struct state state;
+	struct spec *spec = NULL;
+	enum status status;
+	char *root;
+	int r;
+
+	if (state_root(a, rt->root, rt->rootless, false, &root, e) < 0)
+		return -e->code;
+	r = state_open(a, root, id, STATE_EXCLUSIVE, &dir, e);
+	if (r == -ENOENT && force)
+		return 0;
+	if (r < 0)
+		return r;
+	if (state_load(a, &dir, &state, e) < 0)
+		return forget_torn(&dir, force, e);
+	status = state_status(&dir, &state);
+	if (status != STATUS_STOPPED && status != STATUS_CREATED && !force)
+		return err_say(e, EBUSY,
+			       "cannot delete container %s: it is %s (delete --force kills it first)",
+			       id, status_names[status]);
+	if (end_process(&state, e) < 0)
+		return -e->code;
+	/* Others of the container may live on where its PID namespace is shared. */
+	if (cgroup_signal(&state.cgroup, SIGKILL, e) < 0)
+		log_warn("container %s: %s", id, e->text);
+	if (state_load_spec(a, &dir, &spec, e) < 0) {
+		if (!force)
+			return -e->code;
+		spec = NULL;
+	}
+	/* Before the cgroup goes: the cost is read from it. */
+	if (spec && evidence_delete(a, &dir, &state, spec, wait_status, e) < 0)
+		return -e->code;
+	if (cgroup_remove(&state.cgroup, e) < 0)
+		return -e->code;
+	if (spec && spec->hooks && spec->hooks->poststop.n) {
+		state_write_oci(&state, STATUS_STOPPED, false, &text);
+		/* The specification: log it and go on. */
+		if (hooks_run(&spec->hooks->poststop, "poststop", text.s, state.bundle, e) < 0)
+			log_warn("%s", e->text);
+	}
+	return state_forget(&dir, e);
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lifecycle/state.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+
+enum { STATE_MOST = 64 << 20 };	/* our own files: as large as a configuration can make them */
+
+const char *const status_names[] = {
+	[STATUS_CREATING] = "creating", [STATUS_CREATED] = "created",
+	[STATUS_RUNNING] = "running",	[STATUS_PAUSED] = "paused",
+	[STATUS_STOPPED] = "stopped",
+};
+
+/* ---- directories ---- */
+
+static int make_private(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_set(e, errno, "create the state directory %s", path);
+	if (stat(path, &st) < 0)
+		return err_set(e, errno, "state directory %s", path);
+	/* Whoever can write here can have the runtime signal and join what they like. */
+	if (st.st_uid != geteuid() || st.st_mode & 022)
+		return err_say(e, EPERM,
+			       "state directory %s: must belong to uid %u and be writable by nobody else",
+			       path, geteuid());
+	return 0;
+}
+
+int state_root(struct arena *a, const char *option, bool rootless, bool make, char **ret,
+	       struct err *e)
+{
+	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+	char *path;
+
+	if (option)
+		path = arena_strdup(a, option);
+	else if (!rootless)
+		path = arena_strdup(a, "/run/agentrun");
+	else if (runtime_dir && *runtime_dir == '/')
+		path = arena_printf(a, "%s/agentrun", runtime_dir);
+	else
+		return err_say(e, ENOENT, "no state directory: set XDG_RUNTIME_DIR or give --root");
+	if (make) {
+		char *above = arena_strdup(a, path);
+
+		/* --root may name more than one missing level (Docker does) */
+		for (char *p = above + 1; (p = strchr(p, '/')); *p++ = '/') {
+			*p = 0;
+			if (mkdir(above, 0711) < 0 && errno != EEXIST)
+				return err_set(e, errno, "create %s", above);
+		}
+		if (make_private(path, e) < 0)
+			return -e->code;
+	}
+	*ret = path;
+	return 0;
+}
+
+int state_check_id(const char *id, struct err *e)
+{
+	owned_str shown = STR_INIT;
+	size_t n = strlen(id);
+
+	if (n >= 1 && n <= 1024 && strcmp(id, ".") != 0 && strcmp(id, "..") != 0 &&
+	    strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-.") == n)
+		return 0;
+	str_put_safe(&shown, id, 64);
+	return err_say(e, EINVAL,
+		       "container id \"%s\": must be 1 to 1024 of A-Z a-z 0-9 _ + - . and not . or ..",
+		       str_text(&shown));
+}
+
+void state_dir_close(struct state_dir *d)
+{
+	fd_close(&d->fd);
+}
+
+static bool still_there(int fd, const char *path)
+{
+	struct stat by_fd, by_path;
+
+	return fstat(fd, &by_fd) == 0 && stat(path, &by_path) == 0 &&
+	       by_fd.st_ino == by_path.st_ino && by_fd.st_dev == by_path.st_dev;
+}
+
+int state_reserve(struct arena *a, const char *root, const char *id, struct state_dir *ret,
+		  struct err *e)
+{
+	char *path = arena_printf(a, "%s/%s", root, id);
+	owned_fd fd = -1;
+
+	if (mkdir(path, 0700) < 0) {
+		if (errno == EEXIST)
+			return err_say(e, EEXIST, "container with id exists: %s", id);
+		return err_set(e, errno, "create %s", path);
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	/* A delete may have come between and taken the empty directory for a leftover. */
+	if (fd < 0 || flock(fd, LOCK_EX) < 0 || !still_there(fd, path))
+		return err_set(e, fd < 0 ? errno : ENOENT, "container %s was deleted meanwhile", id);
+	ret->fd = fd_take(&fd);
+	ret->path = path;
+	return 0;
+}
+
+int state_open(struct arena *a, const char *root, const char *id, enum state_lock lock,
+	       struct state_dir *ret, struct err *e)
+{
+	char *path = arena_printf(a, "%s/%s", root, id);
+	owned_fd fd = -1;
+
+	if (state_check_id(id, e) < 0)
+		return -e->code;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return err_say(e, ENOENT, "container \"%s\" does not exist", id);
+	if (fd < 0)
+		return err_set(e, errno, "open %s", path);
+	if (lock != STATE_UNLOCKED) {
+		while (flock(fd, lock == STATE_SHARED ? LOCK_SH : LOCK_EX) < 0)
+			if (errno != EINTR)
+				return err_set(e, errno, "lock %s", path);
+		if (!still_there(fd, path))	/* deleted while we waited */
+			return err_say(e, ENOENT, "container \"%s\" does not exist", id);
+	}
+	ret->fd = fd_take(&fd);
+	ret->path = path;
+	return 0;
+}
+
+/* The directory is ours alone: whatever is in it, temporary files of a killed writer included, goes. */
+int state_forget(const struct state_dir *d, struct err *e)
+{
+	owned_str netns = STR_INIT;
+	struct dirent *entry;
+	DIR *dir;
+	int r = 0, fd;
+
+	str_printf(&netns, "%s/%s", d->path, STATE_NETNS);
+	if (umount2(netns.s, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+		return err_set(e, errno, "unmount %s", netns.s);
+	fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir)
+		return err_set(e, errno, "read %s", d->path);
+	while (r == 0 && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(d->fd, entry->d_name, 0) < 0 && errno != ENOENT)
+			r = err_set(e, errno, "remove %s/%s", d->path, entry->d_name);
+	}
+	closedir(dir);
+	if (r == 0 && rmdir(d->path) < 0 && errno != ENOENT)
+		r = err_set(e, errno, "remove %s", d->path);
+	return r;
+}
+
+/* ---- the state file: one table reads and writes it ---- */
+
+enum kind { TEXT, NUMBER, UNSIGNED, BOOLEAN };
+
+static const struct field {
+	const char *key;
+	enum kind kind;
+	size_t offset;
+} fields[] = {
+#define F(key, kind, member) { key, kind, offsetof(struct state, member) }
+	F("id", TEXT, id),
+	F("ociVersion", TEXT, oci_version),
+	F("bundle", TEXT, bundle),
+	F("rootfs", TEXT, rootfs),
+	F("created", TEXT, created),
+	F("owner", TEXT, owner),
+	F("session", TEXT, session),
+	F("pid", NUMBER, pid),
+	F("pidStart", UNSIGNED, pid_start),
+	F("ready", BOOLEAN, ready),
+	F("rootless", BOOLEAN, rootless),
+	F("newKeyring", BOOLEAN, new_keyring),
+#undef F
+};
+
+int state_save(const struct state_dir *d, const struct state *s, struct err *e)
+{
+	struct json_writer *w = json_writer_new(false);
+	owned_str text = STR_INIT;
+
+	json_open(w);
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		const void *p = (const char *)s + fields[i].offset;
+
+		json_key(w, fields[i].key);
+		switch (fields[i].kind) {
+		case TEXT: json_put_string(w, *(char *const *)p); break;
+		case NUMBER: json_put_i64(w, *(const pid_t *)p); break;
+		case UNSIGNED: json_put_u64(w, *(const uint64_t *)p); break;
+		case BOOLEAN: json_put_bool(w, *(const bool *)p); break;
+		}
+	}
+	json_field_kvs(w, "annotations", &s->annotations);
+	json_key(w, "cgroup");
+	cgroup_write(&s->cgroup, w);
+	json_close(w);
+	json_writer_end(w, &text);
+	return file_replace(d->fd, STATE_FILE, text.s, text.len, 0600, e);
+}
+
+static int read_field(struct arena *a, const struct field *f, const struct json *value,
+		      struct state *ret, struct err *e)
+{
+	void *p = (char *)ret + f->offset;
+	int64_t number;
+	uint64_t unsigned_number;
+
+	if (f->kind == TEXT && value && value->type == JSON_NULL)
+		return 0;
+	if (f->kind == TEXT && value && value->type == JSON_STRING)
+		*(char **)p = arena_strdup(a, value->text);
+	else if (f->kind == NUMBER && value && json_i64(value, &number) == 0)
+		*(pid_t *)p = (pid_t)number;
+	else if (f->kind == UNSIGNED && value && json_u64(value, &unsigned_number) == 0)
+		*(uint64_t *)p = unsigned_number;
+	else if (f->kind == BOOLEAN && value && value->type == JSON_BOOL)
+		*(bool *)p = value->boolean;
+	else
+		return err_say(e, EINVAL, "%s: %s: missing or of the wrong type", STATE_FILE, f->key);
+	return 0;
+}
+
+int state_load(struct arena *a, const struct state_dir *d, struct state *ret, struct err *e)
+{
+	const struct json *tree, *annotations;
+	struct state s = { 0 };
+
+	if (json_read_file(a, d->fd, STATE_FILE, &tree, e) < 0)
+		return err_in(e, "%s", d->path);
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+		if (read_field(a, &fields[i], json_get(tree, fields[i].key), &s, e) < 0)
+			return err_in(e, "%s", d->path);
+	annotations = json_get(tree, "annotations");
+	for (size_t i = 0; annotations && i < annotations->n; i++)
+		kvs_add(a, &s.annotations, annotations->keys[i], annotations->items[i]->text);
+	if (cgroup_parse(a, json_get(tree, "cgroup"), &s.cgroup, e) < 0)
+		return err_in(e, "%s/%s: cgroup", d->path, STATE_FILE);
+	*ret = s;
+	return 0;
+}
+
+int state_save_spec(const struct state_dir *d, const struct spec *s, struct err *e)
+{
+	struct json_writer *w = json_writer_new(false);
+	owned_str text = STR_INIT;
+
+	spec_write(s, w);
+	json_writer_end(w, &text);
+	return file_replace(d->fd, STATE_CONFIG, text.s, text.len, 0600, e);
+}
+
+int state_load_spec(struct arena *a, const struct state_dir *d, struct spec **ret, struct err *e)
+{
+	return spec_read(a, d->fd, STATE_CONFIG, SPEC_STATE, ret, e);
+}
+
+/* ---- is it alive? ---- */
+
+/* /proc/PID/stat: "PID (COMM) STATE PPID ...", COMM may hold anything but the last ')' ends it. */
+static int process_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
+{
+	owned_str text = STR_INIT;
+	char path[64], *p;
+	struct err e;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	if (file_read(AT_FDCWD, path, 4096, &text, &e) < 0)
+		return -e.code;
+	p = text.s ? strrchr(text.s, ')') : NULL;
+	if (!p || strlen(p) < 4)
+		return -EINVAL;
+	*ret_state = p[2];
+	for (int field = 3; field < 22 && p; field++)	/* the 22nd is the start time */
+		p = strchr(p + (field == 3 ? 2 : 1), ' ');
+	if (!p)
+		return -EINVAL;
+	*ret_start = strtoull(p + 1, NULL, 10);
+	return 0;
+}
+
+int state_start_time(pid_t pid, uint64_t *ret)
+{
+	char state;
+
+	return process_stat(pid, &state, ret);
+}
+
+static bool alive(const struct state *s)
+{
+	char state;
+	uint64_t start;
+
+	return s->pid > 0 && process_stat(s->pid, &state, &start) == 0 && state != 'Z' &&
+	       state != 'X' && (s->pid_start == 0 || start == s->pid_start);
+}
+
+enum status state_status(const struct state_dir *d, const struct state *s)
+{
+	bool frozen = false;
+	struct err e;
+
+	if (!alive(s))
+		return s->ready || s->pid > 0 ? STATUS_STOPPED : STATUS_CREATING;
+	if (!s->ready)
+		return STATUS_CREATING;
+	if (faccessat(d->fd, STATE_FIFO, F_OK, 0) == 0)
+		return STATUS_CREATED;
+	if (cgroup_frozen(&s->cgroup, &frozen, &e) == 0 && frozen)
+		return STATUS_PAUSED;
+	return STATUS_RUNNING;
+}
+
+int state_pidfd(const struct state *s, int *ret_fd, struct err *e)
+{
+	owned_fd fd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : -1;
+
+	/* Checked after opening: from here on the descriptor cannot change its process. */
+	if (fd < 0 || !alive(s))
+		/* containerd looks for these words, or for ESRCH's, to see that there is nothing to kill */
+		return err_set(e, ESRCH, "container not running: %s", s->id);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+void state_write_oci(const struct state *s, enum status status, bool people, struct str *out)
+{
+	struct json_writer *w = json_writer_new(people);
+
+	json_open(w);
+	json_field(w, "ociVersion", s->oci_version);
+	json_field(w, "id", s->id);
+	/* A stopped container has no process: its number may be another's by now. */
+	json_field_i64(w, "pid", status == STATUS_STOPPED ? 0 : s->pid);
+	json_field(w, "status", status_names[status]);
+	json_field(w, "bundle", s->bundle);
+	if (people) {
+		json_field(w, "rootfs", s->rootfs);
+		json_field(w, "created", s->created);
+	}
+	if (s->annotations.n || people)
+		json_field_kvs(w, "annotations", &s->annotations);
+	if (people)
+		json_field(w, "owner", s->owner);
+	json_close(w);
+	json_writer_end(w, out);
+}

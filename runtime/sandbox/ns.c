@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/ns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/nsfs.h>
+
+#include "base/fd.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080	/* Linux 5.6 */
+#endif
+
+const struct ns_kind_info ns_kinds[NS_KINDS] = {
+	[NS_USER] = { "user", "user", CLONE_NEWUSER },
+	[NS_MOUNT] = { "mount", "mnt", CLONE_NEWNS },
+	[NS_NETWORK] = { "network", "net", CLONE_NEWNET },
+	[NS_PID] = { "pid", "pid", CLONE_NEWPID },
+	[NS_IPC] = { "ipc", "ipc", CLONE_NEWIPC },
+	[NS_UTS] = { "uts", "uts", CLONE_NEWUTS },
+	[NS_CGROUP] = { "cgroup", "cgroup", CLONE_NEWCGROUP },
+	[NS_TIME] = { "time", "time", CLONE_NEWTIME },
+};
+
+static const struct ns_set none = {
+	.join_fd = { [0 ... NS_KINDS - 1] = -1 },
+};
+
+void ns_close(struct ns_set *set)
+{
+	for (int i = 0; i < NS_KINDS; i++)
+		fd_close(&set->join_fd[i]);
+}
+
+static int kind_of(const char *oci)
+{
+	for (int i = 0; i < NS_KINDS; i++)
+		if (strcmp(ns_kinds[i].oci, oci) == 0)
+			return i;
+	return -1;
+}
+
+static int open_namespace(const char *path, int kind, int *ret_fd, struct err *e)
+{
+	owned_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int type;
+
+	if (fd < 0)
+		return err_set(e, errno, "open %s", path);
+	type = ioctl(fd, NS_GET_NSTYPE);
+	if (type != ns_kinds[kind].clone_flag)
+		return err_say(e, EINVAL, "%s is not a %s namespace", path, ns_kinds[kind].oci);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+int ns_from_spec(const struct spec *s, struct ns_set *ret, struct err *e)
+{
+	owned_ns_set set = none;
+
+	for (size_t i = 0; i < s->linux_->namespaces.n; i++) {
+		const struct spec_namespace *n = &s->linux_->namespaces.v[i];
+		int kind = kind_of(n->type);
+
+		if (kind < 0)
+			return err_say(e, EINVAL, "linux.namespaces[%zu].type: unknown \"%s\"", i,
+				       n->type);
+		if (!n->path || !*n->path)
+			set.fresh[kind] = true;
+		else if (open_namespace(n->path, kind, &set.join_fd[kind], e) < 0)
+			return err_in(e, "linux.namespaces[%zu].path", i);
+	}
+	*ret = set;
+	set = none;
+	return 0;
+}
+
+int ns_of_process(pid_t pid, struct ns_set *ret, struct err *e)
+{
+	owned_ns_set set = none;
+
+	for (int i = 0; i < NS_KINDS; i++) {
+		char theirs[64], ours[64];
+		struct stat a, b;
+
+		snprintf(theirs, sizeof theirs, "/proc/%d/ns/%s", pid, ns_kinds[i].proc);
+		snprintf(ours, sizeof ours, "/proc/self/ns/%s", ns_kinds[i].proc);
+		if (stat(ours, &b) < 0)
+			continue;	/* a kind that this kernel does not have */
+		if (stat(theirs, &a) < 0)
+			return err_set(e, errno, "%s namespace of process %d", ns_kinds[i].oci, pid);
+		if (a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+			continue;
+		if (open_namespace(theirs, i, &set.join_fd[i], e) < 0)
+			return -e->code;
+	}
+	*ret = set;
+	set = none;
+	return 0;
+}
+
+/* Made by unshare once the process is in its cgroup (a cgroup namespace's root is the cgroup at that
+ * moment), or by the parent beforehand (time). */
+static bool made_by_clone(const struct ns_set *set, int kind)
+{
+	return set->fresh[kind] && kind != NS_CGROUP && kind != NS_TIME;
+}
+
+uint64_t ns_clone_flags(const struct ns_set *set)
+{
+	uint64_t flags = 0;
+
+	for (int i = 0; i < NS_KINDS; i++)
+		if (made_by_clone(set, i) && set->join_fd[NS_USER] < 0)
+			flags |= (uint64_t)ns_kinds[i].clone_flag;
+	return flags;
+}
+
+bool ns_needs_second_clone(const struct ns_set *set)
+{
+	return set->join_fd[NS_PID] >= 0 || (set->join_fd[NS_USER] >= 0 && set->fresh[NS_PID]);
+}
+
+int ns_enter(const struct ns_set *set, struct err *e)
+{
+	int flags = set->fresh[NS_CGROUP] ? CLONE_NEWCGROUP : 0;
+
+	for (int i = 0; i < NS_KINDS; i++) {	/* NS_USER is the first */
+		if (set->join_fd[i] >= 0 && i != NS_PID && setns(set->join_fd[i], 0) < 0)
+			return err_set(e, errno, "join the %s namespace", ns_kinds[i].oci);
+		if (set->join_fd[NS_USER] >= 0 && made_by_clone(set, i) && i != NS_PID)
+			flags |= ns_kinds[i].clone_flag;
+	}
+	if (flags && unshare(flags) < 0)
+		return err_set(e, errno, "create namespaces (flags %#x)", (unsigned)flags);
+	return 0;
+}
+
+int ns_unshare_time(const struct spec *s, struct err *e)
+{
+	owned_str text = STR_INIT;
+
+	if (unshare(CLONE_NEWTIME) < 0)
+		return err_set(e, errno, "linux.namespaces: create a time namespace");
+	for (size_t i = 0; i < s->linux_->time_offsets.n; i++) {
+		const struct spec_time_offset *o = &s->linux_->time_offsets.v[i];
+
+		str_printf(&text, "%s %" PRId64 " %" PRId64 "\n", o->clock, o->secs, o->nanosecs);
+	}
+	if (text.len && file_put(AT_FDCWD, "/proc/self/timens_offsets", text.s, e) < 0)
+		return err_in(e, "linux.timeOffsets");
+	return 0;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/tty.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+
+#ifndef TIOCGPTPEER	/* Linux 4.13 */
+#define TIOCGPTPEER _IO('T', 0x41)
+#endif
+
+int tty_connect(const char *socket_path, int *ret_fd, struct err *e)
+{
+	owned_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	owned_fd at = open(socket_path, O_PATH | O_CLOEXEC);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	if (fd < 0)
+		return err_set(e, errno, "socket");
+	if (at < 0)
+		return err_set(e, errno, "console socket %s", socket_path);
+	/* Engines use paths that are longer than sun_path. */
+	snprintf(sun.sun_path, sizeof sun.sun_path, "/proc/self/fd/%d", at);
+	if (connect(fd, (struct sockaddr *)&sun, sizeof sun) < 0)
+		return err_set(e, errno, "connect to the console socket %s", socket_path);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+static int open_ptmx(int *ret_fd, struct err *e)
+{
+	owned_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	owned_fd fd = -1;
+	struct stat st;
+	struct statfs fs;
+
+	if (root < 0)
+		return err_set(e, errno, "open /");
+	fd = sys_openat2(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, 0,
+			 RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
+		return err_set(e, errno, "process.terminal: open /dev/pts/ptmx");
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return err_set(e, errno, "process.terminal: /dev/pts/ptmx");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2) || fs.f_type != DEVPTS_SUPER_MAGIC)
+		return err_say(e, EPERM, "process.terminal: /dev/pts/ptmx is not a devpts multiplexer");
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+int tty_open(const struct spec_process *p, int *ret_master, int *ret_slave, struct err *e)
+{
+	owned_fd master = -1, slave = -1;
+	struct termios t;
+	int unlock = 0;
+
+	if (open_ptmx(&master, e) < 0)
+		return -e->code;
+	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return err_set(e, errno, "process.terminal: unlock the pty");
+	/* By ioctl, not by name: /dev/pts/N could be another's by the time it is opened. */
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		return err_set(e, errno, "process.terminal: open the pty's slave");
+	if (p->console_size) {
+		struct winsize size = { .ws_row = (unsigned short)p->console_size->height,
+					.ws_col = (unsigned short)p->console_size->width };
+
+		if (ioctl(slave, TIOCSWINSZ, &size) < 0)
+			return err_set(e, errno, "process.consoleSize");
+	}
+	if (tcgetattr(slave, &t) < 0)
+		return err_set(e, errno, "process.terminal: tcgetattr");
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	if (tcsetattr(slave, TCSANOW, &t) < 0)
+		return err_set(e, errno, "process.terminal: tcsetattr");
+	if (fchown(slave, (uid_t)p->user.uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL)
+		return err_set(e, errno, "process.terminal: give the terminal to uid %lld",
+			       (long long)p->user.uid);
+	*ret_master = fd_take(&master);
+	*ret_slave = fd_take(&slave);
+	return 0;
+}
+
+/* One descriptor travels in one message. */
+union control {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+int tty_send(int socket_fd, int master, struct err *e)
+{
+	char name[] = "/dev/ptmx";
+	union control control = { { 0 } };
+	struct iovec data = { name, sizeof name - 1 };
+	struct msghdr m = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+			    .msg_controllen = sizeof control.bytes };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &master, sizeof master);
+	if (sendmsg(socket_fd, &m, MSG_NOSIGNAL) < 0)
+		return err_set(e, errno, "send the terminal to the console socket");
+	return 0;
+}
+
+int tty_receive(int socket_fd, int *ret_master, struct err *e)
+{
+	char name[64];
+	union control control;
+	struct iovec data = { name, sizeof name };
+	struct msghdr m = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+			    .msg_controllen = sizeof control.bytes };
+	struct cmsghdr *c;
+
+	if (recvmsg(socket_fd, &m, MSG_CMSG_CLOEXEC) < 0)
+		return err_set(e, errno, "receive the terminal");
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return err_say(e, EPROTO, "receive the terminal: no descriptor came");
+	memcpy(ret_master, CMSG_DATA(c), sizeof *ret_master);
+	return 0;
+}
+
+struct tty_saved {
+	int fd;
+	struct termios before;
+};
+
+struct tty_saved *tty_raw(int fd)
+{
+	struct tty_saved *saved;
+	struct termios t;
+
+	if (tcgetattr(fd, &t) < 0)
+		return NULL;
+	saved = must(malloc(sizeof *saved));
+	saved->fd = fd;
+	saved->before = t;
+	cfmakeraw(&t);
+	t.c_oflag |= OPOST | ONLCR;	/* the container's side has ONLCR off */
+	tcsetattr(fd, TCSADRAIN, &t);
+	return saved;
+}
+
+void tty_restore(struct tty_saved *saved)
+{
+	if (!saved)
+		return;
+	tcsetattr(saved->fd, TCSADRAIN, &saved->before);
+	free(saved);
+}
+
+void tty_copy_size(int from, int to)
+{
+	struct winsize size;
+
+	if (ioctl(from, TIOCGWINSZ, &size) == 0)
+		ioctl(to, TIOCSWINSZ, &size);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/user.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+
+enum { PASSWD_MOST = 1 << 20 };
+
+/* NAME:PASSWORD:UID:GID:GECOS:HOME:SHELL */
+static bool home_in_line(char *line, uid_t uid, struct str *ret)
+{
+	char *field[7] = { 0 }, *end;
+
+	for (int i = 0; i < 7; i++)
+		field[i] = strsep(&line, ":");
+	if (!field[5] || !*field[2])
+		return false;
+	if (strtoul(field[2], &end, 10) != uid || *end || *field[5] != '/')
+		return false;
+	str_puts(ret, field[5]);
+	return true;
+}
+
+void user_home(uid_t uid, struct str *ret)
+{
+	owned_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	owned_fd fd = sys_openat2(root, "etc/passwd", O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0,
+				  RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	owned_str text = STR_INIT;
+	struct stat st;
+	struct err e;
+	char *rest, *line;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    fd_read_all(fd, PASSWD_MOST, "/etc/passwd", &text, &e) == 0) {
+		rest = text.s;
+		while ((line = strsep(&rest, "\n")))
+			if (home_in_line(line, uid, ret))
+				return;
+	}
+	str_puts(ret, "/");
+}
+
+int user_owns_stdio(uid_t uid, struct err *e)
+{
+	struct stat st, null;
+	bool have_null = stat("/dev/null", &null) == 0;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fstat(fd, &st) < 0 || st.st_uid == uid ||
+		    (have_null && S_ISCHR(st.st_mode) && st.st_rdev == null.st_rdev))
+			continue;
+		/* A socket, a read-only file or an unmapped owner: then it stays as it is. */
+		if (fchown(fd, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL &&
+		    errno != EROFS && errno != EACCES && errno != ENOSYS)
+			return err_set(e, errno, "give descriptor %d to uid %u", fd, uid);
+	}
+	return 0;
+}

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stage two: the container's side of the last steps before the user's program.
+ *
+ * The parent's child has entered the namespaces and built the root (create:
+ * lifecycle/init.c; exec: lifecycle/exec.c) and becomes this program by
+ * execveat(2).  What must not happen in a process whose /proc/<pid>/exe is the
+ * big program, or needs the last word on identity, happens here.  See plan.h.
+ */
+#include "stage2/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct stage {
+	const struct plan *plan;
+	const char *base;	/* the plan's first byte */
+	char **argv, **envp;
+	const char *program;	/* argv[0], looked up */
+	bool parent_listens;	/* errors go to the parent, later to stderr */
+	uint64_t late_caps;	/* kept until the filter is loaded */
+};
+
+static const char *text(const struct stage *s, uint32_t offset)
+{
+	return offset ? s->base + offset : NULL;
+}
+
+/* The offsets become pointers; the plan itself is mapped read-only. */
+static char **vector(const struct stage *s, uint32_t offset)
+{
+	const uint32_t *v = (const uint32_t *)(s->base + offset);
+	size_t n = 0;
+	char **out;
+
+	while (offset && v[n])
+		n++;
+	out = must(calloc(n + 1, sizeof *out));
+	for (size_t i = 0; i < n; i++)
+		out[i] = (char *)(uintptr_t)(s->base + v[i]);
+	return out;
+}
+
+static void tell(const struct stage *s, enum message_kind kind, pid_t pid)
+{
+	struct message m = { .kind = kind, .pid = pid };
+
+	/* A parent that died ends us by PR_SET_PDEATHSIG; nothing else can be done here. */
+	if (write(s->plan->sync_fd, &m, offsetof(struct message, err)) < 0)
+		_exit(1);
+}
+
+static _Noreturn void fail(const struct stage *s, const struct err *e)
+{
+	if (s->parent_listens) {
+		struct message m = { .kind = MESSAGE_FAILED, .err = *e };
+
+		if (write(s->plan->sync_fd, &m, sizeof m) < 0)
+			dprintf(2, "agentrun: %s\n", e->text);
+	} else {
+		dprintf(2, "agentrun: %s\n", e->text);
+	}
+	_exit(e->code == ENOENT ? 127 : e->code == EACCES ? 126 : 1);
+}
+
+/*
+ * exec: the PID namespace can only be entered by a child.  CLONE_PARENT makes
+ * that child the runtime's own, so that it can wait for it.
+ */
+static int step_join(struct stage *s, struct err *e)
+{
+	pid_t pid;
+
+	if (s->plan->pidns_fd >= 0) {
+		if (setns(s->plan->pidns_fd, CLONE_NEWPID) < 0)
+			return err_set(e, errno, "join the PID namespace");
+		pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+		if (pid < 0)
+			return err_set(e, errno, "clone into the PID namespace");
+		if (pid > 0) {
+			tell(s, MESSAGE_PID, pid);
+			_exit(0);
+		}
+	}
+	if (s->plan->pdeathsig && prctl(PR_SET_PDEATHSIG, s->plan->pdeathsig) < 0)
+		return err_set(e, errno, "prctl PR_SET_PDEATHSIG");
+	return 0;
+}
+
+static int step_session(struct stage *s, struct err *e)
+{
+	const struct plan *p = s->plan;
+
+	/* A session of its own also keeps TIOCSTI away from the caller's terminal (CVE-2017-5226). */
+	if (setsid() < 0 && errno != EPERM)
+		return err_set(e, errno, "setsid");
+	if (!(p->flags & PLAN_TERMINAL))
+		return 0;
+	if (ioctl(p->tty_fd, TIOCSCTTY, 0) < 0)
+		return err_set(e, errno, "make the terminal the controlling one");
+	for (int i = 0; i < 3; i++)
+		if (dup2(p->tty_fd, i) < 0)
+			return err_set(e, errno, "dup2 the terminal to %d", i);
+	return 0;
+}
+
+static int step_keyring(struct stage *s, struct err *e)
+{
+	if (!(s->plan->flags & PLAN_NEW_KEYRING))
+		return 0;
+	/* Without it the container would hold the caller's session keyring. ENOSYS: no keyrings. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "_ses.agentrun") < 0 &&
+	    errno != ENOSYS && errno != EDQUOT)
+		return err_set(e, errno, "join a new session keyring");
+	return 0;
+}
+
+/* Nothing above 2 and the preserved ones reaches the container (CVE-2024-21626). */
+static int step_fds(struct stage *s, struct err *e)
+{
+	enum { CLOSE_RANGE_CLOEXEC_ = 4 };
+
+	if (syscall(SYS_close_range, 3 + s->plan->keep_fds, ~0U, CLOSE_RANGE_CLOEXEC_) == 0)
+		return 0;
+	if (errno != ENOSYS && errno != EINVAL)
+		return err_set(e, errno, "close_range");
+	for (int fd = 3 + (int)s->plan->keep_fds; fd < 65536; fd++)
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && errno != EBADF)
+			return err_set(e, errno, "fcntl FD_CLOEXEC");
+	return 0;
+}
+
+static int set_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable, struct err *e)
+{
+	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct d[2];
+
+	for (int i = 0; i < 2; i++) {
+		d[i].effective = (uint32_t)(effective >> 32 * i);
+		d[i].permitted = (uint32_t)(permitted >> 32 * i);
+		d[i].inheritable = (uint32_t)(inheritable >> 32 * i);
+	}
+	if (syscall(SYS_capset, &h, d) < 0)
+		return err_set(e, errno, "capset");
+	return 0;
+}
+
+/*
+ * Ids, then capabilities.  Without no_new_privs the filter needs CAP_SYS_ADMIN
+ * to load; then that one stays until it is, and step_filter drops it.
+ */
+static int step_identity(struct stage *s, struct err *e)
+{
+	const struct plan *p = s->plan;
+	const struct plan_caps *c = &p->caps;
+	const gid_t *groups = (const gid_t *)(s->base + p->groups);
+
+	if (p->n_filters && !(p->flags & PLAN_NO_NEW_PRIVS))
+		s->late_caps = 1ULL << CAP_SYS_ADMIN;
+	if (p->personality >= 0 && personality((unsigned long)p->personality) < 0)
+		return err_set(e, errno, "personality %d", p->personality);
+	umask(p->umask);
+
+	for (uint32_t i = 0; i < p->n_rlimits; i++) {
+		const struct plan_rlimit *l = (const struct plan_rlimit *)(s->base + p->rlimits) + i;
+		struct rlimit r = { l->soft, l->hard };
+
+		if (setrlimit((int)l->resource, &r) < 0)
+			return err_set(e, errno, "process.rlimits[%u]: setrlimit", i);
+	}
+	for (uint32_t i = 0; i <= p->last_cap; i++)
+		if (!(c->bounding >> i & 1) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
+			return err_set(e, errno, "drop capability %u from the bounding set", i);
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return err_set(e, errno, "prctl PR_SET_KEEPCAPS");
+	if (!(p->flags & PLAN_NO_SETGROUPS) && setgroups(p->n_groups, p->n_groups ? groups : NULL) < 0)
+		return err_set(e, errno, "process.user.additionalGids: setgroups");
+	if (setresgid(p->gid, p->gid, p->gid) < 0)
+		return err_set(e, errno, "process.user.gid: setresgid %u", p->gid);
+	if (setresuid(p->uid, p->uid, p->uid) < 0)
+		return err_set(e, errno, "process.user.uid: setresuid %u", p->uid);
+	/* A change of ids resets these. */
+	if (p->pdeathsig && prctl(PR_SET_PDEATHSIG, p->pdeathsig) < 0)
+		return err_set(e, errno, "prctl PR_SET_PDEATHSIG");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "prctl PR_SET_DUMPABLE");
+	return 0;
+}
+
+/* After the user is set: its rights count (runc does the same; root squash file systems). */
+static int step_cwd(struct stage *s, struct err *e)
+{
+	const char *cwd = text(s, s->plan->cwd);
+	char buf[4096];
+	long n;
+
+	if (chdir(cwd) < 0)
+		return err_set(e, errno, "process.cwd: chdir %s", cwd);
+	/* A directory outside the root has no path from here (CVE-2024-21626). */
+	n = syscall(SYS_getcwd, buf, sizeof buf);
+	if (n < 0)
+		return err_set(e, errno, "process.cwd: getcwd");
+	if (buf[0] != '/')
+		return err_say(e, EPERM, "process.cwd: %s is outside the container's root", cwd);
+	return 0;
+}
+
+/* What is written must reach procfs, not what an image put in its place (CVE-2025-52881). */
+static int step_label(struct stage *s, struct err *e)
+{
+	static const char path[] = "/proc/thread-self/attr/apparmor/exec";
+	enum { PROC_MAGIC = 0x9fa0 };
+	const char *profile = text(s, s->plan->apparmor);
+	struct statfs fs;
+	int fd, r = 0;
+
+	if (!profile)
+		return 0;
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_set(e, errno, "process.apparmorProfile: open %s", path);
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_MAGIC)
+		r = err_say(e, EPERM, "process.apparmorProfile: %s is not in a proc file system", path);
+	else if (dprintf(fd, "exec %s", profile) < 0)
+		r = err_set(e, errno, "process.apparmorProfile: set \"%s\"", profile);
+	close(fd);
+	return r;
+}
+
+static int step_caps(struct stage *s, struct err *e)
+{
+	const struct plan *p = s->plan;
+	const struct plan_caps *c = &p->caps;
+	int r;
+
+	r = set_caps(c->effective | s->late_caps, c->permitted | s->late_caps, c->inheritable, e);
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "prctl PR_SET_KEEPCAPS");
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
+		return err_set(e, errno, "clear the ambient capabilities");
+	for (uint32_t i = 0; i <= p->last_cap; i++)
+		if (c->ambient >> i & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0)
+			return err_set(e, errno, "raise ambient capability %u", i);
+	if (p->flags & PLAN_NO_NEW_PRIVS && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(e, errno, "prctl PR_SET_NO_NEW_PRIVS");
+	return 0;
+}
+
+static int executable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	/* AT_EACCESS: by the effective ids, capabilities counted */
+	if (!S_ISREG(st.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+		return -EACCES;
+	return 0;
+}
+
+/* Before create answers, so that a missing program is create's error.  Docker derives its exit
+ * codes 127 and 126 from these very words (ENGINES.md). */
+static int step_program(struct stage *s, struct err *e)
+{
+	const char *name = s->argv[0], *p = text(s, s->plan->path);
+	bool denied = false;
+	int r;
+
+	if (strchr(name, '/')) {
+		r = executable(name);
+		if (r == -EACCES || r == -EISDIR)
+			return err_say(e, EACCES, "exec: \"%s\": %s", name,
+				       r == -EISDIR ? "is a directory" : "permission denied");
+		if (r < 0)
+			return err_say(e, -r, "exec: \"%s\": stat %s: %s", name, name,
+				       r == -ENOENT ? "no such file or directory" : strerror(-r));
+		s->program = name;
+		return 0;
+	}
+	while (p && *name) {
+		const char *end = strchr(p, ':');
+		int len = end ? (int)(end - p) : (int)strlen(p);
+		char *path = NULL;
+
+		if (asprintf(&path, "%.*s%s%s", len, p, len ? "/" : "./", name) < 0)
+			abort();
+		r = executable(path);
+		if (r == 0) {
+			s->program = path;
+			return 0;
+		}
+		denied |= r == -EACCES;
+		free(path);
+		p = end ? end + 1 : NULL;
+	}
+	if (denied)
+		return err_say(e, EACCES, "exec: \"%s\": permission denied", name);
+	return err_say(e, ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
+}
+
+static int step_ready(struct stage *s, struct err *e)
+{
+	struct message m;
+	ssize_t n;
+
+	tell(s, MESSAGE_READY, 0);
+	do
+		n = read(s->plan->sync_fd, &m, sizeof m);
+	while (n < 0 && errno == EINTR);
+	if (n < (ssize_t)offsetof(struct message, err) || m.kind != MESSAGE_GO)
+		return err_say(e, EPIPE, "the runtime went away before the container was recorded");
+	/* From here on the process outlives the runtime. */
+	if (s->plan->pdeathsig && prctl(PR_SET_PDEATHSIG, 0) < 0)
+		return err_set(e, errno, "prctl PR_SET_PDEATHSIG");
+	if (s->plan->start_fd >= 0) {
+		tell(s, MESSAGE_READY, 0);
+		s->parent_listens = false;
+		close(s->plan->sync_fd);
+	}
+	return 0;
+}
+
+static int step_await_start(struct stage *s, struct err *e)
+{
+	struct pollfd p = { .fd = s->plan->start_fd, .events = POLLIN };
+	char byte;
+
+	if (s->plan->start_fd < 0)
+		return 0;
+	/* A FIFO that had no writer yet neither reads as ended nor polls as hung up. */
+	for (;;) {
+		if (poll(&p, 1, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_set(e, errno, "poll the start FIFO");
+		}
+		if (read(p.fd, &byte, 1) == 1)
+			break;
+		if (p.revents & POLLHUP) {
+			/* `start` died between open and write: wait on without spinning */
+			struct timespec pause = { 0, 1000000 };
+
+			nanosleep(&pause, NULL);
+		}
+	}
+	close(p.fd);
+	return 0;
+}
+
+static int run_hook(struct stage *s, const struct plan_hook *h, struct err *e)
+{
+	const char *path = text(s, h->path);
+	char **argv = vector(s, h->argv), **envp = vector(s, h->envp);
+	struct timespec pause = { 0, 1000000 }, now, end;
+	int in[2], status;
+	pid_t pid, r;
+
+	if (pipe2(in, O_CLOEXEC) < 0)
+		return err_set(e, errno, "pipe");
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += h->timeout;
+	pid = fork();
+	if (pid < 0)
+		return err_set(e, errno, "fork");
+	if (pid == 0) {
+		dup2(in[0], 0);
+		execve(path, argv, envp);
+		dprintf(2, "agentrun: hook %s: %s\n", path, strerror(errno));
+		_exit(127);
+	}
+	close(in[0]);
+	/* The state is smaller than a pipe's buffer; a hook that does not read it is fine. */
+	signal(SIGPIPE, SIG_IGN);
+	fcntl(in[1], F_SETFL, O_NONBLOCK);
+	if (write(in[1], text(s, s->plan->hook_state), s->plan->hook_state_size) < 0)
+		errno = 0;
+	close(in[1]);
+	signal(SIGPIPE, SIG_DFL);
+	while ((r = waitpid(pid, &status, h->timeout ? WNOHANG : 0)) == 0) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec > end.tv_sec ||
+		    (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec)) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return err_say(e, ETIMEDOUT, "hook %s: no answer within %u s", path,
+				       h->timeout);
+		}
+		nanosleep(&pause, NULL);
+	}
+	if (r < 0)
+		return err_set(e, errno, "wait for hook %s", path);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		return err_say(e, ECANCELED, "hook %s: exit status %d", path,
+			       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	return 0;
+}
+
+static int step_start_hooks(struct stage *s, struct err *e)
+{
+	const struct plan_hook *h = (const struct plan_hook *)(s->base + s->plan->hooks);
+
+	for (uint32_t i = 0; i < s->plan->n_hooks; i++)
+		if (run_hook(s, &h[i], e) < 0)
+			return err_in(e, "hooks.startContainer[%u]", i);
+	return 0;
+}
+
+/* Last: the filters forbid the rest. */
+static int step_filter(struct stage *s, struct err *e)
+{
+	const struct plan *p = s->plan;
+
+	for (uint32_t i = 0; i < p->n_filters; i++) {
+		struct sock_fprog prog = {
+			.len = (unsigned short)p->filter[i].n,
+			.filter = (struct sock_filter *)(uintptr_t)(s->base + p->filter[i].insns),
+		};
+
+		if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->filter[i].flags, &prog) < 0)
+			return err_set(e, errno, "load seccomp filter %u", i);
+	}
+	if (s->late_caps)
+		return set_caps(p->caps.effective, p->caps.permitted, p->caps.inheritable, e);
+	return 0;
+}
+
+static int step_exec(struct stage *s, struct err *e)
+{
+	execve(s->program, s->argv, s->envp);
+	if (errno == ENOENT)
+		/* it was there: its interpreter is not */
+		return err_say(e, ENOENT, "exec: \"%s\": stat %s: no such file or directory",
+			       s->argv[0], s->program);
+	if (errno == EACCES)
+		return err_say(e, EACCES, "exec: \"%s\": permission denied", s->argv[0]);
+	return err_set(e, errno, "exec %s", s->program);
+}
+
+static const struct step {
+	const char *name;
+	int (*run)(struct stage *s, struct err *e);
+} steps[] = {
+	{ "join", step_join },
+	{ "session", step_session },
+	{ "keyring", step_keyring },
+	{ "fds", step_fds },
+	{ "identity", step_identity },
+	{ "cwd", step_cwd },
+	{ "label", step_label },
+	{ "caps", step_caps },
+	{ "program", step_program },
+	{ "ready", step_ready },
+	{ "await-start", step_await_start },
+	{ "start-hooks", step_start_hooks },
+	{ "filter", step_filter },
+	{ "exec", step_exec },		/* returns only when it fails */
+};
+
+int main(int argc, char **argv)
+{
+	struct stage s = { .parent_listens = true };
+	struct err e;
+	struct stat st;
+	sigset_t none;
+	int fd;
+
+	if (argc != 2 || fstat(fd = atoi(argv[1]), &st) < 0 || st.st_size < (off_t)sizeof *s.plan)
+		return 125;	/* started by hand */
+	s.base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (s.base == MAP_FAILED)
+		return 125;
+	close(fd);
+	s.plan = (const struct plan *)s.base;
+	if (s.plan->magic != PLAN_MAGIC || s.plan->size > (uint64_t)st.st_size)
+		return 125;
+	s.argv = vector(&s, s.plan->argv);
+	s.envp = vector(&s, s.plan->envp);
+	for (int i = 1; i < NSIG; i++)	/* what the engine ignores is not the container's to inherit */
+		signal(i, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		if (steps[i].run(&s, &e) < 0)
+			break;
+	fail(&s, &e);
+}
