@@ -421,8 +421,8 @@ static const struct entry *duplicate(const struct entry *v, size_t n, struct ent
 static int end(struct parser *p)
 {
 	struct frame *f = &p->frames[p->depth - 1];
-	const struct entry *v = p->entries + f->first;
 	size_t n = p->n - f->first;
+	const struct entry *v = n ? p->entries + f->first : NULL;
 	struct json *j = arena_new(p->a, struct json);
 	struct entry copy;
 
