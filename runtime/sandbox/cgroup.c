@@ -390,15 +390,26 @@ static int make_parents(struct arena *a, const char *mount, const char *dir, str
 	return 0;
 }
 
+/* What is in it would be limited, frozen and killed with this container. */
+static int refuse_used(const char *dir, struct err *e)
+{
+	size_t there = 0;
+	int r = cgroup_count(dir, &there, e);
+
+	if (r == 0 && there)
+		return err_say(e, EBUSY, "cgroup %s is in use: %zu process%s in it", dir, there,
+			       there == 1 ? " is" : "es are");
+	return r;
+}
+
 static int make_dir(struct arena *a, struct cgroup_hierarchy *h, struct strv *made, struct err *e)
 {
-	size_t there;
 	int r;
 
 	/* Another command may remove an empty parent between the two calls: again, then. */
 	for (int attempt = 0; mkdir(h->dir, 0755) < 0; attempt++) {
 		if (errno == EEXIST)
-			goto exists;
+			return refuse_used(h->dir, e);
 		if (errno != ENOENT || attempt == 10)
 			return err_set(e, errno, "make cgroup %s", h->dir);
 		r = make_parents(a, h->mount, h->dir, made, e);
@@ -406,17 +417,6 @@ static int make_dir(struct arena *a, struct cgroup_hierarchy *h, struct strv *ma
 			return r;
 	}
 	strv_add(a, made, h->dir);
-	h->created = true;
-	return 0;
-exists:
-	/* What is in it would be limited, frozen, killed with this container. */
-	r = cgroup_count(h->dir, &there, e);
-	if (r < 0)
-		return r;
-	if (there)
-		return err_say(e, EBUSY, "cgroup %s is in use: %zu processes are in it", h->dir,
-			       there);
-	h->created = true;
 	return 0;
 }
 
@@ -527,31 +527,61 @@ static bool is_denied(int r)
 	return r == -EACCES || r == -EPERM || r == -EROFS;
 }
 
-/* Makes all directories; what a rootless caller may not make is left out (dir NULL). */
-static int make_all(struct arena *a, struct cgroup *c, const char *wanted, bool may_lack,
-		    struct strv *made, struct err *e)
-{
-	int r;
+/* What the caller wants where the specification does not say. */
+struct wish {
+	const char *path;
+	bool may_lack;	/* rootless and unnamed: what may not be made is left out */
+};
 
+static struct wish wish_of(struct arena *a, const struct spec *s, const char *id, bool rootless)
+{
+	const char *path = s->linux_ ? s->linux_->cgroups_path : NULL;
+
+	if (path && *path)
+		return (struct wish){ path, false };
+	/* nobody but root may make cgroups at the top */
+	return (struct wish){ arena_printf(a, rootless ? "%s" : "/%s", id), rootless };
+}
+
+/* Which directories: all, made or not. */
+static int plan_dirs(struct arena *a, struct cgroup *c, const struct wish *wish, struct err *e)
+{
 	for (size_t i = 0; i < c->n; i++) {
 		struct cgroup_hierarchy *h = &c->h[i];
 		char *path = NULL;
+		int r = container_path(a, c, h, wish->path, &path, e);
 
-		r = container_path(a, c, h, wanted, &path, e);
 		if (r < 0)
 			return r;
 		h->dir = arena_printf(a, "%s%s", strcmp(h->mount, "/") == 0 ? "" : h->mount, path);
-		r = make_dir(a, h, made, e);
-		if (r < 0 && may_lack && is_denied(r)) {
+		h->created = true;
+		if (!c->path)
+			c->path = path;
+	}
+	if (!c->path)
+		c->path = cgroup_path_clean(a, wish->path);
+	return 0;
+}
+
+/* Makes them; c->rootless_without: none could be. */
+static int make_dirs(struct arena *a, struct cgroup *c, const struct wish *wish, struct strv *made,
+		     struct err *e)
+{
+	c->rootless_without = true;
+	for (size_t i = 0; i < c->n; i++) {
+		struct cgroup_hierarchy *h = &c->h[i];
+		int r = make_dir(a, h, made, e);
+
+		if (r < 0 && wish->may_lack && is_denied(r)) {
 			h->dir = NULL;
+			h->created = false;
 			continue;
 		}
 		if (r == -EROFS)
 			return err_in(e, "%s is mounted read-only", h->mount);
 		if (r < 0)
 			return r;
-		if (!c->path)
-			c->path = path;
+		c->rootless_without = false;
 		if (!*h->controllers)
 			cgroup_enable_controllers(h);
 		if (listed(h->controllers, "cpuset")) {
@@ -563,87 +593,83 @@ static int make_all(struct arena *a, struct cgroup *c, const char *wanted, bool 
 	return 0;
 }
 
+static int detect_for(struct arena *a, const struct wish *wish, struct cgroup *ret, struct err *e)
+{
+	int r = cgroup_detect(a, ret, e);
+
+	if (r == 0 && ret->layout == CGROUP_NONE && !wish->may_lack)
+		return err_say(e, ENOENT, "no cgroup file system is mounted on this host");
+	return r;
+}
+
 int cgroup_plan(struct arena *a, const struct spec *s, const char *id, bool systemd,
 		bool rootless, struct cgroup *ret, struct err *e)
 {
-	const char *wanted = s->linux_ ? s->linux_->cgroups_path : NULL;
+	struct wish wish = wish_of(a, s, id, rootless);
 	struct cgroup c = { 0 };
-	char *path;
+	int r;
 
-	if (cgroup_detect(a, &c, e) < 0)
-		return -e->code;
-	if (systemd) {
-		if (cgroup_systemd_plan(a, wanted, id, rootless, &c, e) < 0)
-			return -e->code;
-		*ret = c;
-		return 0;
-	}
-	if (!wanted || !*wanted)	/* nobody but root may make cgroups at the top */
-		wanted = arena_printf(a, rootless ? "%s" : "/%s", id);
-	c.path = cgroup_path_clean(a, wanted);
-	for (size_t i = 0; i < c.n; i++) {
-		struct cgroup_hierarchy *h = &c.h[i];
-
-		if (container_path(a, &c, h, wanted, &path, e) < 0)
-			return -e->code;
-		h->dir = arena_printf(a, "%s%s", strcmp(h->mount, "/") == 0 ? "" : h->mount, path);
-		h->created = access(h->dir, F_OK) < 0;
-	}
+	r = detect_for(a, &wish, &c, e);
+	if (r < 0)
+		return r;
+	if (systemd)
+		r = cgroup_systemd_plan(a, s->linux_ ? s->linux_->cgroups_path : NULL, id, rootless,
+					&c, e);
+	else
+		r = plan_dirs(a, &c, &wish, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < c.n; i++)
+		if (c.h[i].dir && (r = refuse_used(c.h[i].dir, e)) < 0)
+			return r;
 	*ret = c;
 	return 0;
+}
+
+static int apply_all(const struct cgroup *c, const struct spec *s, struct err *e)
+{
+	const struct spec_resources *res = s->linux_ ? s->linux_->resources : NULL;
+	const char *limit = res ? cgroup_resources_first(res) : NULL;
+	int r = 0;
+
+	if (c->rootless_without && limit)
+		return err_say(e, EPERM, "linux.resources.%s: this user has no right to make a cgroup",
+			       limit);
+	if (c->rootless_without)
+		return 0;
+	if (res)
+		r = cgroup_resources_apply(c, res, CGROUP_AT_CREATE, e);
+	return r < 0 ? r : cgroup_devices_apply(c, res, !s->agent, e);
 }
 
 int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool systemd,
 		  bool rootless, struct cgroup *ret, struct err *e)
 {
-	const struct spec_resources *res = s->linux_ ? s->linux_->resources : NULL;
-	const char *wanted = s->linux_ ? s->linux_->cgroups_path : NULL;
-	const char *limit = res ? cgroup_resources_first(res) : NULL;
+	struct wish wish = wish_of(a, s, id, rootless);
 	struct cgroup c = { 0 };
 	struct strv made = { 0 };
-	bool may_lack = rootless && (!wanted || !*wanted);
 	int r;
 
-	r = cgroup_detect(a, &c, e);
-	if (r < 0)
+	memset(ret, 0, sizeof *ret);
+	r = detect_for(a, &wish, &c, e);
+	if (r == 0 && systemd) {
+		r = cgroup_systemd_plan(a, s->linux_ ? s->linux_->cgroups_path : NULL, id, rootless,
+					&c, e);
+		c.h[0].dir = NULL;	/* systemd makes it when there is a process to put into it */
+		if (r == 0)
+			*ret = c;
 		return r;
-	if (c.layout == CGROUP_NONE && !may_lack)
-		return err_say(e, ENOENT, "no cgroup file system is mounted on this host");
-	if (systemd) {
-		r = cgroup_systemd_plan(a, wanted, id, rootless, &c, e);
-		if (r < 0)
-			return r;
-		*ret = c;
-		return 0;
 	}
-	if (!wanted || !*wanted)	/* nobody but root may make cgroups at the top */
-		wanted = arena_printf(a, rootless ? "%s" : "/%s", id);
-	r = make_all(a, &c, wanted, may_lack, &made, e);
+	if (r == 0)
+		r = plan_dirs(a, &c, &wish, e);
+	if (r == 0)
+		r = make_dirs(a, &c, &wish, &made, e);
+	if (r == 0)
+		r = apply_all(&c, s, e);
 	if (r < 0)
-		goto undo;
-	if (!c.path) {
-		c.path = cgroup_path_clean(a, wanted);
-		c.rootless_without = true;
-		if (limit) {
-			r = err_say(e, EPERM, "linux.resources.%s: this user has no right to "
-				    "make a cgroup", limit);
-			goto undo;
-		}
+		undo_dirs(&made);
+	else
 		*ret = c;
-		return 0;
-	}
-	if (res) {
-		r = cgroup_resources_apply(&c, res, CGROUP_AT_CREATE, e);
-		if (r < 0)
-			goto undo;
-	}
-	r = cgroup_devices_apply(&c, res, !s->agent, e);
-	if (r < 0)
-		goto undo;
-	*ret = c;
-	return 0;
-undo:
-	undo_dirs(&made);
 	return r;
 }
 
@@ -685,7 +711,12 @@ int cgroup_clone_fd_sub(const struct cgroup *c, const char *sub, int *ret_fd, st
 		return 0;
 	}
 	r = sub_dir(h->dir, sub, &path, e);
-	return r < 0 ? r : open_dir(path.s, ret_fd, e);
+	if (r == 0)
+		r = open_dir(path.s, ret_fd, e);
+	/* hybrid: the container may have made it in a hierarchy of version 1 only; the join tells */
+	if (r == -ENOENT && sub && c->layout == CGROUP_HYBRID)
+		r = open_dir(h->dir, ret_fd, e);
+	return r;
 }
 
 int cgroup_clone_fd(const struct cgroup *c, int *ret_fd, struct err *e)

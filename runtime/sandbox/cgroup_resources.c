@@ -103,10 +103,12 @@ struct target {
 	enum cgroup_when when;
 };
 
+enum { ITSELF = 1 };	/* no pointer is there */
+
 struct row {
 	const char *name;	/* JSON path below linux.resources */
 	const char *v1, *v1_file, *v2, *v2_file;	/* controller and file; NULL: none */
-	size_t object;		/* of spec_resources: offset of the pointer, or of the vector */
+	size_t object;		/* of spec_resources: offset of the pointer to the object, or ITSELF */
 	size_t member;		/* of the object */
 	enum { I64, U64, BOOL, TEXT, VECTOR } type;
 	bool zero;		/* zero is a value */
@@ -120,16 +122,13 @@ struct row {
 /* The field as a number (or its presence): what is not set is 0. */
 static bool value_of(const struct row *row, const struct spec_resources *r, int64_t *ret)
 {
-	const char *object = (const char *)r + row->object, *at;
+	const char *object = (const char *)r, *at;
 	int64_t v = 0;
 	bool set = false;
 
 	*ret = 0;
-	if (row->type == VECTOR) {
-		*ret = (int64_t)*(const size_t *)(const void *)(object + row->member);
-		return *ret != 0;
-	}
-	object = *(char *const *)(const void *)object;
+	if (row->object != ITSELF)
+		object = *(char *const *)(const void *)(object + row->object);
 	if (!object)
 		return false;
 	at = object + row->member;
@@ -151,6 +150,8 @@ static bool value_of(const struct row *row, const struct spec_resources *r, int6
 		v = set;
 		break;
 	case VECTOR:
+		v = (int64_t)*(const size_t *)(const void *)at;
+		set = v != 0;
 		break;
 	}
 	*ret = set ? v : 0;
@@ -458,7 +459,7 @@ static int apply_unified(const struct target *t, const struct row *row,
 #define BLOCK_IO(field) \
 	offsetof(struct spec_resources, block_io), offsetof(struct spec_block_io, field)
 #define NETWORK(field) offsetof(struct spec_resources, network), offsetof(struct spec_net, field)
-#define OWN(field) 0, offsetof(struct spec_resources, field)
+#define OWN(field) ITSELF, offsetof(struct spec_resources, field)
 
 /* In the order in which they are written. */
 static const struct row rows[] = {
@@ -552,8 +553,10 @@ static int find_target(const struct cgroup *c, const struct row *row, struct tar
 	if (row->v2 && cgroup_get(h->dir, "cgroup.controllers", &has, &ignored) == 0 &&
 	    cgroup_has_word(str_text(&has), row->v2))
 		return 0;
+	if (c->layout != CGROUP_V2)
+		return err_say(e, ENOENT, "the controller \"%s\" is not mounted on this host", row->v1);
 	return err_say(e, ENOENT, "the controller \"%s\" is not available to the container's cgroup %s",
-		       row->v2 ? row->v2 : row->v1, h->dir);
+		       row->v2, h->dir);
 }
 
 static int apply_row(const struct cgroup *c, const struct row *row, const struct spec_resources *r,
