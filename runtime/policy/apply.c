@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The effective specification: each part of the bundle's configuration held
+ * against the merged policy, in the order of the table at the end.  Pure: no
+ * I/O, every input an argument.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "policy/capset.h"
+#include "policy/env.h"
+#include "policy/internal.h"
+
+struct apply {
+	struct arena *a;
+	const struct spec *in;
+	const struct policy *p;
+	struct facts *facts;
+	struct spec *out;
+	struct spec_agent *agent;
+};
+
+void note(struct arena *a, struct spec_agent *agent, const char *fmt, ...)
+{
+	owned_str line = STR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_vprintf(&line, fmt, ap);
+	va_end(ap);
+	strv_add(a, &agent->changes, line.s);
+}
+
+static char *always(const struct apply *x)
+{
+	return arena_printf(x->a, "always refused under a policy (profile %s)", x->p->profile);
+}
+
+static char *exception(const struct apply *x, const char *what)
+{
+	return arena_printf(x->a, "the administrator adds %s in %s", what,
+			    policy_host_path(x->p));
+}
+
+static bool egress_is_open(const struct policy *p)
+{
+	return strcmp(policy_text(p, FIELD_EGRESS), "open") == 0;
+}
+
+/* ---- namespaces ---- */
+
+static const struct spec_namespace *find_namespace(const struct apply *x, const char *type,
+						   const struct fact_namespace **ret_fact)
+{
+	for (size_t i = 0; i < x->out->linux_->namespaces.n; i++)
+		if (strcmp(x->out->linux_->namespaces.v[i].type, type) == 0) {
+			*ret_fact = &x->facts->namespaces.v[i];
+			return &x->out->linux_->namespaces.v[i];
+		}
+	return NULL;
+}
+
+static int apply_namespaces(struct apply *x, struct err *e)
+{
+	static const struct { const char *type, *option; bool absent_is_host; } rows[] = {
+		{ "network", "--network host", true },
+		{ "pid", "--pid host", true },
+		{ "ipc", "--ipc host", true },
+		/* engines run containers as root without one: only joining the host's by its path
+		 * is asking for it */
+		{ "user", "--userns host", false },
+	};
+	const struct fact_namespace *fact;
+	const struct spec_namespace *n;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		n = find_namespace(x, rows[i].type, &fact);
+		if (n && n->path && fact->error && !(x->facts->by_name && fact->error == EACCES))
+			return err_set(e, fact->error, "%s namespace %s", n->type, n->path);
+		if (n ? !fact->host : !rows[i].absent_is_host)
+			continue;
+		if (strv_find(&x->p->host.may_namespaces, rows[i].type) >= 0)
+			continue;
+		return refuse(e, always(x),
+			      exception(x, arena_printf(x->a, "\"%s\" to exceptions.namespaces",
+							rows[i].type)),
+			      "the host's %s namespace (%s)", rows[i].type, rows[i].option);
+	}
+	n = find_namespace(x, "mount", &fact);
+	if (!n || n->path)
+		return refuse(e, always(x), "give the container a mount namespace of its own",
+			      "a mount namespace that is not the container's own");
+	if (x->out->linux_->rootfs_propagation &&
+	    strstr(x->out->linux_->rootfs_propagation, "shared"))
+		return refuse(e, always(x), "set linux.rootfsPropagation to private or slave",
+			      "root propagation %s: mounts made inside would appear on the host",
+			      safe_text(x->a, x->out->linux_->rootfs_propagation));
+	return 0;
+}
+
+/* ---- privileges ---- */
+
+static int64_t number_or_any(const struct opt_i64 *n)
+{
+	return n->set ? n->v : -1;
+}
+
+static bool is_write_rule(const struct spec_device_rule *d)
+{
+	return d->allow && (!d->access || strpbrk(d->access, "rw"));
+}
+
+/* null, zero, full, tty, random, urandom, console, ptmx, pts; and mknod of anything, which the
+ * missing capability refuses anyway. */
+static bool is_default_rule(const struct spec_device_rule *d)
+{
+	static const struct { int64_t major, minor; } known[] = {
+		{ 1, 3 }, { 1, 5 }, { 1, 7 }, { 1, 8 }, { 1, 9 }, { 5, 0 }, { 5, 1 }, { 5, 2 },
+		{ 136, -1 },
+	};
+
+	if (!is_write_rule(d))
+		return true;
+	if (!d->type || strcmp(d->type, "c") != 0)
+		return false;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (known[i].major == number_or_any(&d->major) &&
+		    (known[i].minor < 0 || known[i].minor == number_or_any(&d->minor)))
+			return true;
+	return false;
+}
+
+static bool is_default_device(const char *path)
+{
+	static const char *const known[] = { "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+					     "/dev/urandom", "/dev/tty", "/dev/console", "/dev/ptmx",
+					     NULL };
+
+	for (size_t i = 0; known[i]; i++)
+		if (strcmp(known[i], path) == 0)
+			return true;
+	return false;
+}
+
+/* What engines make of --privileged: every device may be used. */
+static bool is_privileged(const struct spec *s)
+{
+	const struct spec_resources *r = s->linux_->resources;
+
+	for (size_t i = 0; r && i < r->devices.n; i++) {
+		const struct spec_device_rule *d = &r->devices.v[i];
+
+		if (is_write_rule(d) && (!d->type || strcmp(d->type, "a") == 0) &&
+		    number_or_any(&d->major) < 0 && number_or_any(&d->minor) < 0)
+			return true;
+	}
+	return false;
+}
+
+static int apply_privileged(struct apply *x, struct err *e)
+{
+	if (!is_privileged(x->in) || x->p->host.may_be_privileged)
+		return 0;
+	return refuse(e, always(x), exception(x, "\"privileged\": true to exceptions"),
+		      "all devices of the host (--privileged)");
+}
+
+/* The name by which exceptions.devices may let it through. */
+static bool is_device_excepted(const struct apply *x, const char *type, int64_t major,
+			       int64_t minor)
+{
+	const struct spec_linux *l = x->in->linux_;
+
+	for (size_t i = 0; i < l->devices.n; i++)
+		if (l->devices.v[i].major == major && l->devices.v[i].minor == minor && type &&
+		    strcmp(type, strcmp(l->devices.v[i].type, "u") == 0 ? "c" :
+					l->devices.v[i].type) == 0 &&
+		    strv_find(&x->p->host.may_devices, l->devices.v[i].path) >= 0)
+			return true;
+	return false;
+}
+
+static int apply_devices(struct apply *x, struct err *e)
+{
+	const struct spec_linux *l = x->in->linux_;
+	const struct spec_resources *r = l->resources;
+
+	if (x->p->host.may_be_privileged && is_privileged(x->in))
+		return 0;
+	for (size_t i = 0; i < l->devices.n; i++) {
+		const struct spec_device *d = &l->devices.v[i];
+
+		if (is_default_device(d->path) || strv_find(&x->p->host.may_devices, d->path) >= 0)
+			continue;
+		return refuse(e, always(x),
+			      exception(x, arena_printf(x->a, "\"%s\" to exceptions.devices",
+							safe_text(x->a, d->path))),
+			      "device %s", safe_text(x->a, d->path));
+	}
+	for (size_t i = 0; r && i < r->devices.n; i++) {
+		const struct spec_device_rule *d = &r->devices.v[i];
+
+		if (is_default_rule(d) ||
+		    is_device_excepted(x, d->type, number_or_any(&d->major), number_or_any(&d->minor)))
+			continue;
+		return refuse(e, always(x),
+			      exception(x, "the device to exceptions.devices"),
+			      "access to devices %s %lld:%lld", d->type ? safe_text(x->a, d->type) : "a",
+			      (long long)number_or_any(&d->major), (long long)number_or_any(&d->minor));
+	}
+	return 0;
+}
+
+/* ---- capabilities ---- */
+
+/* One set cut down to the cap; names that went are added to `gone`, one that was asked for beyond
+ * both the cap and the engines' default becomes *ret_asked. */
+static void cap_set(struct arena *a, const struct strv *most, struct strv *set, struct strv *gone,
+		    const char **ret_asked)
+{
+	struct strv kept = { 0 };
+
+	for (size_t i = 0; i < set->n; i++) {
+		if (strv_find(most, set->v[i]) >= 0) {
+			strv_add(a, &kept, set->v[i]);
+			continue;
+		}
+		if (!capset_is_engine_default(set->v[i]))
+			*ret_asked = set->v[i];
+		if (strv_find(gone, set->v[i]) < 0)
+			strv_add(a, gone, set->v[i]);
+	}
+	*set = kept;
+}
+
+static const char *cap_process(struct arena *a, const struct strv *most, struct spec_process *p,
+			       struct strv *gone)
+{
+	const char *asked = NULL;
+	struct spec_capabilities *c;
+
+	if (!p->capabilities)
+		return NULL;
+	c = arena_memdup(a, p->capabilities, sizeof *c);
+	cap_set(a, most, &c->bounding, gone, &asked);
+	cap_set(a, most, &c->effective, gone, &asked);
+	cap_set(a, most, &c->inheritable, gone, &asked);
+	cap_set(a, most, &c->permitted, gone, &asked);
+	cap_set(a, most, &c->ambient, gone, &asked);
+	p->capabilities = c;
+	return asked;
+}
+
+static char *join(struct arena *a, const struct strv *list)
+{
+	owned_str text = STR_INIT;
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (i)
+			str_puts(&text, ", ");
+		str_put_safe(&text, list->v[i], 100);
+	}
+	return arena_strdup(a, str_text(&text));
+}
+
+static int apply_caps(struct apply *x, struct err *e)
+{
+	const struct value *v = &x->p->v[FIELD_CAPS];
+	struct strv gone = { 0 };
+	const char *asked;
+
+	for (size_t i = 0; i < v->items.n; i++) {
+		const struct item *item = &v->items.v[i];
+
+		if (!egress_is_open(x->p) && capset_is_network_escape(item->text))
+			return err_say(e, EINVAL, "caps=%s (%s) contradicts egress=%s: it would lead past "
+				       "the egress table", item->text, item->from->text,
+				       policy_text(x->p, FIELD_EGRESS));
+		strv_add(x->a, &x->agent->caps, item->text);
+	}
+	if (!x->out->process)
+		return 0;
+	asked = cap_process(x->a, &x->agent->caps, x->out->process, &gone);
+	if (asked && !x->p->host.may_be_privileged)
+		return refuse(e, policy_say(x->a, x->p, FIELD_CAPS),
+			      capset_is_network_escape(asked) && !egress_is_open(x->p) ?
+				      "it is never given while egress is not open" :
+				      arena_printf(x->a, "--annotation " ANNOTATION_PREFIX "caps=%s,%s",
+						   join(x->a, &x->agent->caps), asked),
+			      "capability %s (--cap-add or --privileged)", asked);
+	if (gone.n)
+		note(x->a, x->agent, "capabilities dropped: %s", join(x->a, &gone));
+	return 0;
+}
+
+static int apply_no_new_privs(struct apply *x, struct err *e)
+{
+	(void)e;
+	if (x->out->process && !x->out->process->no_new_privileges) {
+		x->out->process->no_new_privileges = true;
+		note(x->a, x->agent, "no_new_privs set: set-id programs give no privileges");
+	}
+	return 0;
+}
+
+/* ---- the kernel's files ---- */
+
+static void add_missing_paths(struct apply *x, const char *const *paths, struct strv *list,
+			      const struct strv *other, const char *what)
+{
+	struct strv added = { 0 };
+
+	for (size_t i = 0; paths[i]; i++)
+		if (strv_find(list, paths[i]) < 0 && strv_find(other, paths[i]) < 0) {
+			strv_add(x->a, list, paths[i]);
+			strv_add(x->a, &added, paths[i]);
+		}
+	if (added.n)
+		note(x->a, x->agent, "%s: %s", what, join(x->a, &added));
+}
+
+static int apply_kernel_files(struct apply *x, struct err *e)
+{
+	static const char *const masked[] = {
+		"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+		"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/proc/asound",
+		"/sys/firmware", "/sys/devices/virtual/powercap", NULL,
+	};
+	static const char *const readonly[] = {
+		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL,
+	};
+	static const struct strv none;
+
+	(void)e;
+	/* some engines have made read-only what others mask */
+	add_missing_paths(x, masked, &x->out->linux_->masked_paths, &x->out->linux_->readonly_paths,
+			  "paths masked");
+	add_missing_paths(x, readonly, &x->out->linux_->readonly_paths, &none,
+			  "paths made read-only");
+	return 0;
+}
+
+static int apply_sysctls(struct apply *x, struct err *e)
+{
+	static const char *const exact[] = {
+		"net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start",
+		"net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports",
+		"net.core.somaxconn", "net.ipv6.conf.all.disable_ipv6",
+		"net.ipv6.conf.default.disable_ipv6", "kernel.domainname", "kernel.hostname", NULL,
+	};
+	static const char *const prefixes[] = { "net.ipv4.tcp_", "net.unix.", "kernel.shm",
+						"kernel.msg", "kernel.sem", "fs.mqueue.", NULL };
+	const struct kvs *sysctl = &x->out->linux_->sysctl;
+
+	for (size_t i = 0; i < sysctl->n; i++) {
+		const char *key = sysctl->v[i].key;
+		bool fine = egress_is_open(x->p) && str_has_prefix(key, "net.");
+
+		for (size_t k = 0; exact[k]; k++)
+			fine |= strcmp(key, exact[k]) == 0;
+		for (size_t k = 0; prefixes[k]; k++)
+			fine |= str_has_prefix(key, prefixes[k]);
+		if (!fine)
+			return refuse(e, policy_say(x->a, x->p, FIELD_EGRESS),
+				      str_has_prefix(key, "net.") ?
+					      "--annotation " ANNOTATION_PREFIX "egress=open, or leave "
+					      "the sysctl out" : "leave the sysctl out",
+				      "sysctl %s=%s is not one that a confined container may set",
+				      safe_text(x->a, key), safe_text(x->a, sysctl->v[i].value));
+	}
+	return 0;
+}
+
+static int apply_seccomp(struct apply *x, struct err *e)
+{
+	x->agent->seccomp = arena_strdup(x->a, policy_text(x->p, FIELD_SECCOMP));
+	x->agent->seccomp_filter = x->p->seccomp;
+	/* AF_VSOCK and others lead past the egress table: some filter there must be */
+	if (!x->p->seccomp && !x->out->linux_->seccomp && !egress_is_open(x->p))
+		return refuse(e, policy_say(x->a, x->p, FIELD_SECCOMP),
+			      "--annotation " ANNOTATION_PREFIX "seccomp=agent, or let the engine set a "
+			      "filter", "no system call filter at all (the engine set none)");
+	return 0;
+}
+
+/* ---- egress ---- */
+
+static int apply_egress(struct apply *x, struct err *e)
+{
+	const struct value *v = &x->p->v[FIELD_EGRESS_ALLOW];
+	const struct value *in = &x->p->v[FIELD_INGRESS_ALLOW];
+	int r;
+
+	x->agent->egress = arena_strdup(x->a, policy_text(x->p, FIELD_EGRESS));
+	x->agent->egress_allow.v = arena_array(x->a, struct spec_egress_rule, v->items.n + 1);
+	for (size_t i = 0; i < v->items.n; i++) {
+		r = grammar_egress(x->a, v->items.v[i].text, GRAMMAR_NO_REASON,
+				   &x->agent->egress_allow.v[i], e);
+		if (r < 0)
+			return r;
+		x->agent->egress_allow.n++;
+	}
+	x->agent->published_ports.v = arena_array(x->a, uint64_t, in->items.n + 1);
+	for (size_t i = 0; i < in->items.n; i++)
+		x->agent->published_ports.v[x->agent->published_ports.n++] =
+			value_number(FIELD_INGRESS_ALLOW, in->items.v[i].text);
+	return 0;
+}
+
+static int compare_texts(const void *x, const void *y)
+{
+	return strcmp(*(char *const *)x, *(char *const *)y);
+}
+
+/* Of what decides about the network, since equal digests may share a network namespace. */
+static int apply_digest(struct apply *x, struct err *e)
+{
+	struct strv lines = { 0 };
+	char hex[HASH_HEX];
+	struct hash *h = hash_new();
+
+	(void)e;
+	for (size_t i = 0; i < x->agent->egress_allow.n; i++)
+		strv_add(x->a, &lines, arena_printf(x->a, "egress.allow=%s\n",
+			 grammar_egress_text(x->a, &x->agent->egress_allow.v[i], false)));
+	for (size_t i = 0; i < x->agent->published_ports.n; i++)
+		strv_add(x->a, &lines, arena_printf(x->a, "ingress.allow=%llu\n",
+			 (unsigned long long)x->agent->published_ports.v[i]));
+	if (lines.n)
+		qsort(lines.v, lines.n, sizeof *lines.v, compare_texts);
+	/* "allow" with nothing in it is "none" */
+	hash_add(h, "agentrun egress 1\n", 18);
+	hash_add(h, egress_is_open(x->p) ? "open\n" : "shut\n", 5);
+	for (size_t i = 0; i < lines.n; i++)
+		hash_add(h, lines.v[i], strlen(lines.v[i]));
+	hash_end(h, hex);
+	x->agent->policy_digest = arena_strdup(x->a, hex);
+	return 0;
+}
+
+/* ---- the process ---- */
+
+static int apply_environment(struct apply *x, struct err *e)
+{
+	(void)e;
+	x->agent->env = arena_strdup(x->a, policy_text(x->p, FIELD_ENV));
+	x->agent->env_allow = policy_list(x->a, x->p, FIELD_ENV_ALLOW);
+	x->agent->env_deny = policy_list(x->a, x->p, FIELD_ENV_DENY);
+	if (x->out->process)
+		env_scrub(x->a, x->agent, &x->out->process->env, &x->agent->env_dropped,
+			  &x->agent->changes);
+	return 0;
+}
+
+static bool is_unlimited(const struct opt_i64 *n)
+{
+	return !n->set || n->v <= 0;	/* engines write 0 and -1 where nobody asked */
+}
+
+static int apply_limits(struct apply *x, struct err *e)
+{
+	const char *pids = policy_text(x->p, FIELD_LIMITS_PIDS);
+	const char *memory = policy_text(x->p, FIELD_LIMITS_MEMORY);
+	const char *cpu = policy_text(x->p, FIELD_LIMITS_CPU);
+	const char *seconds = policy_text(x->p, FIELD_LIMITS_TIME);
+	struct spec_resources *r = x->out->linux_->resources;
+
+	(void)e;
+	if (seconds) {
+		x->agent->time_limit.set = true;
+		x->agent->time_limit.v = value_number(FIELD_LIMITS_TIME, seconds);
+	}
+	if (!pids && !memory && !cpu)
+		return 0;
+	if (!r)
+		r = x->out->linux_->resources = arena_new(x->a, struct spec_resources);
+	if (pids && !r->pids)
+		r->pids = arena_new(x->a, struct spec_pids);
+	if (memory && !r->memory)
+		r->memory = arena_new(x->a, struct spec_memory);
+	if (cpu && !r->cpu)
+		r->cpu = arena_new(x->a, struct spec_cpu);
+	if (pids && is_unlimited(&r->pids->limit)) {
+		r->pids->limit = (struct opt_i64){ true,
+						   (int64_t)value_number(FIELD_LIMITS_PIDS, pids) };
+		note(x->a, x->agent, "limit set: %s processes and threads", pids);
+	}
+	if (memory && is_unlimited(&r->memory->limit)) {
+		r->memory->limit = (struct opt_i64){ true,
+						     (int64_t)value_number(FIELD_LIMITS_MEMORY, memory) };
+		note(x->a, x->agent, "limit set: %s of memory", memory);
+	}
+	if (cpu && is_unlimited(&r->cpu->quota)) {
+		r->cpu->period = (struct opt_u64){ true, 100000 };
+		r->cpu->quota = (struct opt_i64){ true,
+						  (int64_t)value_number(FIELD_LIMITS_CPU, cpu) * 100 };
+		note(x->a, x->agent, "limit set: %s processors", cpu);
+	}
+	return 0;
+}
+
+/* ---- the rest of the agent block ---- */
+
+static int apply_names(struct apply *x, struct err *e)
+{
+	const struct value *labels = &x->p->v[FIELD_LABEL];
+
+	(void)e;
+	x->agent->profile = arena_strdup(x->a, x->p->profile);
+	x->agent->audit_mode = arena_strdup(x->a, policy_text(x->p, FIELD_AUDIT_MODE));
+	x->agent->audit_hooks.v = x->p->host.audit_hooks.v;
+	x->agent->audit_hooks.n = x->p->host.audit_hooks.n;
+	for (size_t i = 0; i < labels->items.n; i++)
+		kvs_add(x->a, &x->agent->labels, labels->items.v[i].key, labels->items.v[i].text);
+	for (size_t i = 0; i < x->p->changes.n; i++)
+		strv_add(x->a, &x->agent->changes, x->p->changes.v[i]);
+	return 0;
+}
+
+static int apply_all_mounts(struct apply *x, struct err *e)
+{
+	return apply_mounts(x->a, x->in, x->p, x->facts, x->out, e);
+}
+
+/* What is refused whatever the fields say comes first, so that its text is the one that shows. */
+static int (*const steps[])(struct apply *x, struct err *e) = {
+	apply_names,
+	apply_privileged,
+	apply_namespaces,
+	apply_devices,
+	apply_egress,
+	apply_digest,
+	apply_caps,
+	apply_no_new_privs,
+	apply_sysctls,
+	apply_kernel_files,
+	apply_seccomp,
+	apply_environment,
+	apply_limits,
+	apply_all_mounts,	/* last: it takes the descriptors */
+};
+
+int policy_apply(struct arena *a, const struct spec *in, const struct policy *p,
+		 struct facts *facts, struct spec **out, struct err *e)
+{
+	struct apply x = { .a = a, .in = in, .p = p, .facts = facts };
+	int r;
+
+	if (!in->linux_)
+		return err_say(e, EINVAL, "a policy needs the configuration's linux section");
+	x.out = spec_copy(a, in);
+	x.agent = x.out->agent = arena_new(a, struct spec_agent);
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		if ((r = steps[i](&x, e)) < 0)
+			return r;
+	*out = x.out;
+	return 0;
+}
+
+int policy_apply_process(struct arena *a, const struct spec_agent *agent,
+			 struct spec_process *process, struct strv *dropped, struct err *e)
+{
+	struct strv gone = { 0 };
+	const char *asked;
+
+	env_scrub(a, agent, &process->env, dropped, NULL);
+	asked = cap_process(a, &agent->caps, process, &gone);
+	if (asked)
+		return refuse(e, arena_printf(a, "caps=%s (profile %s)", join(a, &agent->caps),
+					      agent->profile ? agent->profile : "?"),
+			      "create the container with caps that name it",
+			      "capability %s (exec --cap or --privileged)", asked);
+	process->no_new_privileges = true;
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal: what the files of policy/ share and nobody else sees: the merged
+ * policy, the host policy, refusals, and the built-in copies of profiles/.
+ */
+#pragma once
+
+#include "policy/fields.h"
+#include "policy/policy.h"
+
+#define HOST_POLICY "/etc/agentrun/policy.json"
+#define PROFILE_NONE "none"
+enum { OVERFLOW_UID = 65534 };	/* what a user namespace shows for ids that it does not map */
+
+struct host_policy {
+	const char *path;		/* NULL: there is none, the built-in ceiling holds */
+	struct origin origin;
+	char *default_profile;
+	struct value allow[FIELD_COUNT];	/* ceilings; label is never set */
+	struct value require[FIELD_COUNT];
+	struct strv engine_roots;	/* besides the built-in ones */
+	bool reasons_optional;		/* "egress.reasons": "optional" */
+	bool may_be_privileged;		/* exceptions of the list of what is always refused */
+	struct strv may_namespaces, may_devices, may_sources;
+	VEC(struct spec_audit_hook) audit_hooks;
+	struct strv credentials;	/* the names that are defined */
+};
+
+struct policy {
+	const char *profile;		/* the base profile's name */
+	struct origin selected_by;	/* what named it */
+	struct origin profile_origin;
+	struct value v[FIELD_COUNT];
+	struct host_policy host;
+	struct strv engine_roots;	/* all of them, as named */
+	struct spec_seccomp *seccomp;	/* the filter's content; NULL: the engine's alone */
+	bool rootless;
+	struct strv changes;		/* what the host policy added */
+};
+
+/* The text of a field that is no list, NULL if unset. */
+const char *policy_text(const struct policy *p, enum field_id id);
+/* "mounts=workspace-only (profile agent)", for the second line of a refusal. */
+char *policy_say(struct arena *a, const struct policy *p, enum field_id id);
+/* The texts of a list. */
+struct strv policy_list(struct arena *a, const struct policy *p, enum field_id id);
+/* Where the administrator's exceptions are written. */
+const char *policy_host_path(const struct policy *p);
+
+/* The three lines: what, why, what to do.  -EPERM. */
+int refuse(struct err *e, const char *policy, const char *remedy, const char *what_fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Text from outside, safe to print. */
+char *safe_text(struct arena *a, const char *text);
+/* One line of agent->changes. */
+void note(struct arena *a, struct spec_agent *agent, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* mounts.c: every entry of out->mounts judged, the workspace found, descriptors taken. */
+int apply_mounts(struct arena *a, const struct spec *in, const struct policy *p,
+		 struct facts *facts, struct spec *out, struct err *e);
+
+/* builtin.c, made from profiles/ by the build. */
+struct builtin_file {
+	const char *name;		/* "agent.json", "seccomp/agent.json" */
+	const char *text;
+	unsigned size;
+};
+extern const struct builtin_file builtin_files[];	/* ends with a NULL name */
+
+/* load.c, for explain and check. */
+extern const char *const builtin_engine_roots[];
+int parse_profile(struct arena *a, const struct json *tree, const char *what, unsigned flags,
+		  const struct origin *from, struct value *ret, struct err *e);
+int parse_host_policy(struct arena *a, const struct json *tree, const char *what,
+		      struct host_policy *ret, struct err *e);

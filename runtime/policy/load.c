@@ -1,0 +1,796 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading: the host policy, the profile and the annotations, merged in that
+ * order of strength.  All of policy/'s file access but the facts' is here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "policy/internal.h"
+
+#ifndef PKGDATADIR
+#define PKGDATADIR "/usr/share/agentrun"
+#endif
+#define PROFILE_DIR "/etc/agentrun/profiles"
+
+enum {
+	POLICY_MOST = 1 << 20,		/* bytes of a policy file */
+};
+
+/* ---- files ---- */
+
+/* Whoever may write the file decides what the container may: root alone, or the caller itself. */
+static int check_trust(const char *path, const struct stat *st, bool rootless, struct err *e)
+{
+	if (!S_ISREG(st->st_mode))
+		return err_say(e, EPERM, "%s: is not a regular file", path);
+	/* in a user namespace the host's root shows as the overflow uid; the directories named here
+	 * are root's on any host */
+	if (st->st_uid != 0 &&
+	    !(rootless && (st->st_uid == geteuid() || st->st_uid == OVERFLOW_UID)))
+		return err_say(e, EPERM, "%s: must be owned by root, not by uid %u", path,
+			       (unsigned)st->st_uid);
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return err_say(e, EPERM, "%s: must not be writable by group or others (mode %04o)",
+			       path, (unsigned)st->st_mode & 07777);
+	return 0;
+}
+
+/* *ret stays NULL where the file does not exist. */
+static int read_json_file(struct arena *a, const char *path, bool rootless,
+			  const struct json **ret, struct err *e)
+{
+	owned_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	owned_str text = STR_INIT;
+	struct stat st;
+	int r;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (fd < 0)
+		return err_set(e, errno, "open %s", path);
+	if (fstat(fd, &st) < 0)
+		return err_set(e, errno, "stat %s", path);
+	if ((r = check_trust(path, &st, rootless, e)) < 0 ||
+	    (r = fd_read_all(fd, POLICY_MOST, path, &text, e)) < 0)
+		return r;
+	return json_parse(a, str_text(&text), text.len, path, ret, e);
+}
+
+/* A profile by name: the administrator's, the distribution's, the built-in copy. */
+static int read_by_name(struct arena *a, const char *kind, const char *name, bool rootless,
+			const struct json **ret, const char **ret_file, struct err *e)
+{
+	static const char *const dirs[] = { PROFILE_DIR, PKGDATADIR "/profiles" };
+	const char *file = arena_printf(a, "%s%s.json", kind, name);
+
+	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+		const char *path = arena_printf(a, "%s/%s", dirs[i], file);
+		int r;
+
+		*ret = NULL;
+		if ((r = read_json_file(a, path, rootless, ret, e)) < 0)
+			return r;
+		if (*ret) {
+			*ret_file = path;
+			return 0;
+		}
+	}
+	for (const struct builtin_file *b = builtin_files; b->name; b++)
+		if (strcmp(b->name, file) == 0) {
+			*ret_file = arena_printf(a, "built-in %s", file);
+			return json_parse(a, b->text, b->size, *ret_file, ret, e);
+		}
+	return err_say(e, ENOENT, "there is no %s.json in %s or %s", name, dirs[0], dirs[1]);
+}
+
+/* ---- a profile ---- */
+
+int parse_profile(struct arena *a, const struct json *tree, const char *what, unsigned flags,
+		  const struct origin *from, struct value *ret, struct err *e)
+{
+	int r;
+
+	if (tree->type != JSON_OBJECT)
+		return err_say(e, EINVAL, "%s: must be an object, not %s", what,
+			       json_type_names[tree->type]);
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct json *member = tree->items[i];
+		const struct json_path at = { .key = tree->keys[i] };
+		struct value v = { 0 };
+		struct err inner;
+		int id = field_find(tree->keys[i]);
+
+		if (strcmp(tree->keys[i], "description") == 0 ||
+		    strcmp(tree->keys[i], "$schema") == 0) {
+			if (member->type != JSON_STRING)
+				return json_say(e, EINVAL, what, &at, "must be a string");
+			continue;
+		}
+		if (id < 0 || (id == FIELD_PROFILE && !(flags & GRAMMAR_CEILING)) ||
+		    (id == FIELD_LABEL && (flags & GRAMMAR_CEILING)))
+			return json_say(e, EINVAL, what, &at,
+					"is not a field of a policy (the nearest is %s)",
+					field_nearest(tree->keys[i]));
+		if ((flags & GRAMMAR_CEILING) && fields[id].ceiling == CEILING_NONE)
+			return json_say(e, EINVAL, what, &at, "has no ceiling: it only restricts");
+		if ((r = field_parse_json(a, (enum field_id)id,
+					  id == FIELD_LABEL ? tree->keys[i] + strlen("label.") : NULL,
+					  member, flags, from, &v, &inner)) < 0)
+			return json_say(e, -r, what, &at, "%s", inner.text);
+		value_merge(a, (enum field_id)id, &ret[id], &v);
+	}
+	return 0;
+}
+
+/* ---- the host policy ---- */
+
+static int want(const struct json *tree, enum json_type type, const char *what,
+		const struct json_path *at, struct err *e)
+{
+	if (tree->type == type)
+		return 0;
+	return json_say(e, EINVAL, what, at, "must be %s, not %s", json_type_names[type],
+			json_type_names[tree->type]);
+}
+
+static int read_paths(struct arena *a, const struct json *tree, const char *what,
+		      const struct json_path *up, struct strv *ret, struct err *e)
+{
+	int r;
+
+	if ((r = want(tree, JSON_ARRAY, what, up, e)) < 0)
+		return r;
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct json_path at = { .up = up, .index = i };
+		struct err inner;
+
+		if ((r = want(tree->items[i], JSON_STRING, what, &at, e)) < 0)
+			return r;
+		if (grammar_container_path(tree->items[i]->text, &inner) < 0)
+			return json_say(e, EINVAL, what, &at, "%s", inner.text);
+		strv_add(a, ret, tree->items[i]->text);
+	}
+	return 0;
+}
+
+static int read_exceptions(struct arena *a, const struct json *tree, const char *what,
+			   const struct json_path *up, struct host_policy *h, struct err *e)
+{
+	int r;
+
+	if ((r = want(tree, JSON_OBJECT, what, up, e)) < 0)
+		return r;
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct json *member = tree->items[i];
+		const struct json_path at = { .up = up, .key = tree->keys[i] };
+
+		if (strcmp(tree->keys[i], "privileged") == 0) {
+			if ((r = want(member, JSON_BOOL, what, &at, e)) < 0)
+				return r;
+			h->may_be_privileged = member->boolean;
+		} else if (strcmp(tree->keys[i], "devices") == 0) {
+			if ((r = read_paths(a, member, what, &at, &h->may_devices, e)) < 0)
+				return r;
+		} else if (strcmp(tree->keys[i], "sources") == 0) {
+			if ((r = read_paths(a, member, what, &at, &h->may_sources, e)) < 0)
+				return r;
+		} else if (strcmp(tree->keys[i], "namespaces") == 0) {
+			if ((r = want(member, JSON_ARRAY, what, &at, e)) < 0)
+				return r;
+			for (size_t j = 0; j < member->n; j++) {
+				const struct json_path item = { .up = &at, .index = j };
+				const char *type = member->items[j]->type == JSON_STRING ?
+					member->items[j]->text : "";
+
+				if (strcmp(type, "network") != 0 && strcmp(type, "pid") != 0 &&
+				    strcmp(type, "ipc") != 0 && strcmp(type, "user") != 0)
+					return json_say(e, EINVAL, what, &item,
+							"must be one of network, pid, ipc, user");
+				strv_add(a, &h->may_namespaces, type);
+			}
+		} else {
+			return json_say(e, EINVAL, what, &at,
+					"is not one of privileged, namespaces, devices, sources");
+		}
+	}
+	return 0;
+}
+
+static int read_texts(struct arena *a, const struct json *tree, const char *const *known,
+		      const char *what, const struct json_path *up, struct strv *ret,
+		      struct err *e)
+{
+	int r;
+
+	if ((r = want(tree, JSON_ARRAY, what, up, e)) < 0)
+		return r;
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct json_path at = { .up = up, .index = i };
+		bool found = !known;
+
+		if ((r = want(tree->items[i], JSON_STRING, what, &at, e)) < 0)
+			return r;
+		for (size_t j = 0; known && known[j]; j++)
+			found |= strcmp(known[j], tree->items[i]->text) == 0;
+		if (!found)
+			return json_say(e, EINVAL, what, &at, "is not the name of an event");
+		strv_add(a, ret, tree->items[i]->text);
+	}
+	return 0;
+}
+
+static int read_audit_hook(struct arena *a, const struct json *tree, const char *what,
+			   const struct json_path *up, struct spec_audit_hook *ret, struct err *e)
+{
+	static const char *const events[] = { "create", "start", "exec", "exit", "checkpoint",
+					      "delete", NULL };
+	struct spec_audit_hook hook = { 0 };
+	struct err inner;
+	int r;
+
+	if ((r = want(tree, JSON_OBJECT, what, up, e)) < 0)
+		return r;
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct json *member = tree->items[i];
+		const struct json_path at = { .up = up, .key = tree->keys[i] };
+
+		if (strcmp(tree->keys[i], "path") == 0) {
+			if ((r = want(member, JSON_STRING, what, &at, e)) < 0)
+				return r;
+			if (grammar_container_path(member->text, &inner) < 0)
+				return json_say(e, EINVAL, what, &at, "%s", inner.text);
+			hook.path = arena_strdup(a, member->text);
+		} else if (strcmp(tree->keys[i], "args") == 0) {
+			if ((r = read_texts(a, member, NULL, what, &at, &hook.args, e)) < 0)
+				return r;
+		} else if (strcmp(tree->keys[i], "events") == 0) {
+			if ((r = read_texts(a, member, events, what, &at, &hook.events, e)) < 0)
+				return r;
+		} else if (strcmp(tree->keys[i], "timeout") == 0) {
+			if (member->type != JSON_NUMBER || json_i64(member, &hook.timeout.v) < 0 ||
+			    hook.timeout.v < 1 || hook.timeout.v > 3600)
+				return json_say(e, EINVAL, what, &at, "must be 1 to 3600 seconds");
+			hook.timeout.set = true;
+		} else if (strcmp(tree->keys[i], "required") == 0) {
+			if ((r = want(member, JSON_BOOL, what, &at, e)) < 0)
+				return r;
+			hook.required = member->boolean;
+		} else {
+			return json_say(e, EINVAL, what, &at,
+					"is not one of path, args, events, timeout, required");
+		}
+	}
+	if (!hook.path)
+		return json_say(e, EINVAL, what, up, "path is missing");
+	/* what section 7 of the design says of hooks that name no event */
+	if (!hook.events.n) {
+		strv_add(a, &hook.events, "create");
+		strv_add(a, &hook.events, "delete");
+	}
+	*ret = hook;
+	return 0;
+}
+
+static int read_audit_hooks(struct arena *a, const struct json *tree, const char *what,
+			    const struct json_path *up, struct host_policy *h, struct err *e)
+{
+	int r;
+
+	if ((r = want(tree, JSON_ARRAY, what, up, e)) < 0)
+		return r;
+	h->audit_hooks.v = arena_array(a, struct spec_audit_hook, tree->n + 1);
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct json_path at = { .up = up, .index = i };
+
+		if ((r = read_audit_hook(a, tree->items[i], what, &at,
+					 &h->audit_hooks.v[i], e)) < 0)
+			return r;
+		h->audit_hooks.n++;
+	}
+	return 0;
+}
+
+static int read_credentials(struct arena *a, const struct json *tree, const char *what,
+			    const struct json_path *up, struct host_policy *h, struct err *e)
+{
+	int r;
+
+	if ((r = want(tree, JSON_OBJECT, what, up, e)) < 0)
+		return r;
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct json_path at = { .up = up, .key = tree->keys[i] };
+		struct err inner;
+
+		if (grammar_name(tree->keys[i], &inner) < 0)
+			return json_say(e, EINVAL, what, &at, "%s", inner.text);
+		if ((r = want(tree->items[i], JSON_OBJECT, what, &at, e)) < 0)
+			return r;
+		strv_add(a, &h->credentials, tree->keys[i]);
+	}
+	return 0;
+}
+
+static int read_member(struct arena *a, const char *key, const struct json *tree, const char *what,
+		       struct host_policy *h, struct err *e)
+{
+	const struct json_path at = { .key = key };
+	const char *inside;
+	struct err inner;
+	int r;
+
+	if (strcmp(key, "allow") == 0 || strcmp(key, "require") == 0) {
+		bool allow = *key == 'a';
+
+		inside = arena_printf(a, "%s: %s", what, key);
+		return parse_profile(a, tree, inside,
+				     allow ? GRAMMAR_CEILING | GRAMMAR_NO_REASON : 0, &h->origin,
+				     allow ? h->allow : h->require, e);
+	}
+	if (strcmp(key, "engine_roots") == 0)
+		return read_paths(a, tree, what, &at, &h->engine_roots, e);
+	if (strcmp(key, "exceptions") == 0)
+		return read_exceptions(a, tree, what, &at, h, e);
+	if (strcmp(key, "audit.hooks") == 0)
+		return read_audit_hooks(a, tree, what, &at, h, e);
+	if (strcmp(key, "credentials") == 0)
+		return read_credentials(a, tree, what, &at, h, e);
+	if (strcmp(key, "default_profile") == 0) {
+		if ((r = want(tree, JSON_STRING, what, &at, e)) < 0)
+			return r;
+		if (grammar_name(tree->text, &inner) < 0)
+			return json_say(e, EINVAL, what, &at, "%s", inner.text);
+		h->default_profile = arena_strdup(a, tree->text);
+		return 0;
+	}
+	if (strcmp(key, "egress.reasons") == 0) {
+		if (tree->type != JSON_STRING || (strcmp(tree->text, "required") != 0 &&
+						  strcmp(tree->text, "optional") != 0))
+			return json_say(e, EINVAL, what, &at, "must be required or optional");
+		h->reasons_optional = *tree->text == 'o';
+		return 0;
+	}
+	if (strcmp(key, "description") == 0 || strcmp(key, "$schema") == 0)
+		return want(tree, JSON_STRING, what, &at, e);
+	return json_say(e, EINVAL, what, &at,
+			"is not one of default_profile, allow, require, exceptions, engine_roots, "
+			"egress.reasons, audit.hooks, credentials");
+}
+
+int parse_host_policy(struct arena *a, const struct json *tree, const char *what,
+		      struct host_policy *ret, struct err *e)
+{
+	int r;
+
+	ret->path = what;
+	ret->origin = (struct origin){ LAYER_HOST, arena_printf(a, "host policy %s", what), what };
+	if ((r = want(tree, JSON_OBJECT, what, NULL, e)) < 0)
+		return r;
+	for (size_t i = 0; i < tree->n; i++)
+		if ((r = read_member(a, tree->keys[i], tree->items[i], what, ret, e)) < 0)
+			return r;
+	return 0;
+}
+
+/* ---- refusals ---- */
+
+int refuse(struct err *e, const char *policy, const char *remedy, const char *what_fmt, ...)
+{
+	owned_str what = STR_INIT;
+	va_list ap;
+
+	va_start(ap, what_fmt);
+	str_vprintf(&what, what_fmt, ap);
+	va_end(ap);
+	return err_say(e, EPERM, "refused: %s\n  policy: %s\n  to allow it: %s", what.s, policy,
+		       remedy);
+}
+
+char *safe_text(struct arena *a, const char *text)
+{
+	owned_str safe = STR_INIT;
+
+	str_put_safe(&safe, text, 300);
+	return arena_strdup(a, str_text(&safe));
+}
+
+const char *policy_text(const struct policy *p, enum field_id id)
+{
+	return p->v[id].items.n ? p->v[id].items.v[0].text : NULL;
+}
+
+struct strv policy_list(struct arena *a, const struct policy *p, enum field_id id)
+{
+	struct strv list = { 0 };
+
+	for (size_t i = 0; i < p->v[id].items.n; i++)
+		strv_add(a, &list, p->v[id].items.v[i].text);
+	return list;
+}
+
+char *policy_say(struct arena *a, const struct policy *p, enum field_id id)
+{
+	owned_str text = STR_INIT;
+	const struct origin *from = p->v[id].from;
+
+	str_printf(&text, "%s=", fields[id].name);
+	value_put(&p->v[id], &text);
+	if (!from || from->layer == LAYER_FALLBACK)
+		str_printf(&text, " (profile %s)", p->profile);
+	else
+		str_printf(&text, " (%s)", from->text);
+	return arena_strdup(a, text.s);
+}
+
+const char *policy_host_path(const struct policy *p)
+{
+	return p->host.path ? p->host.path : HOST_POLICY;
+}
+
+/* ---- selection and merge ---- */
+
+const char *const builtin_engine_roots[] = {
+	"/var/lib/docker", "/run/docker", "/var/snap/docker/common/var-lib-docker",
+	"/var/lib/containerd", "/run/containerd", "/var/lib/nerdctl",
+	"/var/lib/containers/storage", "/run/containers/storage", "/var/lib/kubelet",
+	"/run/k3s/containerd", "/var/lib/rancher/k3s/agent/containerd", NULL,
+};
+
+static void add_engine_roots(struct arena *a, struct policy *p, bool rootless)
+{
+	const char *home = getenv("HOME"), *run = getenv("XDG_RUNTIME_DIR");
+	unsigned uid = (unsigned)geteuid();
+
+	for (size_t i = 0; builtin_engine_roots[i]; i++)
+		strv_add(a, &p->engine_roots, builtin_engine_roots[i]);
+	for (size_t i = 0; i < p->host.engine_roots.n; i++)
+		strv_add(a, &p->engine_roots, p->host.engine_roots.v[i]);
+	if (!rootless)
+		return;
+	if (home && *home == '/') {
+		strv_add(a, &p->engine_roots,
+			 arena_printf(a, "%s/.local/share/containers/storage", home));
+		strv_add(a, &p->engine_roots, arena_printf(a, "%s/.local/share/docker", home));
+		strv_add(a, &p->engine_roots, arena_printf(a, "%s/.local/share/containerd", home));
+		strv_add(a, &p->engine_roots, arena_printf(a, "%s/.local/share/nerdctl", home));
+	}
+	if (run && *run == '/') {
+		strv_add(a, &p->engine_roots, arena_printf(a, "%s/containers", run));
+		strv_add(a, &p->engine_roots, arena_printf(a, "%s/docker", run));
+		strv_add(a, &p->engine_roots, arena_printf(a, "%s/containerd", run));
+	}
+	strv_add(a, &p->engine_roots, arena_printf(a, "/tmp/containers-user-%u", uid));
+	strv_add(a, &p->engine_roots, arena_printf(a, "/tmp/storage-run-%u/containers", uid));
+}
+
+/* Every annotation of ours, each parsed once.  *ret_any: there is one. */
+static int parse_annotations(struct arena *a, const struct spec *s, const struct host_policy *h,
+			     const struct origin *from, struct value *ret, bool *ret_any,
+			     struct err *e)
+{
+	for (size_t i = 0; i < s->annotations.n; i++) {
+		const char *key = s->annotations.v[i].key, *name;
+		struct value v = { 0 };
+		int id, r;
+
+		if (!str_has_prefix(key, ANNOTATION_PREFIX))
+			continue;
+		*ret_any = true;
+		name = key + strlen(ANNOTATION_PREFIX);
+		id = field_find(name);
+		if (id < 0)
+			return err_say(e, EINVAL, "annotation %s: there is no such field; the nearest is "
+				       ANNOTATION_PREFIX "%s", safe_text(a, key), field_nearest(name));
+		r = field_parse_text(a, (enum field_id)id,
+				     id == FIELD_LABEL ? name + strlen("label.") : NULL,
+				     s->annotations.v[i].value,
+				     h->reasons_optional ? GRAMMAR_NO_REASON : 0, from, &v, e);
+		if (r < 0)
+			return err_in(e, "annotation %s", safe_text(a, key));
+		value_merge(a, (enum field_id)id, &ret[id], &v);
+	}
+	return 0;
+}
+
+static void select_profile(struct policy *p, const struct policy_options *o,
+			   const struct value *asked, bool any)
+{
+	if (asked[FIELD_PROFILE].set) {
+		p->profile = asked[FIELD_PROFILE].items.v[0].text;
+		p->selected_by = (struct origin){ LAYER_ANNOTATION,
+						  "annotation " ANNOTATION_PREFIX "profile", NULL };
+	} else if (o->profile) {
+		p->profile = o->profile;
+		p->selected_by = (struct origin){ LAYER_PROFILE, "option --profile", NULL };
+	} else if (p->host.default_profile) {
+		p->profile = p->host.default_profile;
+		p->selected_by = p->host.origin;
+	} else if (any) {
+		p->profile = "agent";
+		p->selected_by = (struct origin){ LAYER_FALLBACK, "an io.agentrun annotation", NULL };
+	} else {
+		p->profile = PROFILE_NONE;
+		p->selected_by = (struct origin){ LAYER_FALLBACK, "nothing asks for a policy", NULL };
+	}
+}
+
+/* Plain OCI: only where the administrator does not want more of every container. */
+static int check_plain(struct arena *a, const struct policy *p, bool others, struct err *e)
+{
+	const struct value *allowed = &p->host.allow[FIELD_PROFILE];
+	bool required = false, named = false;
+
+	/* registered with --profile none, a runtime takes orders from annotations all the same:
+	 * the caller of this function has made `agent` of it then */
+	if (others)
+		return err_say(e, EINVAL, "annotation " ANNOTATION_PREFIX "profile: none contradicts "
+			       "the other " ANNOTATION_PREFIX "* annotations");
+	for (int i = 0; i < FIELD_COUNT; i++)
+		required |= p->host.require[i].set;
+	for (size_t i = 0; i < allowed->items.n; i++)
+		named |= strcmp(allowed->items.v[i].text, PROFILE_NONE) == 0;
+	if (named || (!allowed->set && !required))
+		return 0;
+	return refuse(e, arena_printf(a, "%s (%s)", allowed->set ? "allow.profile lists other "
+				      "profiles only" : "require asks things of every container",
+				      p->host.path),
+		      "--annotation io.agentrun.profile=agent, or have the administrator add none "
+		      "to allow.profile",
+		      "a container without a policy (%s)", p->selected_by.text);
+}
+
+static int merge_fallbacks(struct arena *a, struct policy *p, struct err *e)
+{
+	static const struct origin fallback = { LAYER_FALLBACK, "default", NULL };
+	int r;
+
+	for (int i = 0; i < FIELD_COUNT; i++) {
+		if (p->v[i].set || !fields[i].fallback)
+			continue;
+		if ((r = field_parse_text(a, (enum field_id)i, NULL, fields[i].fallback, 0, &fallback,
+					  &p->v[i], e)) < 0)
+			return r;
+	}
+	if (!p->v[FIELD_EGRESS].set) {
+		p->v[FIELD_EGRESS] = (struct value){ .set = true, .from = &fallback };
+		value_add(a, &p->v[FIELD_EGRESS], NULL,
+			  p->v[FIELD_EGRESS_ALLOW].items.n ? "allow" : "none", &fallback);
+	}
+	return 0;
+}
+
+/* egress=none and egress=open leave no room for a list.  A list of a lower layer than the mode's
+ * gives way to it; one of the same or a higher layer contradicts it. */
+static int settle_egress(struct arena *a, struct policy *p, struct err *e)
+{
+	struct value *mode = &p->v[FIELD_EGRESS], *list = &p->v[FIELD_EGRESS_ALLOW];
+
+	if (!mode->set || strcmp(mode->items.v[0].text, "allow") == 0 || !list->items.n)
+		return 0;
+	if (list->from->layer >= mode->from->layer)
+		return err_say(e, EINVAL, "egress=%s (%s) contradicts egress.allow (%s)",
+			       mode->items.v[0].text, mode->from->text, list->from->text);
+	if (mode->from->layer == LAYER_HOST && list->from->layer == LAYER_ANNOTATION)
+		return refuse(e, policy_say(a, p, FIELD_EGRESS),
+			      arena_printf(a, "the administrator changes require.egress in %s",
+					   p->host.path),
+			      "egress.allow=%s (%s) is more than this host allows",
+			      list->items.v[0].text, list->from->text);
+	strv_add(a, &p->changes,
+		 arena_printf(a, "egress.allow of %s left out: egress=%s", list->from->text,
+			      mode->items.v[0].text));
+	*list = (struct value){ 0 };
+	return 0;
+}
+
+/* ---- the host policy's bounds ---- */
+
+static int check_ceiling(struct arena *a, const struct policy *p, enum field_id id, struct err *e)
+{
+	const struct value *ceiling = &p->host.allow[id];
+
+	for (size_t i = 0; i < p->v[id].items.n; i++) {
+		const struct item *item = &p->v[id].items.v[i];
+		owned_str most = STR_INIT;
+
+		if (value_within(a, id, ceiling, item))
+			continue;
+		value_put(ceiling, &most);
+		return refuse(e, arena_printf(a, "%s at most %s (%s)", fields[id].name, most.s,
+					      p->host.origin.text),
+			      arena_printf(a, "the administrator raises allow[\"%s\"] in %s",
+					   fields[id].name, p->host.path),
+			      "%s=%s (%s) is more than this host allows", fields[id].name,
+			      safe_text(a, item->text), item->from->text);
+	}
+	return 0;
+}
+
+static void note_required(struct arena *a, struct policy *p, enum field_id id)
+{
+	owned_str line = STR_INIT;
+
+	str_printf(&line, "%s set to ", fields[id].name);
+	value_put(&p->v[id], &line);
+	str_printf(&line, ": required by the %s", p->host.origin.text);
+	strv_add(a, &p->changes, line.s);
+}
+
+/* Enums and numbers become at least as strict, lists grow; a capability list only shrinks. */
+static int add_required(struct arena *a, struct policy *p, enum field_id id, struct err *e)
+{
+	const struct value *need = &p->host.require[id];
+	struct value *have = &p->v[id];
+	const struct field *f = &fields[id];
+	const char *want_text = need->items.n ? need->items.v[0].text : NULL;
+	size_t before = have->items.n;
+
+	if (!need->set)
+		return 0;
+	if (id == FIELD_CAPS) {
+		struct value kept = { .set = true, .from = have->from };
+
+		for (size_t i = 0; i < have->items.n; i++)
+			for (size_t j = 0; j < need->items.n; j++)
+				if (strcmp(have->items.v[i].text, need->items.v[j].text) == 0)
+					value_add(a, &kept, NULL, have->items.v[i].text,
+						  have->items.v[i].from);
+		*have = kept;
+	} else if (f->list || id == FIELD_LABEL) {
+		const struct origin *from = have->from;
+
+		value_merge(a, id, have, need);
+		if (from)	/* what the user said stays the user's */
+			have->from = from;
+	} else if (before && f->ceiling == CEILING_LOOSEST) {
+		if (value_order(id, have->items.v[0].text, want_text) <= 0)
+			return 0;
+		if (have->from->layer == LAYER_ANNOTATION)
+			return refuse(e, arena_printf(a, "%s=%s is required (%s)", f->name, want_text,
+						      p->host.origin.text),
+				      arena_printf(a, "the administrator changes require[\"%s\"] in %s",
+						   f->name, p->host.path),
+				      "%s=%s (%s) is more than this host allows", f->name,
+				      have->items.v[0].text, have->from->text);
+		*have = *need;
+	} else if (before && f->ceiling == CEILING_MOST) {
+		if (value_number(id, have->items.v[0].text) <= value_number(id, want_text))
+			return 0;
+		*have = *need;
+	} else if (before && have->from->layer == LAYER_ANNOTATION &&
+		   strcmp(have->items.v[0].text, want_text) != 0) {
+		return refuse(e, arena_printf(a, "%s=%s is required (%s)", f->name, want_text,
+					      p->host.origin.text),
+			      arena_printf(a, "the administrator changes require[\"%s\"] in %s", f->name,
+					   p->host.path),
+			      "%s=%s (%s) is not what this host requires", f->name,
+			      safe_text(a, have->items.v[0].text), have->from->text);
+	} else {
+		*have = *need;
+	}
+	if (have->items.n != before || (!f->list && id != FIELD_LABEL))
+		note_required(a, p, id);
+	return 0;
+}
+
+static int check_credentials(struct arena *a, const struct policy *p, struct err *e)
+{
+	const struct value *v = &p->v[FIELD_CREDENTIALS];
+
+	for (size_t i = 0; i < v->items.n; i++)
+		if (strv_find(&p->host.credentials, v->items.v[i].text) < 0)
+			return err_say(e, EINVAL, "credentials: %s is not defined in %s",
+				       v->items.v[i].text, policy_host_path(p));
+	if (v->items.n)
+		return err_say(e, ENOTSUP, "credentials=%s (%s): granting credentials is not supported "
+			       "yet", safe_text(a, v->items.v[0].text), v->from->text);
+	return 0;
+}
+
+static int load_seccomp(struct arena *a, struct policy *p, bool rootless, struct err *e)
+{
+	const char *name = policy_text(p, FIELD_SECCOMP), *file = NULL;
+	const struct json *tree;
+	int r;
+
+	if (strcmp(name, "engine") == 0)
+		return 0;
+	if ((r = read_by_name(a, "seccomp/", name, rootless, &tree, &file, e)) < 0)
+		return err_in(e, "seccomp=%s (%s)", name, p->v[FIELD_SECCOMP].from->text);
+	return spec_parse_seccomp(a, tree, file, &p->seccomp, e);
+}
+
+static int load_profile(struct arena *a, struct policy *p, bool rootless, struct err *e)
+{
+	const struct json *tree;
+	const char *file = NULL;
+	struct err inner;
+	int r;
+
+	if (grammar_name(p->profile, &inner) < 0)
+		return err_say(e, EINVAL, "profile \"%s\" (%s): %s", safe_text(a, p->profile),
+			       p->selected_by.text, inner.text);
+	if ((r = read_by_name(a, "", p->profile, rootless, &tree, &file, e)) < 0)
+		return err_in(e, "profile %s (%s)", p->profile, p->selected_by.text);
+	p->profile_origin = (struct origin){ LAYER_PROFILE,
+					     arena_printf(a, "profile %s", p->profile), file };
+	if ((r = parse_profile(a, tree, file, p->host.reasons_optional ? GRAMMAR_NO_REASON : 0,
+			       &p->profile_origin, p->v, e)) < 0)
+		return r;
+	value_add(a, &p->v[FIELD_PROFILE], NULL, p->profile, &p->selected_by);
+	p->v[FIELD_PROFILE].set = true;
+	p->v[FIELD_PROFILE].from = &p->selected_by;
+	return 0;
+}
+
+static int load_host_policy(struct arena *a, const struct policy_options *o, struct policy *p,
+			    struct err *e)
+{
+	const char *path = o->host_policy ? o->host_policy : HOST_POLICY;
+	const struct json *tree = NULL;
+	int r;
+
+	/* rootless: whoever is bound must not own the bounds; yet a file that the caller names on
+	 * purpose (tests, explain) may be the caller's own */
+	if ((r = read_json_file(a, path, o->host_policy && o->rootless, &tree, e)) < 0)
+		return r;
+	if (tree)
+		return parse_host_policy(a, tree, arena_strdup(a, path), &p->host, e);
+	if (o->host_policy)
+		return err_set(e, ENOENT, "%s", path);
+	p->host.origin = (struct origin){ LAYER_HOST, "built-in ceiling", NULL };
+	return 0;
+}
+
+int policy_load(struct arena *a, const struct spec *s, const struct policy_options *o,
+		struct policy **ret, struct err *e)
+{
+	static const struct origin annotation = { LAYER_ANNOTATION, "annotation", NULL };
+	struct policy *p = arena_new(a, struct policy);
+	struct value asked[FIELD_COUNT] = { 0 };
+	bool any = false, others = false;
+	int r;
+
+	p->rootless = o->rootless;
+	if ((r = load_host_policy(a, o, p, e)) < 0 ||
+	    (r = parse_annotations(a, s, &p->host, &annotation, asked, &any, e)) < 0)
+		return r;
+	for (int i = 0; i < FIELD_COUNT; i++)
+		others |= i != FIELD_PROFILE && asked[i].set;
+	select_profile(p, o, asked, any);
+	if (strcmp(p->profile, PROFILE_NONE) == 0 && others && !asked[FIELD_PROFILE].set) {
+		p->profile = "agent";
+		p->selected_by = (struct origin){ LAYER_FALLBACK, "an io.agentrun annotation", NULL };
+	}
+	if (strcmp(p->profile, PROFILE_NONE) == 0) {
+		if ((r = check_plain(a, p, others, e)) < 0)
+			return r;
+		*ret = NULL;
+		return 0;
+	}
+	if ((r = load_profile(a, p, o->rootless, e)) < 0)
+		return r;
+	for (int i = 0; i < FIELD_COUNT; i++)
+		if (i != FIELD_PROFILE)
+			value_merge(a, (enum field_id)i, &p->v[i], &asked[i]);
+	if ((r = settle_egress(a, p, e)) < 0 || (r = merge_fallbacks(a, p, e)) < 0)
+		return r;
+	for (int i = 0; i < FIELD_COUNT; i++)
+		if ((r = check_ceiling(a, p, (enum field_id)i, e)) < 0)
+			return r;
+	for (int i = 0; i < FIELD_COUNT; i++)
+		if ((r = add_required(a, p, (enum field_id)i, e)) < 0)
+			return r;
+	if ((r = settle_egress(a, p, e)) < 0 || (r = check_credentials(a, p, e)) < 0 ||
+	    (r = load_seccomp(a, p, o->rootless, e)) < 0)
+		return r;
+	add_engine_roots(a, p, o->rootless);
+	*ret = p;
+	return 0;
+}
