@@ -39,6 +39,7 @@ static int open_unified(const struct rootfs *r, const struct mountopt *o, int *r
 		x = mnt_new("cgroup2", "cgroup", &o->data, o->set, ret_fd, e);
 		if (x != -EPERM && x != -EBUSY)
 			return x;
+		forgive(e);
 	}
 	if (!h)
 		return err_say(e, ENODEV, "this host mounts no cgroup2");

@@ -109,6 +109,7 @@ static int add_node(const struct rootfs *r, const struct node *n, struct err *e)
 		x = make_node(dir, name, n, e);
 		if (x != -EPERM)
 			return x;
+		forgive(e);
 	}
 	return bind_node(r->root_fd, n, e);
 }
@@ -190,8 +191,10 @@ int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e)
 		return 0;
 	/* An image whose /dev is a link would have the nodes land elsewhere (CVE-2026-47766). */
 	x = rootpath_open_plain(r->root_fd, "/dev", O_PATH | O_DIRECTORY, &dev, e);
-	if (x == -ENOENT)
+	if (x == -ENOENT) {
+		forgive(e);
 		x = rootpath_ensure(r->root_fd, "/dev", ROOTPATH_DIRECTORY, &dev, e);
+	}
 	if (x < 0)
 		return x;
 

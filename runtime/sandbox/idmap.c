@@ -69,7 +69,7 @@ static int run_helper(const char *program, pid_t pid, const struct spec_id_mappi
 	enum { MOST_COMPLAINTS = 4096 };
 	owned_fd from = -1, to = -1;
 	owned_str said = STR_INIT;
-	int ends[2], status, r;
+	int ends[2], status = -1, r;
 	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -220,7 +220,7 @@ int idmap_userns_fd(const struct spec_id_mapping *uid, size_t n_uid,
 	if (child == 0)
 		hold_namespace(to);
 	if (read(from, &proc, sizeof proc) != sizeof proc || proc < 0)
-		r = err_set(e, proc < -1 ? -proc : EIO, "open /proc/self in a new user namespace");
+		r = err_set(e, -proc, "open /proc/self in a new user namespace");
 	else
 		r = fill_namespace(proc, uid, n_uid, gid, n_gid, ret_fd, e);
 	kill(child, SIGKILL);

@@ -67,6 +67,7 @@ static int clone_judged(const struct spec_mount *m, bool recursive, int *ret_fd,
 		return 0;
 	if (e->code != EINVAL)
 		return err_in(e, "source %s", m->source);
+	forgive(e);
 	if ((r = mnt_clone(AT_FDCWD, m->source, recursive, &tree, e)) < 0)
 		return r;
 	if (fstat(m->source_fd, &judged) < 0 || fstat(tree, &found) < 0)
@@ -143,8 +144,10 @@ int rootfs_open_sources(struct arena *a, const struct spec *s, const int **ret, 
 		if ((r = mountopt_parse(a, &m->options, &o, e)) == 0 && is_bind(m, &o) &&
 		    !o.remount)
 			r = open_source(m, &o, s->linux_, &sources[i], e);
-		if (r == -EPERM)
-			continue;	/* init may have the right that we lack */
+		if (r == -EPERM) {	/* init may have the right that we lack */
+			forgive(e);
+			continue;
+		}
 		/* A slave, as everything is that a new user namespace inherits: what is mounted
 		 * in the container must not show on the host. */
 		if (r == 0 && sources[i] >= 0)
@@ -264,6 +267,8 @@ static int open_target(const struct rootfs *r, const struct spec_mount *m, int s
 		x = rootpath_open_plain(r->root_fd, m->destination, O_PATH, &target, e);
 		if (x < 0 && x != -ENOENT)
 			return x;
+		if (x < 0)
+			forgive(e);
 		fd_close(&target);
 	}
 	if ((x = rootpath_ensure(r->root_fd, m->destination, kind, &target, e)) < 0)
@@ -387,9 +392,12 @@ static int mount_new(const struct rootfs *r, const struct spec *s, const struct 
 	if (o->tmpcopyup)
 		at_once &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	x = mnt_new(m->type, m->source, &o->data, at_once, &fd, e);
-	if (x == -E2BIG)
+	if (x == -E2BIG) {
+		forgive(e);
 		return mount_long(r, m, o, target, ret_fd, e);
+	}
 	if (x < 0 && (instead = stand_in_for(r, s, m->type, x))) {
+		forgive(e);
 		if ((x = mnt_clone(AT_FDCWD, instead->host, true, &fd, e)) < 0 ||
 		    (x = mnt_set(fd, true, o->set, 0, e)) < 0)
 			return err_in(e, "the host's %s", instead->host);
@@ -492,6 +500,7 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 		bool existed = rootpath_open(r->root_fd, m->destination, O_PATH, &target, e) == 0;
 
 		fd_close(&target);
+		forgive(e);
 		if ((x = open_target(r, m, -1, &target, e)) < 0)
 			return x;
 		if ((o.set & MOUNT_ATTR_RDONLY) && !read_only_by_mount(m->type))

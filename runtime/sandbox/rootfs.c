@@ -253,8 +253,10 @@ static int make_paths_readonly(int root_fd, const struct strv *paths, struct err
 		owned_fd fd = -1;
 		int r = rootpath_open(root_fd, paths->v[i], O_PATH, &fd, e);
 
-		if (is_absent(r))
+		if (is_absent(r)) {
+			forgive(e);
 			continue;
+		}
 		if (r < 0 || mnt_bind_over(fd, true, MOUNT_ATTR_RDONLY, e) < 0)
 			return err_in(e, "linux.readonlyPaths[%zu]: %s", i, paths->v[i]);
 	}
@@ -298,8 +300,10 @@ static int mask_path(int root_fd, const char *path, struct covers *c, struct err
 	struct stat st;
 	int r = rootpath_open(root_fd, path, O_PATH, &target, e);
 
-	if (is_absent(r))
+	if (is_absent(r)) {
+		forgive(e);
 		return 0;
+	}
 	if (r < 0)
 		return r;
 	if (fstat(target, &st) < 0)

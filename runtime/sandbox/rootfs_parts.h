@@ -8,6 +8,9 @@
 #include "sandbox/mountopt.h"
 #include "sandbox/rootfs.h"
 
+/* Takes back an error that the caller can do without: e is set only when the result is negative. */
+static inline void forgive(struct err *e) { *e = (struct err){ 0 }; }
+
 /* cgroupmnt.c: the container's view of its cgroups on top of target_fd.  *ret_fd is the mount, for
  * propagation. */
 int cgroupmnt_attach(const struct rootfs *r, const char *type, const struct mountopt *o,

@@ -343,6 +343,7 @@ int workspace_protect(int root_fd, const struct spec_workspace *w, struct err *e
 	r = mnt_propagate(top, true, MS_SLAVE, e);
 	if (r < 0 && r != -EINVAL)
 		return err_in(e, "%s", w->destination);
+	forgive(e);
 
 	m.workspace = top;
 	for (size_t i = 0; i < w->mask.n; i++) {
