@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* audit list, audit show, audit verify: the log read and checked. */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "audit/audit.h"
+#include "base/json.h"
+#include "cli/cli.h"
+
+struct options {
+	const char *directory, *anchor;
+	bool json;
+};
+
+#define O(member) offsetof(struct options, member)
+static const struct cli_option options[] = {
+	{ 0, "json", CLI_FLAG, O(json), NULL, "print JSON, an object a line" },
+	{ 0, "directory", CLI_TEXT, O(directory), "DIR",
+	  "read the log in DIR (default /var/log/agentrun, or that of the user)" },
+	{ 0, "anchor", CLI_TEXT, O(anchor), "HASH",
+	  "verify: the hash of a record, as a witness outside of this host has it" },
+	{ 0, NULL, 0, 0, NULL, NULL },
+};
+
+static void verdict_json(const struct audit_verdict *v, const char *word, struct str *text)
+{
+	struct json_writer *w = json_writer_new(false);
+
+	json_open(w);
+	json_field(w, "verdict", word);
+	json_field_u64(w, "records", v->records);
+	json_field_u64(w, "first_seq", v->first_seq);
+	json_field_u64(w, "bad_seq", v->bad_seq);
+	json_field(w, "reason", *v->reason ? v->reason : NULL);
+	json_field_u64(w, "recovered", v->recovered);
+	json_field_u64(w, "anchor_seq", v->anchor_seq);
+	json_field(w, "head", v->head);
+	json_close(w);
+	json_writer_end(w, text);
+}
+
+static void verdict_text(const struct audit_verdict *v, const char *word, struct str *text)
+{
+	str_printf(text, "%s: %llu records, each follows from the one before\n  head %s\n", word,
+		   v->records, v->head);
+	if (v->first_seq > 1)
+		str_printf(text, "  begins with record %llu: the ones before are in a log that was "
+			   "rotated away or removed\n", v->first_seq);
+	if (v->recovered)
+		str_printf(text, "  %llu places where a crash or a rotation was noticed; see `agentrun "
+			   "audit list`\n", v->recovered);
+	if (v->anchor_seq)
+		str_printf(text, "  record %llu is the one that the anchor names: up to it nothing was "
+			   "changed\n", v->anchor_seq);
+	else
+		str_puts(text, "  Nothing outside of this host witnesses the head: whoever can write the "
+			 "log could have\n  written all of it anew.  Name the hash of a forwarded "
+			 "record with --anchor.\n");
+}
+
+static int verify(const char *directory, const struct options *o, struct err *e)
+{
+	struct audit_verdict v;
+	owned_str text = STR_INIT;
+	const char *word;
+	int r;
+
+	if (o->anchor && (strlen(o->anchor) != 64 || strspn(o->anchor, "0123456789abcdef") != 64))
+		return err_say(e, EINVAL, "--anchor %s: expected 64 hexadecimal digits", o->anchor);
+	if ((r = audit_verify(directory, o->anchor, &v, e)) < 0)
+		return r;
+	if (!v.bad_seq && o->anchor && !v.anchor_seq) {
+		v.bad_seq = v.first_seq ? v.first_seq : 1;
+		strcpy(v.reason, "no record has the anchor's hash: the log was written anew, or is "
+		       "not the anchor's");
+	}
+	word = v.bad_seq ? "bad" : v.anchor_seq ? "ok" : "unanchored";
+	if (o->json)
+		verdict_json(&v, word, &text);
+	else if (!v.bad_seq)
+		verdict_text(&v, word, &text);
+	if (text.len && (r = cli_print(&text, e)) < 0)
+		return r;
+	return v.bad_seq ? err_say(e, EBADMSG, "audit: first bad record: %llu (%s)", v.bad_seq,
+				   v.reason) : 0;
+}
+
+int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
+{
+	struct options o = { 0 };
+	owned_str text = STR_INIT;
+	char *directory;
+	int first, r;
+
+	if (argc < 2)
+		return err_say(e, EINVAL, "audit: expected list, show or verify");
+	argc--;
+	argv++;
+	if ((r = cli_parse(cli->arena, options, CLI_ANYWHERE, &o, argc, argv, &first, e)) < 0)
+		return r;
+	if ((r = audit_directory(cli->arena, cli->runtime.rootless, &directory, e)) < 0)
+		return r;
+	if (o.directory)
+		directory = arena_strdup(cli->arena, o.directory);
+	if (argc - first > (strcmp(argv[0], "show") == 0))
+		return err_say(e, EINVAL, "audit %s: too many operands", argv[0]);
+	if (o.anchor && strcmp(argv[0], "verify") != 0)
+		return err_say(e, EINVAL, "audit %s: --anchor is for verify", argv[0]);
+
+	if (strcmp(argv[0], "verify") == 0)
+		return verify(directory, &o, e);
+	if (strcmp(argv[0], "list") == 0)
+		r = (o.json ? audit_list_json : audit_list)(directory, &text, e);
+	else if (strcmp(argv[0], "show") == 0)
+		r = (o.json ? audit_show_json : audit_show)(directory, first < argc ? argv[first] : NULL,
+							    &text, e);
+	else
+		return err_say(e, EINVAL, "audit: unknown command \"%s\": expected list, show or verify",
+			       argv[0]);
+	return r < 0 ? r : cli_print(&text, e);
+}
