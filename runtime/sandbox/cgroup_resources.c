@@ -567,6 +567,11 @@ static int apply_row(const struct cgroup *c, const struct row *row, const struct
 
 	if (result == 0)
 		result = row->apply(&t, row, r, e);
+	if (result < 0 && e->text[0] == '[') {	/* the index belongs to the path */
+		struct err inner = *e;
+
+		return err_say(e, inner.code, "linux.resources.%s%s", row->name, inner.text);
+	}
 	return result < 0 ? err_in(e, "linux.resources.%s", row->name) : 0;
 }
 

@@ -1,38 +1,715 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
+/*
+ * The systemd driver: a container's cgroup is a transient scope that systemd
+ * makes, with Delegate=yes, around a process that exists already.  Limits are
+ * told to systemd too, so that it does not set them back when it reloads; the
+ * files are written all the same, since systemd knows only some.
+ *
+ * libsystemd is loaded when the driver is used, never at start.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
 
+#include "sandbox/cgroup.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-bus.h>
+#endif
+
+#include "base/fd.h"
 #include "sandbox/cgroup_parts.h"
+
+/* ---- names ---- */
+
+static bool is_slice(const char *name)
+{
+	return str_has_suffix(name, ".slice") && strlen(name) > strlen(".slice") &&
+	       !strchr(name, '/');
+}
+
+int cgroup_systemd_parse(struct arena *a, const char *cgroups_path, const char *id, bool user,
+			 char **ret_slice, char **ret_scope, struct err *e)
+{
+	const char *slice = user ? "user.slice" : "system.slice", *prefix = "agentrun", *name = id;
+
+	if (cgroups_path && *cgroups_path) {
+		char *copy = arena_strdup(a, cgroups_path), *one = strchr(copy, ':');
+		char *two = one ? strchr(one + 1, ':') : NULL;
+
+		if (!two || strchr(two + 1, ':'))
+			return err_say(e, EINVAL, "linux.cgroupsPath: \"%s\" is not of the form "
+				       "slice:prefix:name, which the systemd driver needs",
+				       cgroups_path);
+		*one = *two = '\0';
+		if (*copy)
+			slice = copy;
+		prefix = one + 1;
+		name = two + 1;
+	}
+	if (!is_slice(slice))
+		return err_say(e, EINVAL, "linux.cgroupsPath: \"%s\" is not the name of a slice",
+			       slice);
+	if (!*name || strchr(name, '/') || strchr(prefix, '/'))
+		return err_say(e, EINVAL, "linux.cgroupsPath: \"%s\" does not name a scope",
+			       cgroups_path);
+	if (str_has_suffix(name, ".slice"))
+		return err_say(e, EOPNOTSUPP, "linux.cgroupsPath: \"%s\": a container in a slice of "
+			       "its own is not yet supported", cgroups_path);
+	*ret_slice = arena_strdup(a, slice);
+	*ret_scope = arena_printf(a, "%s%s%s.scope", prefix, *prefix ? "-" : "", name);
+	return 0;
+}
+
+/* Each dash opens a level: systemd.slice(5). */
+int cgroup_systemd_slice_path(struct arena *a, const char *slice, char **ret, struct err *e)
+{
+	size_t n = strlen(slice) - strlen(".slice");
+	owned_str path = STR_INIT;
+
+	if (strcmp(slice, "-.slice") == 0) {
+		*ret = arena_strdup(a, "");
+		return 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (slice[i] != '-')
+			continue;
+		if (i == 0 || i == n - 1 || slice[i - 1] == '-')
+			return err_say(e, EINVAL, "linux.cgroupsPath: \"%s\" is not the name of a "
+				       "slice", slice);
+		str_printf(&path, "/%.*s.slice", (int)i, slice);
+	}
+	str_printf(&path, "/%s", slice);
+	*ret = arena_strdup(a, path.s);
+	return 0;
+}
+
+/* Where the user's manager keeps its units; NULL if this process is not below one. */
+static char *user_manager_path(struct arena *a)
+{
+	owned_str text = STR_INIT;
+	struct err ignored;
+	char *own, *at, *end;
+
+	if (file_read(AT_FDCWD, "/proc/self/cgroup", 1 << 16, &text, &ignored) < 0)
+		return NULL;
+	own = cgroup_parse_own(a, str_text(&text), "");
+	at = own ? strstr(own, "/user@") : NULL;
+	if (!at)
+		return NULL;
+	end = at + 1 + strcspn(at + 1, "/");
+	return arena_strndup(a, own, (size_t)(end - own));
+}
 
 int cgroup_systemd_plan(struct arena *a, const char *cgroups_path, const char *id, bool user,
 			struct cgroup *c, struct err *e)
 {
-	(void)a;
-	(void)cgroups_path;
-	(void)id;
-	(void)user;
-	(void)c;
-	return err_say(e, EOPNOTSUPP, "built without the systemd cgroup driver");
+	char *above = user ? user_manager_path(a) : arena_strdup(a, ""), *below = NULL;
+	int r;
+
+	if (c->layout != CGROUP_V2)
+		return err_say(e, EOPNOTSUPP, "the systemd cgroup driver needs version 2 of cgroups, "
+			       "which this host does not have: use the cgroupfs driver");
+	c->systemd = true;
+	c->user = user;
+	r = cgroup_systemd_parse(a, cgroups_path, id, user, &c->slice, &c->scope, e);
+	if (r < 0)
+		return r;
+	r = cgroup_systemd_slice_path(a, c->slice, &below, e);
+	if (r < 0)
+		return r;
+	c->path = arena_printf(a, "%s%s/%s", above ? above : "", below, c->scope);
+	if (above) {
+		c->h[0].dir = arena_printf(a, "%s%s", c->h[0].mount, c->path);
+		c->h[0].created = true;
+	}
+	return 0;
+}
+
+#ifdef HAVE_SYSTEMD
+
+/* ---- the library ---- */
+
+#define SYMBOLS(X) \
+	X(sd_bus_call) \
+	X(sd_bus_call_method) \
+	X(sd_bus_error_free) \
+	X(sd_bus_error_has_name) \
+	X(sd_bus_flush_close_unref) \
+	X(sd_bus_get_property_string) \
+	X(sd_bus_match_signal) \
+	X(sd_bus_message_append) \
+	X(sd_bus_message_append_array) \
+	X(sd_bus_message_close_container) \
+	X(sd_bus_message_new_method_call) \
+	X(sd_bus_message_open_container) \
+	X(sd_bus_message_read) \
+	X(sd_bus_message_unref) \
+	X(sd_bus_open_system) \
+	X(sd_bus_open_user) \
+	X(sd_bus_process) \
+	X(sd_bus_wait)
+
+struct library {
+#define MEMBER(name) __typeof__(name) *name;
+	SYMBOLS(MEMBER)
+#undef MEMBER
+};
+
+/* One conversation with one manager. */
+struct manager {
+	struct library l;
+	sd_bus *bus;
+};
+
+#define SYSTEMD "org.freedesktop.systemd1", "/org/freedesktop/systemd1", \
+	"org.freedesktop.systemd1.Manager"
+
+static int load_library(struct library *l, struct err *e)
+{
+	/* Stays loaded: the process is a short one. */
+	void *handle = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
+
+	if (!handle)
+		return err_say(e, ENOENT, "the systemd cgroup driver: %s", dlerror());
+#define LOAD(name) \
+	*(void **)(void *)&l->name = dlsym(handle, #name); \
+	if (!l->name) \
+		return err_say(e, ENOENT, "the systemd cgroup driver: libsystemd.so.0 lacks " #name);
+	SYMBOLS(LOAD)
+#undef LOAD
+	return 0;
+}
+
+static int manager_open(struct manager *m, bool user, struct err *e)
+{
+	int r = load_library(&m->l, e);
+
+	if (r < 0)
+		return r;
+	r = user ? m->l.sd_bus_open_user(&m->bus) : m->l.sd_bus_open_system(&m->bus);
+	if (r < 0)
+		return err_set(e, -r, "connect to systemd's %s manager over D-Bus",
+			       user ? "user" : "system");
+	return 0;
+}
+
+static void manager_close(struct manager *m)
+{
+	if (m->bus)
+		m->l.sd_bus_flush_close_unref(m->bus);
+}
+
+#define owned_manager __attribute__((cleanup(manager_close))) struct manager
+
+static int bus_failed(int r, const sd_bus_error *why, const char *what, const char *unit,
+		      struct err *e)
+{
+	if (why && why->message)
+		return err_say(e, -r, "systemd: %s %s: %s", what, unit, why->message);
+	return err_set(e, -r, "systemd: %s %s", what, unit);
+}
+
+/* ---- jobs ---- */
+
+enum { JOB_SECONDS = 30 };
+
+struct job {
+	const struct library *l;
+	const char *path;
+	char result[32];
+	bool done;
+};
+
+static int on_removed(sd_bus_message *m, void *data, sd_bus_error *ignored)
+{
+	struct job *job = data;
+	const char *path, *unit, *result;
+	uint32_t id;
+
+	(void)ignored;
+	if (job->l->sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) >= 0 &&
+	    job->path && strcmp(path, job->path) == 0) {
+		snprintf(job->result, sizeof job->result, "%s", result);
+		job->done = true;
+	}
+	return 0;
+}
+
+static int job_watch(struct manager *m, struct job *job, struct err *e)
+{
+	int r = m->l.sd_bus_match_signal(m->bus, NULL, SYSTEMD, "JobRemoved", on_removed, job);
+
+	job->l = &m->l;
+	return r < 0 ? err_set(e, -r, "systemd: watch for finished jobs") : 0;
+}
+
+static int job_wait(struct manager *m, struct job *job, const char *unit, struct err *e)
+{
+	struct timespec now;
+	time_t end;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = now.tv_sec + JOB_SECONDS;
+	while (!job->done) {
+		int r = m->l.sd_bus_process(m->bus, NULL);
+
+		if (r < 0)
+			return err_set(e, -r, "systemd: wait for %s", unit);
+		if (r > 0)
+			continue;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec >= end)
+			return err_say(e, ETIMEDOUT, "systemd: %s: no answer within %d s", unit,
+				       JOB_SECONDS);
+		r = m->l.sd_bus_wait(m->bus, 1000000);
+		if (r < 0 && r != -EINTR)
+			return err_set(e, -r, "systemd: wait for %s", unit);
+	}
+	if (strcmp(job->result, "done") != 0)
+		return err_say(e, EIO, "systemd: %s: %s", unit, job->result);
+	return 0;
+}
+
+/* ---- properties ---- */
+
+/* Collects the first failure of sd-bus, as its own functions do. */
+struct message {
+	const struct library *l;
+	sd_bus_message *m;
+	int r;
+};
+
+static void put_u64(struct message *m, const char *name, uint64_t v)
+{
+	if (m->r >= 0)
+		m->r = m->l->sd_bus_message_append(m->m, "(sv)", name, "t", v);
+}
+
+static void put_limit(struct message *m, const char *name, int64_t v)
+{
+	put_u64(m, name, v < 0 ? UINT64_MAX : (uint64_t)v);
+}
+
+static void put_bool(struct message *m, const char *name, bool v)
+{
+	if (m->r >= 0)
+		m->r = m->l->sd_bus_message_append(m->m, "(sv)", name, "b", (int)v);
+}
+
+static void put_text(struct message *m, const char *name, const char *v)
+{
+	if (m->r >= 0)
+		m->r = m->l->sd_bus_message_append(m->m, "(sv)", name, "s", v);
+}
+
+/* (sv) with an array in the variant. */
+static void put_array(struct message *m, const char *name, char type, const void *v, size_t size)
+{
+	const char array[] = { 'a', type, '\0' };
+
+	if (m->r < 0 || (m->r = m->l->sd_bus_message_open_container(m->m, 'r', "sv")) < 0 ||
+	    (m->r = m->l->sd_bus_message_append(m->m, "s", name)) < 0 ||
+	    (m->r = m->l->sd_bus_message_open_container(m->m, 'v', array)) < 0 ||
+	    (m->r = m->l->sd_bus_message_append_array(m->m, type, v, size)) < 0 ||
+	    (m->r = m->l->sd_bus_message_close_container(m->m)) < 0)
+		return;
+	m->r = m->l->sd_bus_message_close_container(m->m);
+}
+
+/* "0-2,7" as a bit for each; text that is none is told by the file's write. */
+static void put_cpu_mask(struct message *m, const char *name, const char *list)
+{
+	unsigned char bits[1024] = { 0 };
+	size_t size = 0;
+	char *end;
+
+	for (const char *p = list; *p; p = end + (*end == ',')) {
+		unsigned long first = strtoul(p, &end, 10), last = first;
+
+		if (end == p)
+			return;
+		if (*end == '-')
+			last = strtoul(end + 1, &end, 10);
+		for (unsigned long i = first; i <= last && i < sizeof bits * 8; i++) {
+			bits[i / 8] = (unsigned char)(bits[i / 8] | 1 << i % 8);
+			size = i / 8 + 1 > size ? i / 8 + 1 : size;
+		}
+		if (*end && *end != ',')
+			return;
+	}
+	put_array(m, name, 'y', bits, size);
+}
+
+static void put_cpu(struct message *m, const struct spec_cpu *cpu)
+{
+	if (cpu->shares.v)
+		put_u64(m, "CPUWeight", cgroup_cpu_weight(cpu->shares.v));
+	if (cpu->period.v)
+		put_u64(m, "CPUQuotaPeriodUSec", cpu->period.v);
+	if (cpu->quota.v > 0) {
+		uint64_t period = cpu->period.v ? cpu->period.v : 100000;
+		uint64_t per_second = (uint64_t)((__uint128_t)cpu->quota.v * 1000000 / period);
+
+		/* systemd counts in percent and cuts off: up, so that nobody gets less than asked */
+		put_u64(m, "CPUQuotaPerSecUSec", (per_second + 9999) / 10000 * 10000);
+	} else if (cpu->quota.v < 0) {
+		put_u64(m, "CPUQuotaPerSecUSec", UINT64_MAX);
+	}
+	if (cpu->cpus && *cpu->cpus)
+		put_cpu_mask(m, "AllowedCPUs", cpu->cpus);
+	if (cpu->mems && *cpu->mems)
+		put_cpu_mask(m, "AllowedMemoryNodes", cpu->mems);
+}
+
+static void put_memory(struct message *m, const struct spec_memory *memory, const char *dir)
+{
+	int64_t limit = memory->limit.v, swap;
+	struct err ignored;
+	uint64_t now;
+
+	if (memory->limit.v)
+		put_limit(m, "MemoryMax", memory->limit.v);
+	if (memory->reservation.v)
+		put_limit(m, "MemoryLow", memory->reservation.v);
+	if (!limit && dir && cgroup_get_u64(dir, "memory.max", &now))
+		limit = now > INT64_MAX ? -1 : (int64_t)now;
+	/* what makes no sense is told when the file is written */
+	if ((memory->swap.v || memory->limit.v < 0) &&
+	    cgroup_swap_v2(memory->swap.v, limit, &swap, &ignored) == 0)
+		put_limit(m, "MemorySwapMax", swap);
+}
+
+/* The files of linux.resources.unified that systemd has a property for. */
+static void put_unified(struct message *m, const struct kvs *unified)
+{
+	static const char *const names[][2] = {
+		{ "cpu.weight", "CPUWeight" }, { "memory.high", "MemoryHigh" },
+		{ "memory.low", "MemoryLow" }, { "memory.max", "MemoryMax" },
+		{ "memory.min", "MemoryMin" }, { "memory.swap.max", "MemorySwapMax" },
+		{ "pids.max", "TasksMax" },
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *value = kvs_get(unified, names[i][0]);
+		char *end;
+		uint64_t v;
+
+		if (!value)
+			continue;
+		v = strtoull(value, &end, 10);
+		if (strcmp(value, "max") == 0)
+			put_u64(m, names[i][1], UINT64_MAX);
+		else if (end != value && !*end)
+			put_u64(m, names[i][1], v);
+	}
+}
+
+static void put_resources(struct message *m, const struct spec_resources *r, const char *dir)
+{
+	if (r->cpu)
+		put_cpu(m, r->cpu);
+	if (r->memory)
+		put_memory(m, r->memory, dir);
+	if (r->pids && r->pids->limit.v)
+		put_limit(m, "TasksMax", r->pids->limit.v);
+	if (r->block_io && r->block_io->weight.v)
+		put_u64(m, "IOWeight", cgroup_io_weight(r->block_io->weight.v));
+	put_unified(m, &r->unified);
+}
+
+/* ---- further properties that the engine asks for ---- */
+
+#define PROPERTY "org.systemd.property."
+
+/*
+ * The value is in GVariant's text form: 'text', true, 5, uint64 5.  Podman sends KillSignal and
+ * TimeoutStopUSec so, for a container that runs a service manager.
+ */
+static int put_property(struct message *m, const char *name, const char *value, struct err *e)
+{
+	static const struct { const char *word; char type; } types[] = {
+		{ "int32 ", 'i' }, { "uint32 ", 'u' }, { "int64 ", 'x' }, { "uint64 ", 't' },
+		{ "", 'i' },
+	};
+	size_t n = strlen(value), i = 0;
+	int64_t number;
+	char *end;
+
+	if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
+		put_bool(m, name, value[0] == 't');
+		return 0;
+	}
+	if (n >= 2 && strchr("'\"", value[0]) && value[n - 1] == value[0] && !strchr(value, '\\')) {
+		owned_str text = STR_INIT;
+
+		str_append(&text, value + 1, n - 2);
+		put_text(m, name, str_text(&text));
+		return 0;
+	}
+	while (!str_has_prefix(value, types[i].word))
+		i++;
+	value += strlen(types[i].word);
+	errno = 0;
+	number = types[i].type == 't' ? (int64_t)strtoull(value, &end, 0) : strtoll(value, &end, 0);
+	if (errno || end == value || *end)
+		return err_say(e, EOPNOTSUPP, "annotations[\"" PROPERTY "%s\"]: \"%s\" is of a type "
+			       "that is not yet supported", name, value);
+	if (m->r < 0)
+		return 0;
+	if (types[i].type == 'i' || types[i].type == 'u')
+		m->r = m->l->sd_bus_message_append(m->m, "(sv)", name,
+						   types[i].type == 'i' ? "i" : "u", (int)number);
+	else
+		m->r = m->l->sd_bus_message_append(m->m, "(sv)", name,
+						   types[i].type == 'x' ? "x" : "t", number);
+	return 0;
+}
+
+static int put_properties(struct message *m, const struct spec *s, struct err *e)
+{
+	for (size_t i = 0; i < s->annotations.n; i++) {
+		const char *key = s->annotations.v[i].key;
+		int r;
+
+		if (!str_has_prefix(key, PROPERTY))
+			continue;
+		r = put_property(m, key + strlen(PROPERTY), s->annotations.v[i].value, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- the scope ---- */
+
+static int build_start(struct message *m, const struct cgroup *c, const struct spec *s, pid_t pid,
+		       struct err *e)
+{
+	const struct spec_resources *res = s->linux_ ? s->linux_->resources : NULL;
+	uint32_t pids[] = { (uint32_t)pid };
+	int r;
+
+	if (m->r < 0 ||
+	    (m->r = m->l->sd_bus_message_append(m->m, "ss", c->scope, "replace")) < 0 ||
+	    (m->r = m->l->sd_bus_message_open_container(m->m, 'a', "(sv)")) < 0)
+		return bus_failed(m->r, NULL, "start", c->scope, e);
+	put_text(m, "Description", "agentrun container");
+	put_text(m, "Slice", c->slice);
+	put_text(m, "CollectMode", "inactive-or-failed");
+	put_bool(m, "Delegate", true);
+	put_bool(m, "DefaultDependencies", false);
+	put_bool(m, "CPUAccounting", true);
+	put_bool(m, "IOAccounting", true);
+	put_bool(m, "MemoryAccounting", true);
+	put_bool(m, "TasksAccounting", true);
+	put_array(m, "PIDs", 'u', pids, sizeof pids);
+	if (res)
+		put_resources(m, res, NULL);
+	r = put_properties(m, s, e);
+	if (r < 0)
+		return r;
+	if (m->r >= 0)
+		m->r = m->l->sd_bus_message_close_container(m->m);
+	if (m->r >= 0)		/* no further units */
+		m->r = m->l->sd_bus_message_append(m->m, "a(sa(sv))", 0);
+	return m->r < 0 ? bus_failed(m->r, NULL, "start", c->scope, e) : 0;
+}
+
+/* A scope of that name that failed earlier stays in memory until it is reset. */
+static void reset_failed(struct manager *m, const char *scope)
+{
+	m->l.sd_bus_call_method(m->bus, SYSTEMD, "ResetFailedUnit", NULL, NULL, "s", scope);
+}
+
+static int start_scope(struct manager *m, const struct cgroup *c, const struct spec *s, pid_t pid,
+		       struct err *e)
+{
+	struct job job = { 0 };
+	sd_bus_message *reply = NULL;
+	sd_bus_error why = SD_BUS_ERROR_NULL;
+	int r = job_watch(m, &job, e);
+
+	for (int attempt = 0; r == 0; attempt++) {
+		struct message start = { .l = &m->l };
+
+		start.r = m->l.sd_bus_message_new_method_call(m->bus, &start.m, SYSTEMD,
+							      "StartTransientUnit");
+		r = build_start(&start, c, s, pid, e);
+		if (r == 0) {
+			r = m->l.sd_bus_call(m->bus, start.m, 0, &why, &reply);
+			if (r < 0 && attempt == 0 &&
+			    m->l.sd_bus_error_has_name(&why, "org.freedesktop.systemd1.UnitExists")) {
+				reset_failed(m, c->scope);
+				m->l.sd_bus_error_free(&why);
+				m->l.sd_bus_message_unref(start.m);
+				r = 0;
+				continue;
+			}
+			if (r < 0)
+				r = bus_failed(r, &why, "start", c->scope, e);
+			else
+				r = 0;
+		}
+		m->l.sd_bus_message_unref(start.m);
+		break;
+	}
+	if (r == 0) {
+		r = m->l.sd_bus_message_read(reply, "o", &job.path);
+		r = r < 0 ? bus_failed(r, NULL, "start", c->scope, e)
+			  : job_wait(m, &job, c->scope, e);
+	}
+	m->l.sd_bus_message_unref(reply);
+	m->l.sd_bus_error_free(&why);
+	return r;
+}
+
+/* Where systemd put it. */
+static int find_scope(struct arena *a, struct manager *m, struct cgroup *c, struct err *e)
+{
+	sd_bus_message *reply = NULL;
+	sd_bus_error why = SD_BUS_ERROR_NULL;
+	const char *unit;
+	char *path = NULL;
+	int r = m->l.sd_bus_call_method(m->bus, SYSTEMD, "GetUnit", &why, &reply, "s", c->scope);
+
+	if (r >= 0)
+		r = m->l.sd_bus_message_read(reply, "o", &unit);
+	if (r >= 0)
+		r = m->l.sd_bus_get_property_string(m->bus, "org.freedesktop.systemd1", unit,
+						    "org.freedesktop.systemd1.Scope", "ControlGroup",
+						    &why, &path);
+	if (r < 0)
+		r = bus_failed(r, &why, "find", c->scope, e);
+	else if (path[0] != '/' || !path[1] || strstr(path, "/.."))
+		r = err_say(e, EIO, "systemd: %s has no cgroup", c->scope);
+	else
+		r = 0;
+	if (r == 0) {
+		c->path = arena_strdup(a, path);
+		c->h[0].dir = arena_printf(a, "%s%s", c->h[0].mount, path);
+		c->h[0].created = true;
+	}
+	free(path);
+	m->l.sd_bus_message_unref(reply);
+	m->l.sd_bus_error_free(&why);
+	return r;
 }
 
 int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *s, pid_t pid,
 			  struct err *e)
 {
-	(void)a;
-	(void)c;
-	(void)s;
-	(void)pid;
-	return err_say(e, EOPNOTSUPP, "built without the systemd cgroup driver");
+	const struct spec_resources *res = s->linux_ ? s->linux_->resources : NULL;
+	owned_manager m = { 0 };
+	int r;
+
+	r = manager_open(&m, c->user, e);
+	if (r == 0)
+		r = start_scope(&m, c, s, pid, e);
+	if (r == 0)
+		r = find_scope(a, &m, c, e);
+	if (r == 0 && res && cgroup_resources_first(res)) {
+		/* systemd hands down only what it has properties for */
+		cgroup_enable_controllers(&c->h[0]);
+		r = cgroup_resources_apply(c, res, CGROUP_AT_CREATE, e);
+	}
+	if (r == 0)
+		r = cgroup_devices_apply(c, res, !s->agent, e);
+	return r;
+}
+
+int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e)
+{
+	owned_manager m = { 0 };
+	struct message set = { .l = &m.l };
+	sd_bus_error why = SD_BUS_ERROR_NULL;
+	int result = manager_open(&m, c->user, e);
+
+	if (result < 0)
+		return result;
+	set.r = m.l.sd_bus_message_new_method_call(m.bus, &set.m, SYSTEMD, "SetUnitProperties");
+	if (set.r >= 0)		/* runtime only: nothing is written to /etc */
+		set.r = m.l.sd_bus_message_append(set.m, "sb", c->scope, 1);
+	if (set.r >= 0)
+		set.r = m.l.sd_bus_message_open_container(set.m, 'a', "(sv)");
+	put_resources(&set, r, c->h[0].dir);
+	if (set.r >= 0)
+		set.r = m.l.sd_bus_message_close_container(set.m);
+	if (set.r >= 0)
+		set.r = m.l.sd_bus_call(m.bus, set.m, 0, &why, NULL);
+	if (set.r < 0)
+		result = bus_failed(set.r, &why, "change", c->scope, e);
+	m.l.sd_bus_message_unref(set.m);
+	m.l.sd_bus_error_free(&why);
+	return result;
+}
+
+int cgroup_systemd_stop(const struct cgroup *c, struct err *e)
+{
+	owned_manager m = { 0 };
+	struct job job = { 0 };
+	sd_bus_message *reply = NULL;
+	sd_bus_error why = SD_BUS_ERROR_NULL;
+	int r;
+
+	/* A scope ends with its last process. */
+	if (c->h[0].dir && access(c->h[0].dir, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	r = manager_open(&m, c->user, e);
+	if (r == 0)
+		r = job_watch(&m, &job, e);
+	if (r < 0)
+		return r;
+	r = m.l.sd_bus_call_method(m.bus, SYSTEMD, "StopUnit", &why, &reply, "ss", c->scope,
+				   "replace");
+	if (r < 0 && m.l.sd_bus_error_has_name(&why, "org.freedesktop.systemd1.NoSuchUnit"))
+		r = 0;
+	else if (r < 0)
+		r = bus_failed(r, &why, "stop", c->scope, e);
+	else if ((r = m.l.sd_bus_message_read(reply, "o", &job.path)) < 0)
+		r = bus_failed(r, NULL, "stop", c->scope, e);
+	else
+		r = job_wait(&m, &job, c->scope, e);
+	reset_failed(&m, c->scope);
+	m.l.sd_bus_message_unref(reply);
+	m.l.sd_bus_error_free(&why);
+	return r;
+}
+
+#else /* !HAVE_SYSTEMD */
+
+static int not_built(struct err *e)
+{
+	return err_say(e, EOPNOTSUPP, "this agentrun was built without the systemd cgroup driver");
+}
+
+int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *s, pid_t pid,
+			  struct err *e)
+{
+	(void)a, (void)c, (void)s, (void)pid;
+	return not_built(e);
+}
+
+int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e)
+{
+	(void)c, (void)r;
+	return not_built(e);
 }
 
 int cgroup_systemd_stop(const struct cgroup *c, struct err *e)
 {
 	(void)c;
-	return err_say(e, EOPNOTSUPP, "built without the systemd cgroup driver");
+	return not_built(e);
 }
 
-int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e)
-{
-	(void)c;
-	(void)r;
-	return err_say(e, EOPNOTSUPP, "built without the systemd cgroup driver");
-}
+#endif
