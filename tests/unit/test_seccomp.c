@@ -27,6 +27,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "sandbox/seccomp.h"
+#include "spec/fields.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define ALLOW SECCOMP_RET_ALLOW
@@ -749,6 +750,31 @@ Test(seccomp, bad_rules_are_named)
 							       rows[i].error)));
 		cr_expect(eq(int, p.n > 0, !rows[i].error), "row %zu", i);
 	}
+}
+
+/* Whatever the specification's reader lets through must mean something here. */
+Test(seccomp, every_word_of_the_specification_is_known)
+{
+	static const struct {
+		const char *const *spec, *const *here;
+	} rows[] = {
+		{ spec_seccomp_actions, seccomp_actions },
+		{ spec_seccomp_operators, seccomp_operators },
+		{ spec_seccomp_archs, seccomp_archs },
+		{ spec_seccomp_flags, seccomp_flags },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		for (const char *const *w = rows[i].spec; *w; w++) {
+			const char *const *known = rows[i].here;
+
+			while (*known && strcmp(*known, *w) != 0)
+				known++;
+			if (strcmp(*w, "SCMP_ACT_NOTIFY") == 0)
+				cr_expect(eq(ptr, (void *)*known, NULL));
+			else
+				cr_expect(ne(ptr, (void *)*known, NULL), "%s", *w);
+		}
 }
 
 Test(seccomp, default_action_is_required)
