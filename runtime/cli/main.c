@@ -30,6 +30,8 @@ const struct command cli_commands[] = {
 	{ "events", "ID", "print statistics", cmd_events, cmd_events_options, 0 },
 	{ "update", "ID", "change the limits of a container", cmd_update, cmd_update_options, 0 },
 	{ "spec", "", "write a config.json to start from", cmd_spec, cmd_spec_options, 0 },
+	{ "policy", "explain [--bundle DIR] [--json] | check FILE | schema",
+	  "show what a policy does, or check its file", cmd_policy, NULL, 0 },
 	{ NULL, NULL, NULL, NULL, NULL, 0 },
 };
 
