@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+
+import engines
+import leaks
+import pytest
+
+# AGENTRUN_ENGINES="docker podman" limits a run to some engines.
+CHOSEN = os.environ.get("AGENTRUN_ENGINES", "docker podman ctr").split()
+started = {}
+
+
+def get(name):
+    if name not in CHOSEN:
+        pytest.skip(f"{name} is not in AGENTRUN_ENGINES")
+    if engines.missing(name):
+        pytest.skip(f"{name} is not installed")
+    if name not in started:
+        started[name] = engines.start(name)
+    return started[name]
+
+
+def pytest_sessionfinish():
+    for e in started.values():
+        e.stop()
+
+
+# What an engine keeps between containers is not a leak of the runtime's.
+KEPT = ("/run/docker", "/var/lib", "containers/", "/run/netns", "libpod", "/run/lock",
+        "/run/user", "/run/containerd", "aardvark", "netavark", "/dev/shm/libpod", "crun", "runc")
+
+
+def kept(line):
+    kind, _, what = line.partition(": ")
+    if kind == "process":
+        return what.split()[-1] in ("dockerd", "containerd", "aardvark-dns", "catatonit",
+                                    "fuse-overlayfs", "podman", "slirp4netns", "docker-proxy")
+    if kind == "cgroup":
+        return what.endswith(("/docker", "/libpod_parent", "/conmon", "/default", "/buildkit"))
+    if kind == "namespace":
+        return False
+    return any(k in what for k in KEPT)
+
+
+@pytest.fixture(params=["docker", "podman"])
+def engine(request):
+    """An engine with Docker's command line; no container outlives a test."""
+    e = get(request.param)
+    before = leaks.Snapshot()
+    yield e
+    e.remove_all()
+    before.check(ignore=kept, timeout=10)
+
+
+@pytest.fixture
+def ctr():
+    e = get("ctr")
+    before = leaks.Snapshot()
+    yield e
+    e.remove_all()
+    before.check(ignore=kept, timeout=10)
