@@ -299,7 +299,8 @@ static int read_verdict(struct nl *n, const struct nl_batch *b, size_t *ret_fail
 		return err_say(e, EPROTO, "netfilter did not acknowledge the transaction");
 	if (ret_failed)
 		*ret_failed = failed;
-	return err_set(e, code, "%s", failed && failed <= b->n ? b->what[failed - 1] : "transaction");
+	return err_set(e, code, "%s",
+		       failed && failed <= b->n ? b->what[failed - 1] : "transaction");
 }
 
 int nl_commit(struct nl *n, const struct nl_batch *b, unsigned subsystem, size_t *ret_failed,
@@ -322,6 +323,7 @@ int nl_commit(struct nl *n, const struct nl_batch *b, unsigned subsystem, size_t
 
 int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, struct err *e)
 {
+	const size_t header = MNL_ALIGN(sizeof(struct nfgenmsg));
 	char reply[REPLY_ROOM] __attribute__((aligned(8)));
 	bool changed = false;
 	int r = send_all(n, &b->bytes, e);
@@ -343,10 +345,9 @@ int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, str
 				return changed ? err_set(e, EINTR, "%s", b->what[0]) : 0;
 			/* After an error of `each` the rest is read all the same, and passed over:
 			 * the next request must not find it in the queue. */
-			if (r >= 0 && mnl_nlmsg_get_payload_len(h) >= sizeof(struct nfgenmsg))
-				r = each(arg, mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg)),
-					 mnl_nlmsg_get_payload_len(h) -
-					 MNL_ALIGN(sizeof(struct nfgenmsg)), e);
+			if (r >= 0 && mnl_nlmsg_get_payload_len(h) >= header)
+				r = each(arg, mnl_nlmsg_get_payload_offset(h, header),
+					 mnl_nlmsg_get_payload_len(h) - header, e);
 		}
 	}
 	return r;

@@ -88,7 +88,7 @@ int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, str
 
 /* ---- reading attributes ---- */
 
-/* Fills by_type[0..max] with the attributes found, NULL for those absent; unknown ones are passed over. */
+/* Fills by_type[0..max] with the attributes found, NULL for those absent; passes over others. */
 void nl_parse(const void *attrs, size_t size, const struct nlattr **by_type, unsigned max);
 void nl_parse_nest(const struct nlattr *nest, const struct nlattr **by_type, unsigned max);
 /* Iterates over the members of a nest: NULL gives the first, NULL after the last. */

@@ -46,7 +46,7 @@ static int copy_comment(void *arg, const void *attrs, size_t size, struct err *e
 	(void)e;
 	nl_parse(attrs, size, by_type, NFTA_TABLE_MAX);
 	udata = nl_data(by_type[NFTA_TABLE_USERDATA], &n);
-	if (n > 2 && udata[0] == 0 && udata[1] <= n - 2 && udata[1] > 0)	/* type comment, length */
+	if (n > 2 && udata[0] == 0 && udata[1] <= n - 2 && udata[1] > 0) /* type comment, length */
 		str_append(out, udata + 2, strnlen((const char *)udata + 2, udata[1]));
 	return 0;
 }
@@ -67,12 +67,14 @@ static int accept_same_policy(struct nl *n, const struct spec_agent *agent, cons
 	if (str_equal(str_text(&found), comment))
 		return 0;
 	str_put_safe(&shown, str_text(&found), 100);
-	return err_say(e, EACCES, "refused: the network namespace is shared with another container's "
+	return err_say(e, EACCES,
+		       "refused: the network namespace is shared with another container's "
 		       "egress policy\n"
 		       "  policy: egress=%s (profile %s), %s; found there: %s\n"
-		       "  to allow it: start both under the same policy, or give each a network of its own",
-		       agent->egress ? agent->egress : "none", agent->profile ? agent->profile : "none",
-		       comment, shown.len ? shown.s : "no policy");
+		       "  to allow it: start both under one policy, or give each its own network",
+		       agent->egress ? agent->egress : "none",
+		       agent->profile ? agent->profile : "none", comment,
+		       shown.len ? shown.s : "no policy");
 }
 
 /* ---- install ---- */
@@ -262,7 +264,7 @@ static int read_all(struct arena *a, struct nl *n, struct egress_evidence *ret, 
 	for (size_t i = 0; result >= 0 && i < EGRESS_SETS; i++) {
 		r.set = &egress_sets[i];
 		result = read_set(n, &r, e);
-		if (result == -ENOENT && r.set->published)	/* no published ports, no such set */
+		if (result == -ENOENT && r.set->published) /* no published ports, no such set */
 			result = 0;
 	}
 	if (ret->unrecorded_packets)
@@ -272,7 +274,7 @@ static int read_all(struct arena *a, struct nl *n, struct egress_evidence *ret, 
 
 int egress_read(struct arena *a, int netns_fd, struct egress_evidence *ret, struct err *e)
 {
-	enum { TRIES = 10 };	/* a table that changes under us: only while a resolver still runs */
+	enum { TRIES = 10 }; /* a table that changes under us: only while a resolver still runs */
 	struct egress_evidence found;
 	owned_nl n = NL_INIT;
 	int r = nl_open(&n, netns_fd, e);

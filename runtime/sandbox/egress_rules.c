@@ -145,7 +145,7 @@ static int add_permitted(struct arena *a, struct egress_ranges *all, const struc
 	return ret;
 }
 
-/* "ADDRESS" or "ADDRESS/BITS" -> first and last address; returns the address size, 0 if it is none. */
+/* "ADDRESS" or "ADDRESS/BITS" -> first and last; returns an address's size, 0 if it is none. */
 static size_t parse_block(const char *text, struct egress_range *r)
 {
 	const char *slash = strchr(text, '/');
@@ -172,7 +172,8 @@ static size_t parse_block(const char *text, struct egress_range *r)
 	}
 	memcpy(r->last, r->first, V6);
 	for (size_t i = 0; i < size; i++) {
-		unsigned host = bits >= 8 * (i + 1) ? 0 : bits <= 8 * i ? 255 : 255u >> (bits - 8 * i);
+		size_t net = bits > 8 * i ? bits - 8 * i : 0;	/* bits of this byte, or more */
+		unsigned host = net < 8 ? 255u >> net : 0;
 
 		if (r->first[i] & host)
 			return 0;	/* bits beyond the prefix: which of both was meant? */
@@ -199,7 +200,8 @@ static int add_block(struct arena *a, const struct spec_agent *agent,
 		     const struct spec_egress_rule *rule, const char *address,
 		     struct egress_ranges *v4, struct egress_ranges *v6, struct err *e)
 {
-	struct egress_range r = { .protocol = str_equal(rule->protocol, "udp") ? IPPROTO_UDP : IPPROTO_TCP,
+	bool udp = str_equal(rule->protocol, "udp");
+	struct egress_range r = { .protocol = udp ? IPPROTO_UDP : IPPROTO_TCP,
 				  .port_first = (uint16_t)rule->port_first,
 				  .port_last = (uint16_t)rule->port_last,
 				  .reason = rule->reason };
@@ -229,12 +231,13 @@ static int add_rule(struct arena *a, const struct spec_agent *agent,
 		return err_say(e, EINVAL, "egress: rule for %s: protocol must be tcp or udp",
 			       rule->host ? rule->host : "no host");
 	if (rule->port_first < 1 || rule->port_first > rule->port_last || rule->port_last > 65535)
-		return err_say(e, EINVAL, "egress: rule for %s: ports %llu-%llu are no range of 1-65535",
+		return err_say(e, EINVAL,
+			       "egress: rule for %s: ports %llu-%llu are no range of 1-65535",
 			       rule->host, (unsigned long long)rule->port_first,
 			       (unsigned long long)rule->port_last);
 	if (rule->port_first <= DNS_PORT && rule->port_last >= DNS_PORT)
-		return refuse(agent, rule, "any address", "covers port 53: names would leak through DNS",
-			      "name the hosts in egress.allow; they are resolved when it is created", e);
+		return refuse(agent, rule, "any address", "covers port 53: names leak through DNS",
+			      "name the hosts in egress.allow: they are resolved at create", e);
 	if (!rule->is_name)
 		return add_block(a, agent, rule, rule->host, v4, v6, e);
 	if (!rule->addresses.n)
@@ -245,8 +248,8 @@ static int add_rule(struct arena *a, const struct spec_agent *agent,
 	return 0;
 }
 
-int egress_rules_expand(struct arena *a, const struct spec_agent *agent, struct egress_ranges *ret_v4,
-			struct egress_ranges *ret_v6, struct err *e)
+int egress_rules_expand(struct arena *a, const struct spec_agent *agent,
+			struct egress_ranges *ret_v4, struct egress_ranges *ret_v6, struct err *e)
 {
 	struct egress_ranges v4 = { 0 }, v6 = { 0 };
 	int r;

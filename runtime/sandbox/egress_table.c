@@ -25,11 +25,15 @@ enum nft_type { TYPE_IPV4 = 7, TYPE_IPV6 = 8, TYPE_PROTOCOL = 12, TYPE_SERVICE =
 
 enum { PRIORITY = 10, LOG_GROUP = 5, ELEMENTS_PER_MESSAGE = 150 };
 
-/* Registers: R is the first; a concatenation continues in the 4-byte registers behind the address. */
+/* R is the first register; a concatenation goes on in the 4-byte ones behind the address. */
 enum { R = NFT_REG_1, AFTER_V4 = NFT_REG32_01, AFTER_V6 = NFT_REG32_04 };
 
-enum { STATE_NEW = NF_CT_STATE_BIT(IP_CT_NEW), STATE_ESTABLISHED = NF_CT_STATE_BIT(IP_CT_ESTABLISHED),
-       STATE_RELATED = NF_CT_STATE_BIT(IP_CT_RELATED), STATE_INVALID = NF_CT_STATE_INVALID_BIT };
+enum {
+	STATE_NEW = NF_CT_STATE_BIT(IP_CT_NEW),
+	STATE_ESTABLISHED = NF_CT_STATE_BIT(IP_CT_ESTABLISHED),
+	STATE_RELATED = NF_CT_STATE_BIT(IP_CT_RELATED),
+	STATE_INVALID = NF_CT_STATE_INVALID_BIT,
+};
 
 const struct egress_set egress_sets[EGRESS_SETS] = {
 	{ "out4", false, true, 4096, EGRESS_ALLOWED, false },
@@ -184,8 +188,8 @@ static void put_key(struct nl_batch *b, unsigned attr, const void *key, size_t s
 	nl_end(b);
 }
 
-static void put_range_end(struct nl_batch *b, unsigned attr, size_t address_size, const uint8_t *address,
-			  uint8_t protocol, uint16_t port)
+static void put_range_end(struct nl_batch *b, unsigned attr, size_t address_size,
+			  const uint8_t *address, uint8_t protocol, uint16_t port)
 {
 	uint8_t key[16 + 4 + 4] = { 0 };
 
@@ -197,7 +201,8 @@ static void put_range_end(struct nl_batch *b, unsigned attr, size_t address_size
 }
 
 /* The allowed destinations: an interval in each field. */
-static void allow_set(struct nl_batch *b, const char *name, bool v6, const struct egress_ranges *all)
+static void allow_set(struct nl_batch *b, const char *name, bool v6,
+		      const struct egress_ranges *all)
 {
 	size_t address_size = v6 ? 16 : 4;
 	uint32_t fields[] = { (uint32_t)address_size, 1, 2 };
@@ -220,8 +225,10 @@ static void allow_set(struct nl_batch *b, const char *name, bool v6, const struc
 		if (i % ELEMENTS_PER_MESSAGE == 0)	/* a nest holds 64 KiB */
 			open_elements(b, name, id);
 		nl_nest(b, NFTA_LIST_ELEM);
-		put_range_end(b, NFTA_SET_ELEM_KEY, address_size, r->first, r->protocol, r->port_first);
-		put_range_end(b, NFTA_SET_ELEM_KEY_END, address_size, r->last, r->protocol, r->port_last);
+		put_range_end(b, NFTA_SET_ELEM_KEY, address_size, r->first, r->protocol,
+			      r->port_first);
+		put_range_end(b, NFTA_SET_ELEM_KEY_END, address_size, r->last, r->protocol,
+			      r->port_last);
 		if (r->reason)
 			put_comment(b, NFTA_SET_ELEM_USERDATA, r->reason);
 		nl_end(b);
@@ -256,7 +263,7 @@ static unsigned protocols(struct nl_batch *b, uint8_t one, uint8_t other, const 
 	return literal_set(b, TYPE_PROTOCOL, (uint8_t[]){ one, other }, 2, what);
 }
 
-/* "{ 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255 }": where an interval ends the next one starts. */
+/* "{ 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255 }", as the edges of its intervals. */
 static unsigned never_routed(struct nl_batch *b, const char *what)
 {
 	static const struct {
@@ -273,8 +280,8 @@ static unsigned never_routed(struct nl_batch *b, const char *what)
 	enum { N = sizeof edges / sizeof *edges };
 	uint8_t open_end[6];
 	uint32_t interval_open = 1;
-	unsigned id = set(b, "__set%d", NFT_SET_ANONYMOUS | NFT_SET_CONSTANT | NFT_SET_INTERVAL, TYPE_IPV4,
-			  4, BYTEORDER_NETWORK);
+	unsigned id = set(b, "__set%d", NFT_SET_ANONYMOUS | NFT_SET_CONSTANT | NFT_SET_INTERVAL,
+			  TYPE_IPV4, 4, BYTEORDER_NETWORK);
 
 	nl_nest(b, NFTA_SET_DESC);
 	nl_put_be32(b, NFTA_SET_DESC_SIZE, N + 1);
@@ -340,7 +347,8 @@ static void load_ct(struct nl_batch *b, unsigned key)
 	expr_end(b);
 }
 
-static void load_payload(struct nl_batch *b, unsigned base, unsigned offset, unsigned size, unsigned reg)
+static void load_payload(struct nl_batch *b, unsigned base, unsigned offset, unsigned size,
+			 unsigned reg)
 {
 	expr(b, "payload");
 	nl_put_be32(b, NFTA_PAYLOAD_DREG, reg);
@@ -514,7 +522,8 @@ static void key(struct nl_batch *b, bool v6, enum side address, bool has_port, e
 
 	family(b, v6);
 	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER,
-		     v6 ? (address == SOURCE ? 8 : 24) : (address == SOURCE ? 12 : 16), v6 ? 16 : 4, R);
+		     v6 ? (address == SOURCE ? 8 : 24) : (address == SOURCE ? 12 : 16), v6 ? 16 : 4,
+		     R);
 	load_meta(b, NFT_META_L4PROTO, after);
 	if (has_port)
 		load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, port == SOURCE ? 0 : 2, 2, after + 1);
@@ -549,7 +558,7 @@ static void destination_in(struct nl_batch *b, bool v6, const char *set_name, co
 	rule_end(b);
 }
 
-/* Flows that others opened to a published port: "out" lets only the answers of such a flow leave. */
+/* Of the flows that others opened to a published port only the answers may leave. */
 static void answers_of_published(struct nl_batch *b)
 {
 	const char *text = "ct state established ct direction reply meta l4proto { tcp, udp } "
@@ -705,7 +714,8 @@ static void chain_deny(struct egress_table *t, struct nl_batch *b)
 	rule_end(b);
 
 	if (t->log) {
-		rule(b, "deny", "limit rate 20/second burst 50 packets log group 5 prefix \"deny \"");
+		rule(b, "deny",
+		     "limit rate 20/second burst 50 packets log group 5 prefix \"deny \"");
 		t->log_messages[1] = b->n;
 		expr(b, "limit");
 		nl_put_be64(b, NFTA_LIMIT_RATE, 20);
@@ -717,10 +727,10 @@ static void chain_deny(struct egress_table *t, struct nl_batch *b)
 		log_it(b, "deny ");
 		rule_end(b);
 	}
-	record_denied(b, "deny4", false, true,
-		      "meta l4proto { tcp, udp } update @deny4 { ip daddr . meta l4proto . th dport }");
-	record_denied(b, "deny6", true, true,
-		      "meta l4proto { tcp, udp } update @deny6 { ip6 daddr . meta l4proto . th dport }");
+	record_denied(b, "deny4", false, true, "meta l4proto { tcp, udp } "
+		      "update @deny4 { ip daddr . meta l4proto . th dport }");
+	record_denied(b, "deny6", true, true, "meta l4proto { tcp, udp } "
+		      "update @deny6 { ip6 daddr . meta l4proto . th dport }");
 	record_denied(b, "deny4x", false, false,
 		      "meta l4proto != { tcp, udp } update @deny4x { ip daddr . meta l4proto }");
 	record_denied(b, "deny6x", true, false,
@@ -829,7 +839,8 @@ static int published_set(struct egress_table *t, struct nl_batch *b, struct err 
 	for (size_t i = 0; i < t->n_published; i++) {
 		uint16_t port = htons((uint16_t)t->published[i]);
 
-		/* One message each, and not exclusive: the engine may name a port for tcp and udp. */
+		/* One message each, not exclusive: an engine may name a port for tcp and for udp.
+		 */
 		message(b, NFT_MSG_NEWSETELEM, NLM_F_CREATE, "published");
 		nl_put_text(b, NFTA_SET_ELEM_LIST_TABLE, EGRESS_TABLE);
 		nl_put_text(b, NFTA_SET_ELEM_LIST_SET, "published");

@@ -289,8 +289,9 @@ static int do_nft(char **v)
 	if (fd < 0)
 		return errno;
 	end = nft_message(end, NFNL_MSG_BATCH_BEGIN, NFNL_SUBSYS_NFTABLES, 0, NULL);
-	end = nft_message(end, NFNL_SUBSYS_NFTABLES << 8 | (whole ? NFT_MSG_DELTABLE : NFT_MSG_DELRULE), 0,
-			  whole ? NFTA_TABLE_NAME : NFTA_RULE_TABLE, "agentrun");
+	end = nft_message(end,
+			  NFNL_SUBSYS_NFTABLES << 8 | (whole ? NFT_MSG_DELTABLE : NFT_MSG_DELRULE),
+			  0, whole ? NFTA_TABLE_NAME : NFTA_RULE_TABLE, "agentrun");
 	end = nft_message(end, NFNL_MSG_BATCH_END, NFNL_SUBSYS_NFTABLES, 0, NULL);
 	if (send(fd, batch, (size_t)(end - batch), 0) < 0)
 		return errno;
@@ -305,10 +306,20 @@ static const struct action {
 	int words;		/* with the name, at least */
 	int (*run)(char **v);
 } actions[] = {
-	{ "tcp", 3, do_flow }, { "udp", 3, do_flow }, { "proto", 5, do_proto }, { "ping", 2, do_ping },
-	{ "broadcast", 3, do_broadcast }, { "join", 3, do_join }, { "lsrr", 4, do_lsrr },
-	{ "rthdr", 4, do_rthdr }, { "hbh", 3, do_hbh }, { "fragments", 4, do_fragments }, { "flood", 4, do_flood },
-	{ "family", 4, do_family }, { "serve", 4, do_serve }, { "flush", 1, do_nft },
+	{ "tcp", 3, do_flow },
+	{ "udp", 3, do_flow },
+	{ "proto", 5, do_proto },
+	{ "ping", 2, do_ping },
+	{ "broadcast", 3, do_broadcast },
+	{ "join", 3, do_join },
+	{ "lsrr", 4, do_lsrr },
+	{ "rthdr", 4, do_rthdr },
+	{ "hbh", 3, do_hbh },
+	{ "fragments", 4, do_fragments },
+	{ "flood", 4, do_flood },
+	{ "family", 4, do_family },
+	{ "serve", 4, do_serve },
+	{ "flush", 1, do_nft },
 	{ "deltable", 1, do_nft },
 };
 

@@ -62,7 +62,8 @@ static char *word(char **rest)
 
 static void add_rule(struct arena *a, struct spec_agent *agent, const char *text, bool is_name)
 {
-	struct spec_egress_rule *v = arena_array(a, struct spec_egress_rule, agent->egress_allow.n + 1);
+	struct spec_egress_rule *v =
+		arena_array(a, struct spec_egress_rule, agent->egress_allow.n + 1);
 	struct spec_egress_rule *r = &v[agent->egress_allow.n];
 	char *rest = arena_strdup(a, text);
 
@@ -130,14 +131,16 @@ static int read_evidence(struct arena *a, const char *path, struct err *e)
 	if (r < 0)
 		return r;
 	printf("{\"denied\": %llu, \"unrecorded\": %llu, \"forwarded\": %llu, "
-	       "\"inbound_denied\": %llu, \"truncated\": %s}\n", v.denied_packets, v.unrecorded_packets,
-	       v.forwarded_packets, v.inbound_denied_packets, v.truncated ? "true" : "false");
+	       "\"inbound_denied\": %llu, \"truncated\": %s}\n",
+	       v.denied_packets, v.unrecorded_packets, v.forwarded_packets,
+	       v.inbound_denied_packets, v.truncated ? "true" : "false");
 	for (size_t i = 0; i < v.destinations.n; i++) {
 		struct egress_count *c = &v.destinations.v[i];
 
-		printf("{\"verdict\": \"%s\", \"address\": \"%s\", \"protocol\": \"%s\", \"port\": %u, "
-		       "\"packets\": %llu, \"bytes\": %llu}\n", egress_verdict_names[c->verdict],
-		       c->address, c->protocol, c->port, c->packets, c->bytes);
+		printf("{\"verdict\": \"%s\", \"address\": \"%s\", \"protocol\": \"%s\", "
+		       "\"port\": %u, \"packets\": %llu, \"bytes\": %llu}\n",
+		       egress_verdict_names[c->verdict], c->address, c->protocol, c->port,
+		       c->packets, c->bytes);
 	}
 	return 0;
 }
@@ -164,7 +167,9 @@ static int time_installs(const struct spec_agent *agent, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct spec_agent agent = { .egress = "allow", .policy_digest = "sha256:test", .profile = "agent" };
+	struct spec_agent agent = { .egress = "allow",
+				    .policy_digest = "sha256:test",
+				    .profile = "agent" };
 	owned_arena a = ARENA_INIT;
 	struct err e = { 0 };
 	char **command;
