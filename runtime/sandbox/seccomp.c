@@ -147,8 +147,8 @@ static long word(const char *const *table, const char *name)
 static int unknown(struct err *e, const char *where, const char *kind, const char *name)
 {
 	if (!name)
-		return err_say(e, EINVAL, "linux.seccomp.%s: missing %s", where, kind);
-	return err_say(e, EINVAL, "linux.seccomp.%s: unknown %s \"%.64s\"", where, kind, name);
+		return err_say(e, EINVAL, "%s: missing %s", where, kind);
+	return err_say(e, EINVAL, "%s: unknown %s \"%.64s\"", where, kind, name);
 }
 
 static int action_of(const char *name, const struct opt_u64 *value, const char *where,
@@ -158,16 +158,16 @@ static int action_of(const char *name, const struct opt_u64 *value, const char *
 	uint64_t v = value->set ? value->v : EPERM;	/* the default in config-linux.md */
 
 	if (name && strcmp(name, "SCMP_ACT_NOTIFY") == 0)
-		return err_say(e, ENOTSUP, "linux.seccomp.%s: SCMP_ACT_NOTIFY is not supported yet",
+		return err_say(e, ENOTSUP, "%s: SCMP_ACT_NOTIFY is not supported yet",
 			       where);
 	if (i < 0)
 		return unknown(e, where, "action", name);
 	if (!actions[i].value_most && value->set)
-		return err_say(e, EINVAL, "linux.seccomp.%s: %s takes no errno", where, name);
+		return err_say(e, EINVAL, "%s: %s takes no errno", where, name);
 	if (!actions[i].value_most)
 		v = 0;
 	else if (v > actions[i].value_most)
-		return err_say(e, ERANGE, "linux.seccomp.%s: errno %" PRIu64 " is above %" PRIu32,
+		return err_say(e, ERANGE, "%s: errno %" PRIu64 " is above %" PRIu32,
 			       where, v, actions[i].value_most);
 	*ret = actions[i].action | (uint32_t)v;
 	return 0;
@@ -204,7 +204,7 @@ static int rule_from_spec(struct arena *a, const struct spec_seccomp_rule *s, si
 	if (r < 0)
 		return r;
 	if (s->names.n == 0)
-		return err_say(e, EINVAL, "linux.seccomp.syscalls[%zu].names: empty", number);
+		return err_say(e, EINVAL, "syscalls[%zu].names: empty", number);
 	ret->names = &s->names;
 	ret->args = arena_array(a, struct scmp_arg_cmp, s->args.n);
 	for (size_t i = 0; i < s->args.n; i++) {
@@ -215,7 +215,7 @@ static int rule_from_spec(struct arena *a, const struct spec_seccomp_rule *s, si
 		if (op < 0)
 			return unknown(e, where, "operator", arg->op);
 		if (arg->index >= ARGS_MOST)
-			return err_say(e, EINVAL, "linux.seccomp.%s.index: %" PRIu64 " is above 5",
+			return err_say(e, EINVAL, "%s.index: %" PRIu64 " is above 5",
 				       where, arg->index);
 		if (used & 1u << arg->index)
 			ret->alternatives = true;
@@ -504,7 +504,7 @@ static int export_program(struct arena *a, const struct library *lib, scmp_filte
 	if (size == 0 || size % sizeof *program.insns)
 		return err_say(e, EINVAL, "libseccomp exported %zu bytes", size);
 	if (program.n > BPF_MAXINSNS)
-		return err_say(e, E2BIG, "linux.seccomp: %zu instructions, the kernel takes %d",
+		return err_say(e, E2BIG, "%zu instructions, the kernel takes %d",
 			       program.n, BPF_MAXINSNS);
 	program.insns = arena_array(a, struct sock_filter, program.n);
 	memcpy(program.insns, stub->v, stub->n * sizeof *stub->v);
