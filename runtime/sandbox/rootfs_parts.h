@@ -31,9 +31,9 @@ int sysctl_write(int root_fd, const struct spec *s, struct err *e);
  * anywhere on the way is refused: what it points to could change.  Where a
  * component is a file (a worktree's `.git`), that file is guarded.
  *
- * mask: patterns.  One with a slash names a path from the workspace's top
- * ("**" and "/" before the rest: any directory), one without matches names in
- * any directory.  Patterns with wildcards or without a slash are looked for by
+ * mask: patterns.  One with a slash (also in front: "/.env") names a path from
+ * the workspace's top ("**" and "/" before the rest: any directory), one without
+ * matches names in any directory.  Patterns with wildcards or without a slash are looked for by
  * a walk that follows no link, goes WORKSPACE_DEEP directories deep, and
  * leaves out `.git` and `node_modules` below their own names, which hold too
  * much to be read at every start.  What a matching link points to inside the

@@ -62,8 +62,23 @@ static bool owned_by(const char *path, const char *prefix)
 	return prefix[i - 1] == '.' || !path[i];
 }
 
+/* net/../kernel/core_pattern is beneath /proc/sys, and not what its prefix says. */
+static bool climbs(const char *path)
+{
+	while (*path) {
+		size_t n = strcspn(path, "/");
+
+		if (n == 0 || (n == 1 && path[0] == '.') || (n == 2 && !strncmp(path, "..", 2)))
+			return true;
+		path += n + (path[n] == '/');
+	}
+	return false;
+}
+
 static int check_owner(const struct spec *s, const char *path, struct err *e)
 {
+	if (climbs(path))
+		return err_say(e, EINVAL, "is not the name of a sysctl");
 	for (size_t i = 0; i < sizeof owners / sizeof *owners; i++) {
 		if (!owned_by(path, owners[i].prefix))
 			continue;

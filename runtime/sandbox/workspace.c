@@ -139,6 +139,7 @@ static int make_covers(struct masks *m, struct err *e)
 	file = openat(fd, cover_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
 	r = file < 0 || mkdirat(fd, cover_directory, 0555) < 0 ? errno : 0;
 	umask(mask);
+	fd_close(&file);	/* a file open for writing keeps the mount writable */
 	if (r)
 		return err_set(e, r, "make the covers of masked files");
 	if ((r = mnt_set(fd, false, MOUNT_ATTR_RDONLY, 0, e)) < 0 ||
@@ -197,15 +198,18 @@ static int mask_entry(struct masks *m, const char *path, struct err *e)
 	return 0;
 }
 
-/* The pattern without a leading "./" or "/" and without a trailing "/" or "/" and two stars: both
- * only say that it is a directory. */
+/* "./x" as "/x", and without a trailing "/" or "/" and two stars, which only say that it is a
+ * directory. */
 static const char *trim(struct arena *a, const char *pattern)
 {
+	bool at_top = false;
 	char *p;
 
-	while (*pattern == '/' || (pattern[0] == '.' && pattern[1] == '/'))
+	while (*pattern == '/' || (pattern[0] == '.' && pattern[1] == '/')) {
+		at_top = true;
 		pattern++;
-	p = arena_strdup(a, pattern);
+	}
+	p = arena_printf(a, "%s%s", at_top ? "/" : "", pattern);
 	for (;;) {
 		if (str_has_suffix(p, "/**"))
 			p[strlen(p) - 3] = '\0';
@@ -220,6 +224,8 @@ static bool matches(const char *pattern, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
+	if (*pattern == '/')
+		return fnmatch(pattern + 1, path, FNM_PATHNAME) == 0;
 	if (!strchr(pattern, '/'))
 		return fnmatch(pattern, slash ? slash + 1 : path, 0) == 0;
 	if (strncmp(pattern, "**/", 3) != 0)
@@ -308,7 +314,7 @@ static int mask_all(struct masks *m, struct err *e)
 	for (size_t i = 0; i < m->patterns.n; i++) {
 		if (needs_walk(m->patterns.v[i]))
 			walking = true;
-		else if ((r = mask_entry(m, m->patterns.v[i], e)) < 0)
+		else if ((r = mask_entry(m, m->patterns.v[i] + (*m->patterns.v[i] == '/'), e)) < 0)
 			return r;
 	}
 	if (!walking)
