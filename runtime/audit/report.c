@@ -643,7 +643,10 @@ static size_t page_destinations(struct str *out, const struct json *network, boo
 		str_printf(out, ": %llu packets, ",
 			   (unsigned long long)get_number(d, "packets", NULL));
 		put_size(out, get_number(d, "bytes", NULL));
-		str_puts(out, str_equal(verdict, "reply") ? " (replies)\n" : "\n");
+		str_puts(out, str_equal(verdict, "reply") ? " (replies)\n" :
+			      str_equal(verdict, "inbound") ? " (to a published port)\n" :
+			      str_equal(verdict, "inbound-reply") ? " (from a published port)\n" :
+			      "\n");
 	}
 	return n;
 }

@@ -196,10 +196,6 @@ int evidence_exec(struct arena *a, const struct state *st, const struct spec *s,
 	return append(a, st, s->agent, &frame, &members, e);
 }
 
-static const char *const verdicts[] = {
-	[EGRESS_ALLOWED] = "allowed", [EGRESS_REPLY] = "reply", [EGRESS_DENIED] = "denied",
-};
-
 /* From the pinned namespace, so that it works when every process is gone. */
 static int read_network(struct arena *a, const struct state_dir *d, const struct spec_agent *agent,
 			struct audit_network *ret, const char **ret_reason)
@@ -226,8 +222,8 @@ static int read_network(struct arena *a, const struct state_dir *d, const struct
 	for (size_t i = 0; i < found.destinations.n; i++) {
 		const struct egress_count *c = &found.destinations.v[i];
 
-		list[i] = (struct audit_destination){ verdicts[c->verdict], c->address, c->protocol,
-						      c->port, c->packets, c->bytes };
+		list[i] = (struct audit_destination){ egress_verdict_names[c->verdict], c->address,
+						      c->protocol, c->port, c->packets, c->bytes };
 	}
 	*ret = (struct audit_network){ list, found.destinations.n, found.denied_packets,
 				       found.unrecorded_packets, found.forwarded_packets,

@@ -67,7 +67,7 @@ static int accept_same_policy(struct nl *n, const struct spec_agent *agent, cons
 	if (str_equal(str_text(&found), comment))
 		return 0;
 	str_put_safe(&shown, str_text(&found), 100);
-	return err_say(e, EACCES,
+	return err_say(e, EPERM,
 		       "refused: the network namespace is shared with another container's "
 		       "egress policy\n"
 		       "  policy: egress=%s (profile %s), %s; found there: %s\n"

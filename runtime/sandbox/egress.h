@@ -20,7 +20,7 @@ bool egress_wanted(const struct spec_agent *agent);
  * Installs the table in the caller's network namespace, in one batch; does
  * nothing where none is wanted.  Where a table of the same name is there
  * already (a pod's shared namespace) its comment must carry
- * agent->policy_digest; otherwise -EACCES, a refusal of three lines (THREATS
+ * agent->policy_digest; otherwise -EPERM, a refusal of three lines (THREATS
  * C18).  A kernel without nfnetlink_log gets the table without its two log
  * rules: that loses the live log, never protection or evidence.
  */

@@ -187,7 +187,7 @@ static int refuse(const struct spec_agent *agent, const struct spec_egress_rule 
 {
 	const char *named = rule->is_name ? " (" : "", *end = rule->is_name ? ")" : "";
 
-	return err_say(e, EACCES, "refused: egress to %s%s%s%s:%llu-%llu/%s %s\n"
+	return err_say(e, EPERM, "refused: egress to %s%s%s%s:%llu-%llu/%s %s\n"
 		       "  policy: egress=%s (profile %s)\n"
 		       "  to allow it: %s",
 		       rule->host, named, rule->is_name ? address : "", end,

@@ -33,7 +33,7 @@ struct egress_ranges {
 
 /*
  * The ranges of every rule, by family.  Where rules overlap the common part keeps the reason of
- * the earlier one: the kernel takes no overlapping elements.  -EACCES: a refusal of three lines.
+ * the earlier one: the kernel takes no overlapping elements.  -EPERM: a refusal of three lines.
  */
 int egress_rules_expand(struct arena *a, const struct spec_agent *agent,
 			struct egress_ranges *ret_v4, struct egress_ranges *ret_v6, struct err *e);

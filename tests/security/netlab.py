@@ -142,8 +142,9 @@ class Servers(threading.Thread):
 
     def add(self, ns, protocol, address, port):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
         with ns.entered():
-            s = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+            s = socket.socket(family, kind)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.setblocking(False)
         s.bind((address, port))
@@ -249,8 +250,8 @@ class Lab:
         self._gateway()
         self._cable(self.neighbour, "vneigh", NEIGHBOUR4, NEIGHBOUR6, "02:00:00:77:00:03")
         self._world()
-        wait_for_carrier((self.neighbour, "eth0"), (self.gateway, "vneigh"), (self.gateway, "vworld"),
-                         (self.world, "eth0"))
+        wait_for_carrier((self.neighbour, "eth0"), (self.gateway, "vneigh"),
+                         (self.gateway, "vworld"), (self.world, "eth0"))
         self.servers.start()
 
     def new(self, name, pid=None):
@@ -302,7 +303,8 @@ class Lab:
 
     def attach(self, box):
         """Plugs the box in, with a listener on its cable from the first frame on."""
-        self.gateway.ip(f"link add vbox type veth peer name eth0 address {BOX_MAC} netns {box.name}")
+        self.gateway.ip("link add vbox type veth "
+                        f"peer name eth0 address {BOX_MAC} netns {box.name}")
         self.wire = Wire(self.gateway, "vbox")
         self.gateway.ip("link set vbox master br0 up")
         self.wire.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)    # it was down until now

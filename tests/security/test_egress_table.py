@@ -12,16 +12,18 @@ import time
 
 import pytest
 import runtime
-from netlab import (BOX4, BOX6, GATEWAY4, GATEWAY6, METADATA, NEIGHBOUR4, NEIGHBOUR6, OTHER4, OTHER6,
-                    WORLD4, WORLD6, Lab)
+from netlab import (BOX4, BOX6, GATEWAY4, GATEWAY6, METADATA, NEIGHBOUR4, NEIGHBOUR6, OTHER4,
+                    OTHER6, WORLD4, WORLD6, Lab)
 
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "egress-table.nft")
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 PROMPT_MS = 100
 # connect() by TCP is reset, send() by UDP is told at once; later ones hear admin-prohibited, which
 # IPv4 sockets report as the first and IPv6 sockets as the second of the last two.
 REFUSED = ("ECONNREFUSED", "EPERM", "EHOSTUNREACH", "EACCES")
 RULES = ("--allow", f"{WORLD4} tcp 443 443 LLM API", "--allow", f"{WORLD6} tcp 443 443 LLM API",
-         "--allow", f"{WORLD4} udp 5000 5010 telemetry", "--allow", f"{WORLD6} udp 5000 5010 telemetry")
+         "--allow", f"{WORLD4} udp 5000 5010 telemetry",
+         "--allow", f"{WORLD6} udp 5000 5010 telemetry")
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +74,11 @@ def listing(box):
 
 def without(box, text):
     """Deletes the one rule that shows this text."""
-    rules = [x for x in box.run("nft", "-a", "list", "table", "inet", "agentrun", check=True).out.splitlines()
-             if text in x and not x.lstrip().startswith("elements")]
+    shown = box.run("nft", "-a", "list", "table", "inet", "agentrun", check=True).out
+    rules = [x for x in shown.splitlines() if text in x and not x.lstrip().startswith("elements")]
     assert len(rules) == 1
-    box.run("nft", "delete", "rule", "inet", "agentrun", "out", "handle", rules[0].split()[-1], check=True)
+    handle = rules[0].split()[-1]
+    box.run("nft", "delete", "rule", "inet", "agentrun", "out", "handle", handle, check=True)
 
 
 # ---- the table itself
@@ -95,7 +98,8 @@ def test_table_equals_the_reference(lab, bare):
 def test_table_equals_the_reference_in_the_kernel(lab, bare):
     """The same again by what the kernel was told, expression by expression."""
     def expressions():
-        text = bare.run("nft", "--debug=netlink", "list", "table", "inet", "agentrun", check=True).out
+        text = bare.run("nft", "--debug=netlink", "list", "table", "inet", "agentrun",
+                        check=True).out
         text = re.sub(r"__set\d+", "__set", text)
         # nft 1.0 puts a conversion of one byte before lookups in interval sets, which does nothing.
         return [re.sub(r"\s+", " ", x) for x in text.splitlines()
@@ -120,12 +124,15 @@ def test_table_mode_none_and_open(lab, bare):
 
 def test_table_ranges_and_overlaps(lab, bare):
     """Overlapping rules, which the kernel would refuse, hold together what they hold apart."""
-    lab.install(bare, "--allow", "10.0.0.0/8 tcp 443 443 wide", "--allow", "10.1.0.0/16 tcp 400 500 narrow",
-                "--allow", "10.1.0.0/16 tcp 443 443 again", "--allow", "2001:db8::/32 udp 1000 2000 v6",
+    lab.install(bare, "--allow", "10.0.0.0/8 tcp 443 443 wide",
+                "--allow", "10.1.0.0/16 tcp 400 500 narrow",
+                "--allow", "10.1.0.0/16 tcp 443 443 again",
+                "--allow", "2001:db8::/32 udp 1000 2000 v6",
                 "--name", "api.example 198.51.100.7 tcp 443 443 named")
     text = listing(bare)
-    for element in ("10.0.0.0/8 . tcp . 443 ", "10.1.0.0/16 . tcp . 400-442 ", "10.1.0.0/16 . tcp . 444-500 ",
-                    "2001:db8::/32 . udp . 1000-2000 ", "198.51.100.7 . tcp . 443 "):
+    for element in ("10.0.0.0/8 . tcp . 443 ", "10.1.0.0/16 . tcp . 400-442 ",
+                    "10.1.0.0/16 . tcp . 444-500 ", "2001:db8::/32 . udp . 1000-2000 ",
+                    "198.51.100.7 . tcp . 443 "):
         assert element in text
     assert text.count('comment "narrow"') == 2 and "again" not in text
     assert 'comment "named"' in text
@@ -160,9 +167,11 @@ def test_rule_refused_in_three_lines(lab, bare, rule, why):
 
 
 @pytest.mark.parametrize("rule", [
-    "example.com tcp 443 443 x", "010.0.0.1 tcp 443 443 x", "10.1 tcp 443 443 x", "10.0.0.1/8 tcp 443 443 x",
+    "example.com tcp 443 443 x", "010.0.0.1 tcp 443 443 x", "10.1 tcp 443 443 x",
+    "10.0.0.1/8 tcp 443 443 x",
     "10.0.0.0/33 tcp 443 443 x", "10.0.0.0/ tcp 443 443 x", "2001:db8::/129 tcp 443 443 x",
-    "10.0.0.1 icmp 443 443 x", "10.0.0.1 tcp 0 443 x", "10.0.0.1 tcp 443 65536 x", "10.0.0.1 tcp 444 443 x"])
+    "10.0.0.1 icmp 443 443 x", "10.0.0.1 tcp 0 443 x", "10.0.0.1 tcp 443 65536 x",
+    "10.0.0.1 tcp 444 443 x"])
 def test_rule_invalid(lab, bare, rule):
     r = lab.install(bare, "--allow", rule, check=False)
     assert r.err.startswith("egress: ")
@@ -191,20 +200,18 @@ def test_child_user_namespace_owns_the_network(lab):
     """Rootless: the table goes into a network namespace that a user namespace owns, and is read."""
     script = (f"{lab.probe} install --allow '{WORLD4} tcp 443 443 x' && "
               f"{lab.attacker} tcp {WORLD4} 80; {lab.probe} read")
-    out = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "-Urn",
-                          "sh", "-c", script], capture_output=True, text=True, check=True, timeout=30).stdout
-    assert '"truncated": false' in out
+    r = runtime.run([*NOBODY, "unshare", "-Urn", "sh", "-c", script], check=True)
+    assert '"truncated": false' in r.out
 
 
 def test_evidence_read_by_the_unprivileged_owner(lab):
     """From outside: an ordinary user reads a namespace that belongs to a child user namespace."""
-    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     script = f"{lab.probe} install; {lab.attacker} tcp 127.0.0.11 53 >&2; echo ready; sleep 60"
-    with subprocess.Popen([*user, "unshare", "-Urn", "sh", "-c", script], stdout=subprocess.PIPE,
-                          text=True) as p:
+    with subprocess.Popen([*NOBODY, "unshare", "-Urn", "sh", "-c", script],
+                          stdout=subprocess.PIPE, text=True) as p:
         try:
             assert p.stdout.readline() == "ready\n"
-            r = runtime.run([*user, lab.probe, "read", f"/proc/{p.pid}/ns/net"], check=True)
+            r = runtime.run([*NOBODY, lab.probe, "read", f"/proc/{p.pid}/ns/net"], check=True)
         finally:
             p.kill()
     assert '"address": "127.0.0.11"' in r.out
@@ -213,8 +220,9 @@ def test_evidence_read_by_the_unprivileged_owner(lab):
 # ---- C1
 
 
-@pytest.mark.parametrize("action", [("tcp", WORLD4, 443), ("tcp", WORLD6, 443), ("udp", WORLD4, 5005),
-                                    ("udp", WORLD6, 5005), ("tcp", f"::ffff:{WORLD4}", 443)])
+@pytest.mark.parametrize("action", [
+    ("tcp", WORLD4, 443), ("tcp", WORLD6, 443), ("udp", WORLD4, 5005), ("udp", WORLD6, 5005),
+    ("tcp", f"::ffff:{WORLD4}", 443)])
 def test_C1_allowed(lab, box, action):
     assert box.attack(*action).result == "ok"
     key = (action[1].replace("::ffff:", ""), action[0], action[2])
@@ -245,7 +253,8 @@ def test_C1_no_rule_no_ipv6(lab, bare):
 
 @pytest.mark.parametrize("action", [
     ("tcp", METADATA, 80), ("tcp", GATEWAY4, 80), ("tcp", GATEWAY6, 80), ("udp", GATEWAY4, 53),
-    ("udp", GATEWAY6, 53), ("tcp", NEIGHBOUR4, 443), ("tcp", NEIGHBOUR6, 443), ("udp", NEIGHBOUR4, 443),
+    ("udp", GATEWAY6, 53), ("tcp", NEIGHBOUR4, 443), ("tcp", NEIGHBOUR6, 443),
+    ("udp", NEIGHBOUR4, 443),
     ("tcp", "fe80::77ff:fe00:1%eth0", 80), ("udp", "fe80::77ff:fe00:1%eth0", 53)])
 def test_C2_neighbourhood(lab, box, action):
     assert refused_at_once(box.attack(*action))
@@ -267,8 +276,9 @@ def test_C2_metadata_despite_a_rule_that_covers_it(lab, bare):
 
 
 @pytest.mark.parametrize("action", [
-    ("broadcast", "224.0.0.251", 5353), ("broadcast", "239.1.2.3", 443), ("broadcast", "255.255.255.255", 67),
-    ("broadcast", "10.77.0.255", 443), ("broadcast", "ff02::fb%eth0", 5353), ("broadcast", "ff02::1%eth0", 443),
+    ("broadcast", "224.0.0.251", 5353), ("broadcast", "239.1.2.3", 443),
+    ("broadcast", "255.255.255.255", 67), ("broadcast", "10.77.0.255", 443),
+    ("broadcast", "ff02::fb%eth0", 5353), ("broadcast", "ff02::1%eth0", 443),
     ("join", "239.1.2.3", "eth0"), ("join", "ff02::1234", "eth0")])
 def test_C3_nothing_on_the_wire(lab, box, action):
     assert box.attack(*action).result != "ok"
@@ -278,8 +288,9 @@ def test_C3_nothing_on_the_wire(lab, box, action):
 # ---- C4
 
 
-@pytest.mark.parametrize("number, kind", [(136, "dgram"), (132, "stream"), (33, "dccp"), (253, "raw"),
-                                          (1, "raw"), (47, "raw"), (17, "raw")])
+@pytest.mark.parametrize("number, kind", [
+    (136, "dgram"), (132, "stream"), (33, "dccp"), (253, "raw"), (1, "raw"), (47, "raw"),
+    (17, "raw")])
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
 def test_C4_protocols(lab, box, number, kind, address):
     """Even with NET_RAW, which no container has under a policy."""
@@ -442,7 +453,8 @@ def test_C9_forged_error_opens_no_way_out(lab, box):
     lab.neighbour.run("/usr/bin/python3", "-c", icmp_error(WORLD4, 5005), check=True)
     time.sleep(0.2)
     assert lab.evidence(box)[0]["inbound_denied"] == 0
-    for action in (("udp", NEIGHBOUR4, 443, 4444), ("udp", WORLD4, 443, 4444), ("tcp", NEIGHBOUR4, 443)):
+    for action in (("udp", NEIGHBOUR4, 443, 4444), ("udp", WORLD4, 443, 4444),
+                   ("tcp", NEIGHBOUR4, 443)):
         assert refused_at_once(box.attack(*action))
     assert lab.wire.said(0.1) == []
 
@@ -502,7 +514,8 @@ def test_C12_embedded_resolver(lab, box, protocol):
 
 
 def test_C16_evidence_of_allowed_destinations_full(lab, bare):
-    lab.install(bare, "--allow", f"{WORLD4} udp 1000 6000 many", "--allow", f"{WORLD4} tcp 443 443 x")
+    lab.install(bare, "--allow", f"{WORLD4} udp 1000 6000 many",
+                "--allow", f"{WORLD4} tcp 443 443 x")
     lab.attach(bare)
     assert bare.attack("flood", WORLD4, 1000, 3000).result == "ok"
     assert not lab.evidence(bare)[0]["truncated"]
@@ -549,4 +562,5 @@ def test_C18_foreign_table(lab, bare):
     bare.run("nft", "add table inet agentrun", check=True)
     r = lab.install(bare, *RULES, check=False)
     assert r.code != 0 and "found there: no policy" in r.err
-    assert json.loads(bare.run("nft", "-j", "list", "ruleset", check=True).out)["nftables"][2:] == []
+    left = json.loads(bare.run("nft", "-j", "list", "ruleset", check=True).out)
+    assert left["nftables"][2:] == []
