@@ -269,18 +269,6 @@ void audit_record_delete(const struct audit_delete *d, struct str *ret_members)
 	json_close(w);
 	put_network(w, d->network);
 	json_field(w, "network_reason", d->network_reason);
-	json_key(w, "hooks");
-	json_open_array(w);
-	for (size_t i = 0; i < d->n_hooks; i++) {
-		json_open(w);
-		json_field(w, "path", d->hooks[i].path);
-		json_field(w, "event", d->hooks[i].event);
-		json_field(w, "outcome", d->hooks[i].outcome);
-		put_safe(w, "detail", d->hooks[i].detail);
-		json_field_bool(w, "required", d->hooks[i].required);
-		json_close(w);
-	}
-	json_close_array(w);
 	json_key(w, "unseen");
 	json_open_array(w);
 	if (d->unseen)
@@ -290,6 +278,20 @@ void audit_record_delete(const struct audit_delete *d, struct str *ret_members)
 		for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
 			json_put_string(w, unseen[i]);
 	json_close_array(w);
+	json_close(w);
+	json_writer_end(w, ret_members);
+}
+
+void audit_record_hook(const struct audit_hook *h, struct str *ret_members)
+{
+	struct json_writer *w = json_writer_new(false);
+
+	json_open(w);
+	json_field(w, "hook.path", h->path);
+	json_field(w, "hook.event", h->event);
+	json_field(w, "hook.outcome", h->outcome);
+	put_safe(w, "hook.detail", h->detail);
+	json_field_bool(w, "hook.required", h->required);
 	json_close(w);
 	json_writer_end(w, ret_members);
 }

@@ -104,13 +104,6 @@ struct audit_network {
 	bool truncated;
 };
 
-struct audit_hook_outcome {
-	const char *path, *event;
-	const char *outcome;		/* "ok", "failed", "timeout", "not-run" */
-	const char *detail;		/* NULL or what it said last */
-	bool required;
-};
-
 struct audit_delete {
 	int exit_code;			/* -1: not known, or killed by a signal */
 	int exit_signal;		/* -1: not known, or exited by itself */
@@ -119,8 +112,16 @@ struct audit_delete {
 	int64_t cpu_usec, memory_peak, io_read_bytes, io_write_bytes, oom_kills;	/* -1: unknown */
 	const struct audit_network *network;	/* NULL: was not watched, */
 	const char *network_reason;		/* because: */
-	const struct audit_hook_outcome *hooks;
-	size_t n_hooks;
 	const struct strv *unseen;	/* what this evidence cannot see; NULL: the built-in list */
 };
 void audit_record_delete(const struct audit_delete *d, struct str *ret_members);
+
+/* An audit hook that did not succeed: a record of its own (event "hook"), behind the one that the
+ * hook was to get. */
+struct audit_hook {
+	const char *path, *event;	/* the program; the event of the record that it was given */
+	const char *outcome;		/* "failed", "timeout" */
+	const char *detail;
+	bool required;
+};
+void audit_record_hook(const struct audit_hook *h, struct str *ret_members);

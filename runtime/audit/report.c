@@ -682,7 +682,7 @@ static void page_did(struct str *out, const struct json *const *records, size_t 
 		const char *event = get_text(records[i], "event");
 		const char *time = get_text(records[i], "time");
 
-		if (str_equal(event, "delete") || !time)
+		if (str_equal(event, "delete") || str_equal(event, "hook") || !time)
 			continue;
 		str_printf(out, "  %.8s  %-8s", time + 11, event);
 		if (str_equal(event, "exec") || str_equal(event, "create")) {
@@ -772,22 +772,22 @@ static void page_cost(struct str *out, const struct json *delete)
 			   (unsigned long long)v);
 }
 
-static void page_hooks(struct str *out, const struct json *hooks)
+static void page_hooks(struct str *out, const struct json *const *records, size_t n)
 {
-	if (!hooks || !hooks->n)
-		return;
-	heading(out, "Audit hooks");
-	for (size_t i = 0; i < hooks->n; i++) {
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!str_equal(get_text(records[i], "event"), "hook"))
+			continue;
+		if (!any)
+			heading(out, "Audit hooks that did not succeed");
+		any = true;
 		str_puts(out, "  ");
-		put_member(out, hooks->items[i], "path");
+		put_member(out, records[i], "hook.path");
 		str_puts(out, " at ");
-		put_member(out, hooks->items[i], "event");
+		put_member(out, records[i], "hook.event");
 		str_puts(out, ": ");
-		put_member(out, hooks->items[i], "outcome");
-		if (get_text(hooks->items[i], "detail")) {
-			str_puts(out, ": ");
-			put_member(out, hooks->items[i], "detail");
-		}
+		put_member(out, records[i], "hook.detail");
 		str_puts(out, "\n");
 	}
 }
@@ -844,7 +844,7 @@ static void page(struct arena *a, const char *session, const struct json *const 
 	page_did(out, records, n, delete);
 	page_denied(out, delete);
 	page_cost(out, delete);
-	page_hooks(out, get(delete, "hooks"));
+	page_hooks(out, records, n);
 	page_end(out, records, n, delete);
 }
 

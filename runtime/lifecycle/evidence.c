@@ -26,10 +26,26 @@ static bool concerns(const struct spec_audit_hook *h, const char *event)
 	return strcmp(event, "create") == 0 || strcmp(event, "delete") == 0;
 }
 
+static void record_failure(const char *directory, const struct audit_frame *about,
+			   const struct spec_audit_hook *h, const struct err *failure)
+{
+	const struct audit_hook hook = { .path = h->path, .event = about->event,
+		.outcome = failure->code == ETIMEDOUT ? "timeout" : "failed",
+		.detail = failure->text, .required = h->required };
+	const struct audit_frame frame = { .session = about->session,
+		.container = about->container, .event = "hook" };
+	owned_str members = STR_INIT;
+	struct err e;
+
+	audit_record_hook(&hook, &members);
+	if (audit_append(directory, &frame, &members, NULL, &e) < 0)
+		log_warn("no audit record of a failed hook: %s", e.text);
+}
+
 /* The programs of the host policy, with the record on stdin and a clean environment.  In an audit mode
  * of any kind a hook marked as required has to succeed. */
-static int run_hooks(const struct spec_agent *agent, const char *event, const struct str *line,
-		     struct err *e)
+static int run_hooks(const char *directory, const struct audit_frame *frame,
+		     const struct spec_agent *agent, const struct str *line, struct err *e)
 {
 	static char path_variable[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	char *const envp[] = { path_variable, NULL };
@@ -42,7 +58,7 @@ static int run_hooks(const struct spec_agent *agent, const char *event, const st
 					  .in = line->s, .in_size = line->len,
 					  .timeout = h->timeout.set ? h->timeout.v : HOOK_TIMEOUT };
 
-		if (!concerns(h, event))
+		if (!concerns(h, frame->event))
 			continue;
 		strv_add(&a, &argv, h->path);
 		for (size_t k = 0; k < h->args.n; k++)
@@ -50,6 +66,7 @@ static int run_hooks(const struct spec_agent *agent, const char *event, const st
 		call.argv = argv.v;
 		if (hook_run(&call, e) == 0)
 			continue;
+		record_failure(directory, frame, h, e);
 		if (h->required)
 			return err_in(e, "audit.hooks[%zu]", i);
 		log_warn("audit.hooks[%zu]: %s", i, e->text);
@@ -72,7 +89,7 @@ static int append(struct arena *a, const struct state *st, const struct spec_age
 	}
 	if (!line.len)	/* written before: see frame.once */
 		return 0;
-	return run_hooks(agent, frame->event, &line, e);
+	return run_hooks(directory, frame, agent, &line, e);
 }
 
 static int64_t login_uid(void)

@@ -981,6 +981,12 @@ static void record_container(void)
 	frame.event = "delete";
 	frame.once = true;
 	cr_assert(audit_append(dir, &frame, &members, NULL, &e) == 0, "%s", e.text);
+	members.len = 0;
+	audit_record_hook(&(struct audit_hook){ "/usr/bin/hook", "delete", "failed", "exit 3", false },
+			  &members);
+	frame.event = "hook";
+	frame.once = false;
+	cr_assert(audit_append(dir, &frame, &members, NULL, &e) == 0, "%s", e.text);
 }
 
 Test(audit, the_page_says_what_a_reviewer_asks)
@@ -992,6 +998,7 @@ Test(audit, the_page_says_what_a_reviewer_asks)
 		"no new privileges", "task: issue 7", "code 7", "1.500 s",
 		"tcp 169.254.169.254 port 80: 3 packets, 180 bytes", "TRUNCATED",
 		"0.250 s", "1.0 MiB", "unknown", "shell built-ins",
+		"/usr/bin/hook at delete: exit 3",
 	};
 	static const char *const names[] = { "01s", "web1", "web", "0" };
 	struct err e;
