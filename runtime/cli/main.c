@@ -164,7 +164,9 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
 		return -e->code;
 	if (g.version)
 		return print_version(e);
-	if (g.help || first >= argc || strcmp(argv[first], "help") == 0)
+	if (first >= argc && !g.help)
+		return err_say(e, EINVAL, "no command (agentrun --help lists them)");
+	if (g.help || strcmp(argv[first], "help") == 0)
 		return print_help(first + 1 < argc ? cli_command(argv[first + 1]) : NULL, e);
 	c = cli_command(argv[first]);
 	if (!c)

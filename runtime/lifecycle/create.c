@@ -177,12 +177,7 @@ static int reserve(struct creation *c, struct err *e)
 		return -e->code;
 	if (state_save_spec(&c->dir, c->spec, e) < 0)
 		return -e->code;
-	if (mkfifoat(c->dir.fd, STATE_FIFO, 0600) < 0)
-		return err_set(e, errno, "create the start FIFO");
-	c->start_fd = openat(c->dir.fd, STATE_FIFO, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (c->start_fd < 0)
-		return err_set(e, errno, "open the start FIFO");
-	return 0;
+	return handshake_listen(c->dir.fd, STATE_START, &c->start_fd, e);
 }
 
 static int make_cgroup(struct creation *c, struct err *e)
@@ -215,7 +210,7 @@ static _Noreturn void child(struct creation *c, int sync_fd)
 	struct init in = {
 		.spec = c->spec,
 		.options = c->o,
-		.state = &c->state,
+		.state = c->state,
 		.ns = &c->ns,
 		.rootfs = {
 			.root_fd = -1,
@@ -385,7 +380,7 @@ static int run_hooks(struct creation *c, struct err *e)
 		    hooks_run(&hooks->create_runtime, "createRuntime", state.s, c->bundle, e) < 0)
 			return -e->code;
 	}
-	return handshake_say(c->sync_fd, MESSAGE_HOOKED, 0, e);
+	return handshake_say(c->sync_fd, MESSAGE_HOOKED, c->state.pid, e);
 }
 
 static int write_pid_file(struct creation *c, struct err *e)
@@ -499,7 +494,7 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 {
 	owned_state_dir dir = STATE_DIR_INIT;
 	owned_str text = STR_INIT;
-	owned_fd fifo = -1;
+	owned_fd init = -1;
 	struct state state;
 	struct spec *spec;
 	enum status status;
@@ -515,16 +510,15 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 			       status_names[status]);
 	if (state_load_spec(a, &dir, &spec, e) < 0)
 		return -e->code;
-	/* Fails with ENXIO if nobody holds the other end: the first process died. */
-	fifo = openat(dir.fd, STATE_FIFO, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	if (fifo < 0)
-		return err_set(e, errno, "cannot start container %s", id);
+	if (handshake_connect(dir.fd, STATE_START, &init, e) < 0)
+		return err_in(e, "cannot start container %s", id);
 	if (evidence_start(a, &state, spec, e) < 0)
 		return -e->code;
-	if (write(fifo, "s", 1) != 1)
-		return err_set(e, errno, "start container %s", id);
-	if (unlinkat(dir.fd, STATE_FIFO, 0) < 0)
-		return err_set(e, errno, "remove the start FIFO");
+	if (unlinkat(dir.fd, STATE_START, 0) < 0)
+		return err_set(e, errno, "remove %s/%s", dir.path, STATE_START);
+	/* Its end is closed by the exec, or it says why there was none. */
+	if (handshake_say(init, MESSAGE_GO, 0, e) < 0 || handshake_expect_end(init, e) < 0)
+		return -e->code;
 	if (spec->hooks && spec->hooks->poststart.n) {
 		state_write_oci(&state, STATUS_RUNNING, false, &text);
 		/* The specification: log it and go on. */

@@ -57,14 +57,14 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 struct init {
 	const struct spec *spec;
 	const struct create_options *options;
-	const struct state *state;
+	struct state state;	/* its pid, as the host sees it, comes with MESSAGE_HOOKED */
 	const struct ns_set *ns;
 	struct rootfs rootfs;
 	const struct seccomp_program *filter;
 	size_t n_filters;
 	int sync_fd;		/* its end of the handshake */
 	int stage2_fd;
-	int start_fd;		/* the FIFO, open for reading */
+	int start_fd;		/* the listening socket on which start is heard */
 	int console_fd;		/* where the terminal's master goes; -1: no terminal */
 };
 /* The container's side; never returns. */

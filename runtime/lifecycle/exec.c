@@ -220,6 +220,8 @@ static int follow(struct joining *j, struct err *e)
 			return -e->code;
 		waitpid(j->pid, NULL, 0);
 		j->pid = m.pid;
+		if (handshake_say(j->sync_fd, MESSAGE_MAPPED, 0, e) < 0)
+			return -e->code;
 	}
 	return handshake_expect(j->sync_fd, MESSAGE_READY, NULL, e);
 }

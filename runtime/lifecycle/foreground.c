@@ -104,6 +104,7 @@ int foreground_wait(const struct created *c, int *ret_status, struct err *e)
 		return err_set(e, errno, "signalfd");
 	if (c->console >= 0) {
 		tty_copy_size(0, c->console);
+		tty_no_onlcr(c->console);
 		saved = tty_raw(0);
 	}
 	r = relay(c, signal_fd, e);

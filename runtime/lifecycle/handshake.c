@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/fd.h"
 
 static const char *const names[] = {
 	[MESSAGE_FAILED] = "failed",	 [MESSAGE_CGROUP] = "cgroup",
@@ -15,6 +19,41 @@ static const char *const names[] = {
 	[MESSAGE_READY] = "ready",	 [MESSAGE_GO] = "go",
 };
 _Static_assert(sizeof names / sizeof *names == MESSAGE_GO + 1, "a name for each message");
+
+/* Directories of containers are deeper than sun_path is long: by descriptor. */
+static struct sockaddr_un address_in(int dirfd, const char *name)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	snprintf(sun.sun_path, sizeof sun.sun_path, "/proc/self/fd/%d/%s", dirfd, name);
+	return sun;
+}
+
+int handshake_listen(int dirfd, const char *name, int *ret_fd, struct err *e)
+{
+	owned_fd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sun = address_in(dirfd, name);
+
+	if (fd < 0)
+		return err_set(e, errno, "socket");
+	if (bind(fd, (struct sockaddr *)&sun, sizeof sun) < 0 || listen(fd, 1) < 0)
+		return err_set(e, errno, "make the socket %s of the container", name);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+int handshake_connect(int dirfd, const char *name, int *ret_fd, struct err *e)
+{
+	owned_fd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sun = address_in(dirfd, name);
+
+	if (fd < 0)
+		return err_set(e, errno, "socket");
+	if (connect(fd, (struct sockaddr *)&sun, sizeof sun) < 0)
+		return err_set(e, errno, "its first process does not answer");
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
 
 int handshake_pair(int ret_fds[2], struct err *e)
 {

@@ -28,11 +28,14 @@
  *   record appended, state, pid file
  *                             GO ->
  *                          <- READY           (outlives the runtime from here)
- *   created                                   waits on the start FIFO
- *                                             startContainer hooks, filter, exec
+ *   created                                   listens on its start socket
  *
- * In exec, stage two says PID once it joined the PID namespace and READY
- * before GO; the socket's end means that the exec succeeded.
+ *   start:                    GO ->
+ *                                             startContainer hooks, filter, exec
+ *   poststart hooks        <- the end, or FAILED
+ *
+ * In exec, stage two says PID once it joined the PID namespace, hears MAPPED,
+ * and says READY before GO; the socket's end means that the exec succeeded.
  */
 #pragma once
 
@@ -40,6 +43,11 @@
 
 #include "base/err.h"
 #include "stage2/plan.h"
+
+/* The place where a created container waits for start: a socket called `name` in a directory. */
+int handshake_listen(int dirfd, const char *name, int *ret_fd, struct err *e);
+/* -ECONNREFUSED: nobody waits there any more. */
+int handshake_connect(int dirfd, const char *name, int *ret_fd, struct err *e);
 
 /* A pair; both ends close-on-exec. */
 int handshake_pair(int ret_fds[2], struct err *e);

@@ -21,22 +21,27 @@
 #include "lifecycle/hookrun.h"
 #include "lifecycle/plan.h"
 #include "sandbox/egress.h"
+#include "sandbox/rootpath.h"
 #include "sandbox/tty.h"
 #include "sandbox/user.h"
 
 struct stage {
 	struct init *in;
 	int tty_fd;
+	bool mapped;	/* the id maps of a new user namespace are written */
 };
 
 /* With the runtime dies what it has not finished (THREATS A13); stage two takes this back. */
 static int step_bind_to_parent(struct stage *s, struct err *e)
 {
-	(void)s;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return err_set(e, errno, "prctl PR_SET_PDEATHSIG");
-	/* Neither a core dump nor ptrace by somebody of the same uid may see the runtime's memory. */
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+	/*
+	 * Neither a core dump nor ptrace by somebody of the same uid may see the runtime's memory.
+	 * Not before the id maps are written: /proc/<pid> would belong to the host's root, and a
+	 * runtime without privilege could not write them.
+	 */
+	if ((!s->in->ns->fresh[NS_USER] || s->mapped) && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_set(e, errno, "prctl PR_SET_DUMPABLE");
 	return 0;
 }
@@ -44,9 +49,9 @@ static int step_bind_to_parent(struct stage *s, struct err *e)
 /* While the ids are still the runtime's: the control files belong to them. */
 static int step_cgroup(struct stage *s, struct err *e)
 {
-	if (s->in->state->cgroup.systemd)
+	if (s->in->state.cgroup.systemd)
 		return handshake_expect(s->in->sync_fd, MESSAGE_CGROUP, NULL, e);
-	return cgroup_join_self(&s->in->state->cgroup, NULL, e);
+	return cgroup_join_self(&s->in->state.cgroup, NULL, e);
 }
 
 static int step_namespaces(struct stage *s, struct err *e)
@@ -79,6 +84,7 @@ static int step_await_maps(struct stage *s, struct err *e)
 	if (handshake_say(s->in->sync_fd, MESSAGE_NAMESPACES, 0, e) < 0 ||
 	    handshake_expect(s->in->sync_fd, MESSAGE_MAPPED, NULL, e) < 0)
 		return -e->code;
+	s->mapped = true;
 	if (!s->in->ns->fresh[NS_USER] && s->in->ns->join_fd[NS_USER] < 0)
 		return 0;
 	/* Root of the new namespace, as files and mounts made from here on should belong to it. */
@@ -110,9 +116,13 @@ static int step_egress(struct stage *s, struct err *e)
 
 static int step_await_hooks(struct stage *s, struct err *e)
 {
-	if (handshake_say(s->in->sync_fd, MESSAGE_NETWORK, 0, e) < 0)
+	struct message m;
+
+	if (handshake_say(s->in->sync_fd, MESSAGE_NETWORK, 0, e) < 0 ||
+	    handshake_expect(s->in->sync_fd, MESSAGE_HOOKED, &m, e) < 0)
 		return -e->code;
-	return handshake_expect(s->in->sync_fd, MESSAGE_HOOKED, NULL, e);
+	s->in->state.pid = m.pid;
+	return 0;
 }
 
 static int step_mounts(struct stage *s, struct err *e)
@@ -132,8 +142,8 @@ static int step_container_hooks(struct stage *s, struct err *e)
 
 	if (!hooks || !hooks->create_container.n)
 		return 0;
-	state_write_oci(s->in->state, STATUS_CREATING, false, &state);
-	return hooks_run(&hooks->create_container, "createContainer", state.s, s->in->state->bundle, e);
+	state_write_oci(&s->in->state, STATUS_CREATING, false, &state);
+	return hooks_run(&hooks->create_container, "createContainer", state.s, s->in->state.bundle, e);
 }
 
 static int step_enter_root(struct stage *s, struct err *e)
@@ -157,8 +167,22 @@ static int step_terminal(struct stage *s, struct err *e)
 	return 0;
 }
 
+/* As runc does: an image need not have its working directory. */
+static int make_cwd(const struct spec_process *p, struct err *e)
+{
+	owned_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), cwd = -1;
+
+	if (root < 0)
+		return err_set(e, errno, "open /");
+	if (rootpath_ensure(root, p->cwd, ROOTPATH_DIRECTORY, &cwd, e) < 0)
+		return err_in(e, "process.cwd");
+	return 0;
+}
+
 static int step_finish_root(struct stage *s, struct err *e)
 {
+	if (make_cwd(s->in->spec->process, e) < 0)
+		return -e->code;
 	return rootfs_finish(&s->in->rootfs, s->in->spec, e);
 }
 
@@ -172,7 +196,7 @@ static int step_stdio(struct stage *s, struct err *e)
 static int step_stage_two(struct stage *s, struct err *e)
 {
 	owned_str home = STR_INIT, state = STR_INIT, plan = STR_INIT;
-	struct state inside = *s->in->state;
+	struct state inside = s->in->state;
 	struct plan_request q = {
 		.spec = s->in->spec,
 		.process = s->in->spec->process,
@@ -180,7 +204,7 @@ static int step_stage_two(struct stage *s, struct err *e)
 		.n_filters = s->in->n_filters,
 		.hooks = s->in->spec->hooks,
 		.new_keyring = !s->in->options->no_new_keyring,
-		.no_setgroups = s->in->state->rootless && !s->in->spec->process->user.additional_gids.n,
+		.no_setgroups = s->in->state.rootless && !s->in->spec->process->user.additional_gids.n,
 		.keep_fds = s->in->options->preserve_fds,
 		.sync_fd = s->in->sync_fd,
 		.pidns_fd = -1,

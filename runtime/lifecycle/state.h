@@ -6,7 +6,7 @@
  * $XDG_RUNTIME_DIR/agentrun or --root.  It holds:
  *   state.json   this struct, replaced atomically
  *   config.json  the effective specification; exec reads it, no policy is evaluated again
- *   start        the FIFO of a created container; gone once it was started
+ *   start        the socket on which a created container waits; gone once it was started
  *   netns        the network namespace, pinned for the evidence (only under a policy)
  *   hosts        /etc/hosts with the allowed names (only under a policy)
  * Whoever changes a container holds a lock on its directory (flock), so that
@@ -26,7 +26,7 @@
 
 #define STATE_FILE "state.json"
 #define STATE_CONFIG "config.json"
-#define STATE_FIFO "start"
+#define STATE_START "start"
 #define STATE_NETNS "netns"
 #define STATE_HOSTS "hosts"
 
@@ -52,7 +52,7 @@ struct state {
 /* The directory that holds all containers; created (0700) if `make`. */
 int state_root(struct arena *a, const char *option, bool rootless, bool make, char **ret,
 	       struct err *e);
-/* An id is 1 to 1024 of [A-Za-z0-9_+-.], and neither "." nor "..". */
+/* An id is 1 to 1024 of [A-Za-z0-9_+-.], neither "." nor "..", and does not begin with "-". */
 int state_check_id(const char *id, struct err *e);
 
 /* A locked container directory. */

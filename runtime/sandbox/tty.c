@@ -66,7 +66,6 @@ static int open_ptmx(int *ret_fd, struct err *e)
 int tty_open(const struct spec_process *p, int *ret_master, int *ret_slave, struct err *e)
 {
 	owned_fd master = -1, slave = -1;
-	struct termios t;
 	int unlock = 0;
 
 	if (open_ptmx(&master, e) < 0)
@@ -84,11 +83,6 @@ int tty_open(const struct spec_process *p, int *ret_master, int *ret_slave, stru
 		if (ioctl(slave, TIOCSWINSZ, &size) < 0)
 			return err_set(e, errno, "process.consoleSize");
 	}
-	if (tcgetattr(slave, &t) < 0)
-		return err_set(e, errno, "process.terminal: tcgetattr");
-	t.c_oflag &= ~(tcflag_t)ONLCR;
-	if (tcsetattr(slave, TCSANOW, &t) < 0)
-		return err_set(e, errno, "process.terminal: tcsetattr");
 	if (fchown(slave, (uid_t)p->user.uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL)
 		return err_set(e, errno, "process.terminal: give the terminal to uid %lld",
 			       (long long)p->user.uid);
@@ -144,6 +138,16 @@ struct tty_saved {
 	struct termios before;
 };
 
+void tty_no_onlcr(int master)
+{
+	struct termios t;
+
+	if (tcgetattr(master, &t) < 0)
+		return;
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	tcsetattr(master, TCSANOW, &t);
+}
+
 struct tty_saved *tty_raw(int fd)
 {
 	struct tty_saved *saved;
@@ -155,7 +159,7 @@ struct tty_saved *tty_raw(int fd)
 	saved->fd = fd;
 	saved->before = t;
 	cfmakeraw(&t);
-	t.c_oflag |= OPOST | ONLCR;	/* the container's side has ONLCR off */
+	t.c_oflag |= OPOST | ONLCR;	/* the container's side has ONLCR off: tty_no_onlcr() */
 	tcsetattr(fd, TCSADRAIN, &t);
 	return saved;
 }

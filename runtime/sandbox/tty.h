@@ -16,8 +16,7 @@
 /* Connects to the engine's console socket (a path of the host). */
 int tty_connect(const char *socket_path, int *ret_fd, struct err *e);
 /* Opens a pair in the devpts at /dev/pts of the root that the caller is in, without following what an
- * image put there: it must be a ptmx (5:2) of a devpts.  The slave is owned by uid, ONLCR is cleared as
- * runc does (the engine's side adds what it wants), the size set if there is one. */
+ * image put there: it must be a ptmx (5:2) of a devpts.  The slave is given to the process's user, the size set if there is one. */
 int tty_open(const struct spec_process *p, int *ret_master, int *ret_slave, struct err *e);
 /* Sends the master with SCM_RIGHTS; the data is the slave's name, as runc sends it. */
 int tty_send(int socket_fd, int master, struct err *e);
@@ -27,4 +26,6 @@ int tty_receive(int socket_fd, int *ret_master, struct err *e);
 struct tty_saved;
 struct tty_saved *tty_raw(int fd);		/* NULL: fd is no terminal */
 void tty_restore(struct tty_saved *saved);	/* frees it; NULL is fine */
+/* In the foreground the caller's terminal adds the carriage returns: not both. */
+void tty_no_onlcr(int master);
 void tty_copy_size(int from, int to);

@@ -16,7 +16,6 @@
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -29,6 +28,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -41,7 +41,7 @@ struct stage {
 	const char *base;	/* the plan's first byte */
 	char **argv, **envp;
 	const char *program;	/* argv[0], looked up */
-	bool parent_listens;	/* errors go to the parent, later to stderr */
+	int parent;		/* who listens: create or exec, then start; -1: nobody, use stderr */
 	uint64_t late_caps;	/* kept until the filter is loaded */
 };
 
@@ -70,16 +70,29 @@ static void tell(const struct stage *s, enum message_kind kind, pid_t pid)
 	struct message m = { .kind = kind, .pid = pid };
 
 	/* A parent that died ends us by PR_SET_PDEATHSIG; nothing else can be done here. */
-	if (write(s->plan->sync_fd, &m, offsetof(struct message, err)) < 0)
+	if (write(s->parent, &m, offsetof(struct message, err)) < 0)
 		_exit(1);
+}
+
+static int await(const struct stage *s, enum message_kind kind, struct err *e)
+{
+	struct message m;
+	ssize_t n;
+
+	do
+		n = read(s->parent, &m, sizeof m);
+	while (n < 0 && errno == EINTR);
+	if (n < (ssize_t)offsetof(struct message, err) || m.kind != kind)
+		return err_say(e, EPIPE, "the runtime went away");
+	return 0;
 }
 
 static _Noreturn void fail(const struct stage *s, const struct err *e)
 {
-	if (s->parent_listens) {
+	if (s->parent >= 0) {
 		struct message m = { .kind = MESSAGE_FAILED, .err = *e };
 
-		if (write(s->plan->sync_fd, &m, sizeof m) < 0)
+		if (write(s->parent, &m, sizeof m) < 0)
 			dprintf(2, "agentrun: %s\n", e->text);
 	} else {
 		dprintf(2, "agentrun: %s\n", e->text);
@@ -105,7 +118,15 @@ static int step_join(struct stage *s, struct err *e)
 			tell(s, MESSAGE_PID, pid);
 			_exit(0);
 		}
+		/* Not a word before the parent knows who speaks. */
+		return await(s, MESSAGE_MAPPED, e);
 	}
+	return 0;
+}
+
+/* A child does not inherit it. */
+static int step_bind_to_parent(struct stage *s, struct err *e)
+{
 	if (s->plan->pdeathsig && prctl(PR_SET_PDEATHSIG, s->plan->pdeathsig) < 0)
 		return err_set(e, errno, "prctl PR_SET_PDEATHSIG");
 	return 0;
@@ -328,50 +349,36 @@ static int step_program(struct stage *s, struct err *e)
 
 static int step_ready(struct stage *s, struct err *e)
 {
-	struct message m;
-	ssize_t n;
-
 	tell(s, MESSAGE_READY, 0);
-	do
-		n = read(s->plan->sync_fd, &m, sizeof m);
-	while (n < 0 && errno == EINTR);
-	if (n < (ssize_t)offsetof(struct message, err) || m.kind != MESSAGE_GO)
-		return err_say(e, EPIPE, "the runtime went away before the container was recorded");
+	if (await(s, MESSAGE_GO, e) < 0)
+		return -e->code;
 	/* From here on the process outlives the runtime. */
 	if (s->plan->pdeathsig && prctl(PR_SET_PDEATHSIG, 0) < 0)
 		return err_set(e, errno, "prctl PR_SET_PDEATHSIG");
 	if (s->plan->start_fd >= 0) {
 		tell(s, MESSAGE_READY, 0);
-		s->parent_listens = false;
-		close(s->plan->sync_fd);
+		close(s->parent);
+		s->parent = -1;
 	}
 	return 0;
 }
 
+/* `start` connects, says GO, and listens until the exec closes its end: so that what fails from here on
+ * is start's error. */
 static int step_await_start(struct stage *s, struct err *e)
 {
-	struct pollfd p = { .fd = s->plan->start_fd, .events = POLLIN };
-	char byte;
+	struct err gone;
 
 	if (s->plan->start_fd < 0)
 		return 0;
-	/* A FIFO that had no writer yet neither reads as ended nor polls as hung up. */
-	for (;;) {
-		if (poll(&p, 1, -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			return err_set(e, errno, "poll the start FIFO");
-		}
-		if (read(p.fd, &byte, 1) == 1)
-			break;
-		if (p.revents & POLLHUP) {
-			/* `start` died between open and write: wait on without spinning */
-			struct timespec pause = { 0, 1000000 };
-
-			nanosleep(&pause, NULL);
-		}
-	}
-	close(p.fd);
+	do {
+		if (s->parent >= 0)
+			close(s->parent);	/* a start that was killed before it said so */
+		s->parent = accept4(s->plan->start_fd, NULL, NULL, SOCK_CLOEXEC);
+		if (s->parent < 0 && errno != EINTR && errno != ECONNABORTED)
+			return err_set(e, errno, "wait for start");
+	} while (s->parent < 0 || await(s, MESSAGE_GO, &gone) < 0);
+	close(s->plan->start_fd);
 	return 0;
 }
 
@@ -469,6 +476,7 @@ static const struct step {
 	int (*run)(struct stage *s, struct err *e);
 } steps[] = {
 	{ "join", step_join },
+	{ "bind-to-parent", step_bind_to_parent },
 	{ "session", step_session },
 	{ "keyring", step_keyring },
 	{ "fds", step_fds },
@@ -486,7 +494,7 @@ static const struct step {
 
 int main(int argc, char **argv)
 {
-	struct stage s = { .parent_listens = true };
+	struct stage s = { .parent = -1 };
 	struct err e;
 	struct stat st;
 	sigset_t none;
@@ -501,6 +509,7 @@ int main(int argc, char **argv)
 	s.plan = (const struct plan *)s.base;
 	if (s.plan->magic != PLAN_MAGIC || s.plan->size > (uint64_t)st.st_size)
 		return 125;
+	s.parent = s.plan->sync_fd;
 	s.argv = vector(&s, s.plan->argv);
 	s.envp = vector(&s, s.plan->envp);
 	for (int i = 1; i < NSIG; i++)	/* what the engine ignores is not the container's to inherit */

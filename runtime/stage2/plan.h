@@ -23,12 +23,12 @@ enum message_kind {
 	MESSAGE_FAILED,		/* child -> parent: err says why; the child is gone */
 	MESSAGE_CGROUP,		/* parent -> child: systemd has moved you into your scope */
 	MESSAGE_NAMESPACES,	/* child -> parent: write my id maps */
-	MESSAGE_MAPPED,		/* parent -> child: maps are written */
+	MESSAGE_MAPPED,		/* parent -> child: maps are written; exec: I know your pid */
 	MESSAGE_NETWORK,	/* child -> parent: network namespace armed, run createRuntime hooks */
 	MESSAGE_HOOKED,		/* parent -> child: hooks are done, build the root */
 	MESSAGE_PID,		/* stage two -> parent: pid of the process that joined (exec) */
 	MESSAGE_READY,		/* stage two -> parent: all set up, waiting for start */
-	MESSAGE_GO,		/* parent -> stage two: recorded; wait for start (create) or run (exec) */
+	MESSAGE_GO,		/* parent -> stage two: recorded; wait for start (create) or run (exec, start) */
 };
 
 struct message {
@@ -77,7 +77,7 @@ struct plan {
 	uint32_t flags;
 	int32_t sync_fd;
 	int32_t pidns_fd;	/* join this PID namespace first; -1: none */
-	int32_t start_fd;	/* wait until a byte comes out of this FIFO; -1: do not wait */
+	int32_t start_fd;	/* listening socket on which `start` says GO; -1: do not wait */
 	int32_t tty_fd;		/* -1: none */
 	uint32_t keep_fds;	/* descriptors 3 .. 3 + keep_fds - 1 stay open in the container */
 

@@ -96,14 +96,3 @@ def test_bad_filters(rt, box, edit):
     assert "linux.seccomp" in r.err
     assert rt.ids() == []
 
-
-def test_dockers_own_filter(rt, box):
-    """Ordinary work under the filter that most containers have."""
-    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data/seccomp-engine.json")
-    if not os.path.exists(path):
-        pytest.skip("no data/seccomp-engine.json")
-    with open(path, encoding="utf-8") as f:
-        docker = json.load(f)
-    b = box(shell("mkdir /x; ls / | sort >/dev/null; sleep 0.01 & wait; ! unshare -U true"),
-            lambda c: c["linux"].update(seccomp=docker))
-    rt.run(b, check=True)

@@ -169,7 +169,8 @@ def test_a13_killed_at_every_step(rt, box, command):
         assert rt.ids() == []
 
 
-@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer"])
+# createContainer hooks are children of the init, which a signal from its own namespace cannot kill
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime"])
 @pytest.mark.differs("runc", "as above")
 def test_a13_killed_by_its_own_hook(rt, box, kind):
     b = box(SLEEP, lambda c: c.update(hooks={kind: [{
