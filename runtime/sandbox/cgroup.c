@@ -846,6 +846,15 @@ static char *text_of(struct arena *a, const struct json *object, const char *key
 	return text ? arena_strdup(a, text) : NULL;
 }
 
+/* It is going to be removed: nothing outside the file system that it claims to be in. */
+static bool is_below(const char *dir, const char *mount)
+{
+	size_t n = strlen(mount);
+
+	return str_has_prefix(dir, mount) && dir[n] == '/' && dir[n + 1] && !strstr(dir, "/../") &&
+	       !str_has_suffix(dir, "/..");
+}
+
 int cgroup_parse(struct arena *a, const struct json *tree, struct cgroup *ret, struct err *e)
 {
 	const struct json *list = json_get(tree, "hierarchies");
@@ -878,9 +887,7 @@ int cgroup_parse(struct arena *a, const struct json *tree, struct cgroup *ret, s
 		h->created = flag(list->items[i], "created");
 		if (!h->controllers || !h->mount)
 			return err_say(e, EINVAL, "cgroup.hierarchies[%zu]: incomplete", i);
-		/* It is going to be removed: nothing outside the file system it claims to be in. */
-		if (h->dir && (!str_has_prefix(h->dir, h->mount) || strstr(h->dir, "/..") ||
-			       strlen(h->dir) <= strlen(h->mount) + 1))
+		if (h->dir && !is_below(h->dir, h->mount))
 			return err_say(e, EINVAL, "cgroup.hierarchies[%zu].dir: not below %s", i,
 				       h->mount);
 	}

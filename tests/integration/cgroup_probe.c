@@ -7,7 +7,7 @@
  *
  * Steps: systemd | rootless | agent (before create); create RESOURCES; spawn;
  * nest; open DEVICE r|w; cat CONTROLLER FILE; update RESOURCES; freeze; thaw;
- * frozen; pids; stats; cost; state; join SUB; kill; term; remove; path.
+ * frozen; pids; stats; cost; state; join SUB; kill; term; remove; path; wait SECONDS.
  * The first that fails ends it, after what was made is removed.
  */
 #include <errno.h>
@@ -80,7 +80,7 @@ static int in_cgroup(struct probe *p, const char *sub, int (*work)(const char *)
 		_exit(work(arg));
 	}
 	fd_close(&fd);
-	r = p->systemd ? cgroup_systemd_attach(&p->a, &p->c, &p->spec, pid, e) : 0;
+	r = p->systemd && !p->c.h[0].dir ? cgroup_systemd_attach(&p->a, &p->c, &p->spec, pid, e) : 0;
 	if (r == 0) {
 		struct err theirs = { 0 };
 
@@ -277,6 +277,10 @@ static int step(struct probe *p, char ***v, struct json_writer *w, struct err *e
 		return put_cost(p, w);
 	if (strcmp(name, "state") == 0)
 		return state(p, w, e);
+	if (strcmp(name, "wait") == 0) {
+		sleep((unsigned)atoi(*++*v));
+		return 0;
+	}
 	if (strcmp(name, "path") == 0) {
 		json_field(w, "value", p->c.path);
 		return 0;
@@ -324,6 +328,9 @@ int main(int argc, char **argv)
 		struct err later;
 
 		cgroup_signal(&p.c, SIGKILL, &later);
+		for (size_t i = 0; i < p.n; i++)
+			if (p.children[i] > 0)
+				kill(p.children[i], SIGKILL);
 		reap(&p);
 		cgroup_remove(&p.c, &later);
 	}

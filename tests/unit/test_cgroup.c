@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cgroup: layouts, paths, conversions, device rules, systemd's names, the state file. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/bpf.h>
+
+#include "sandbox/cgroup_parts.h"
+
+#define N(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static struct arena a;
+static struct err e;
+
+/* ---- what is mounted ---- */
+
+Test(cgroup, layout_of_mountinfo)
+{
+	static const struct {
+		const char *text;
+		enum cgroup_layout layout;
+		const char *controllers, *mount;	/* of a hierarchy that must be there */
+	} rows[] = {
+		{ "", CGROUP_NONE, NULL, NULL },
+		{ "21 1 0:20 / /proc rw - proc proc rw\n", CGROUP_NONE, NULL, NULL },
+		{ "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+		  CGROUP_V2, "", "/sys/fs/cgroup" },
+		{ "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup "
+		  "rw,xattr,cpu,cpuacct\n",
+		  CGROUP_V1, "cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct" },
+		{ "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup systemd "
+		  "rw,xattr,release_agent=/lib/agent,name=systemd\n"
+		  "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+		  CGROUP_HYBRID, "name=systemd", "/sys/fs/cgroup/systemd" },
+		/* a bind mount that a container left is not the host's */
+		{ "32 31 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+		  "99 31 0:29 /docker/1 /var/lib/x/pids rw - cgroup cgroup rw,pids\n",
+		  CGROUP_V1, "pids", "/sys/fs/cgroup/pids" },
+		{ "99 31 0:29 /docker/1 /var/lib/x/pids rw - cgroup cgroup rw,pids\n"
+		  "32 31 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n",
+		  CGROUP_V1, "pids", "/sys/fs/cgroup/pids" },
+		{ "32 31 0:29 / /mnt/my\\040cgroups/pids rw - cgroup cgroup rw,pids\n",
+		  CGROUP_V1, "pids", "/mnt/my cgroups/pids" },
+		/* torn lines */
+		{ "32 31 0:29 / - cgroup\n32 - cgroup2\n - cgroup x rw,pids\n", CGROUP_NONE, NULL,
+		  NULL },
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		struct cgroup c;
+		bool found = !rows[i].controllers;
+
+		cgroup_parse_mountinfo(&a, rows[i].text, &c);
+		cr_expect(eq(int, (int)c.layout, (int)rows[i].layout), "row %zu", i);
+		for (size_t k = 0; k < c.n; k++)
+			found |= rows[i].controllers &&
+				 strcmp(c.h[k].controllers, rows[i].controllers) == 0 &&
+				 strcmp(c.h[k].mount, rows[i].mount) == 0;
+		cr_expect(found, "row %zu: no %s", i, rows[i].mount);
+	}
+}
+
+Test(cgroup, more_hierarchies_than_room)
+{
+	owned_str text = STR_INIT;
+	struct cgroup c;
+
+	for (int i = 0; i < 100; i++)
+		str_printf(&text, "9 1 0:9 / /m/%d rw - cgroup cgroup rw,name=n%d\n", i, i);
+	cgroup_parse_mountinfo(&a, text.s, &c);
+	cr_expect(eq(sz, c.n, (size_t)CGROUP_MOST));
+}
+
+Test(cgroup, hierarchy_of_a_controller)
+{
+	struct cgroup c = {
+		.layout = CGROUP_HYBRID,
+		.n = 3,
+		.h = {
+			{ .controllers = "cpu,cpuacct", .dir = "/x" },
+			{ .controllers = "memory" },	/* not made there */
+			{ .controllers = "", .dir = "/u" },
+		},
+	};
+
+	cr_expect(cgroup_hierarchy_of(&c, "cpuacct") == &c.h[0]);
+	cr_expect(cgroup_hierarchy_of(&c, "cpu") == &c.h[0]);
+	cr_expect(cgroup_hierarchy_of(&c, "cp") == NULL);
+	cr_expect(cgroup_hierarchy_of(&c, "memory") == NULL);
+	cr_expect(cgroup_hierarchy_of(&c, "") == &c.h[2]);
+	c.layout = CGROUP_V2;
+	c.h[0].controllers = "";
+	cr_expect(cgroup_hierarchy_of(&c, "memory") == &c.h[0]);
+}
+
+Test(cgroup, own_path)
+{
+	static const char text[] =
+		"9:name=systemd:/s\n8:cpuacct,cpu:/c:colon\n4:memory:/m/x\n0::/u v\n";
+	static const struct {
+		const char *controllers, *path;
+	} rows[] = {
+		{ "", "/u v" },
+		{ "memory", "/m/x" },
+		{ "cpu,cpuacct", "/c:colon" },
+		{ "name=systemd", "/s" },
+		{ "mem", NULL },
+		{ "pids", NULL },
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		char *got = cgroup_parse_own(&a, text, rows[i].controllers);
+
+		if (rows[i].path)
+			cr_expect(got && strcmp(got, rows[i].path) == 0, "%s: %s",
+				  rows[i].controllers, got);
+		else
+			cr_expect(got == NULL, "%s", rows[i].controllers);
+	}
+	cr_expect(cgroup_parse_own(&a, "garbage\n:\n::\n", "cpu") == NULL);
+}
+
+Test(cgroup, a_path_stays_below)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{ "/a/b", "/a/b" },	   { "a", "/a" },	      { "", "/" },
+		{ "/", "/" },		   { "//a///b/", "/a/b" },    { "/a/./b", "/a/b" },
+		{ "/a/../b", "/b" },	   { "/../../etc", "/etc" },  { "../../../x", "/x" },
+		{ "/a/b/../../..", "/" },  { "/...", "/..." },	      { "/a/..b/c..", "/a/..b/c.." },
+		{ "/a/../../b/../c", "/c" },
+	};
+
+	for (size_t i = 0; i < N(rows); i++)
+		cr_expect(eq(str, cgroup_path_clean(&a, rows[i].in), (char *)rows[i].out), "%s",
+			  rows[i].in);
+}
+
+Test(cgroup, words)
+{
+	cr_expect(cgroup_has_word("cpuset cpu io\n", "cpu"));
+	cr_expect(cgroup_has_word("cpuset cpu io\n", "io"));
+	cr_expect(cgroup_has_word("cpu", "cpu"));
+	cr_expect(not(cgroup_has_word("cpuset hugetlb\n", "cpu")));
+	cr_expect(not(cgroup_has_word("", "cpu")));
+}
+
+/* A path for exec --cgroup must not lead out, whatever exists. */
+Test(cgroup, join_stays_inside)
+{
+	static const char *const bad[] = { "..", "../x", "/..", "a/../../b", "a/..", "./.." };
+	struct cgroup c = { .layout = CGROUP_V2, .n = 1, .path = "/x",
+			    .h[0] = { .controllers = "", .mount = "/", .dir = "/tmp" } };
+
+	for (size_t i = 0; i < N(bad); i++) {
+		int fds[CGROUP_MOST], fd = -1;
+
+		cr_expect(eq(int, cgroup_clone_fd_sub(&c, bad[i], &fd, &e), -EINVAL), "%s", bad[i]);
+		c.layout = CGROUP_V1;
+		c.h[0].controllers = "cpu";
+		cr_expect(eq(int, cgroup_join_fds(&c, bad[i], fds, &e), -EINVAL), "%s", bad[i]);
+		c.layout = CGROUP_V2;
+		c.h[0].controllers = "";
+	}
+}
+
+/* ---- conversions ---- */
+
+Test(cgroup, cpu_weight)
+{
+	static const struct {
+		uint64_t shares, weight;
+	} rows[] = {
+		{ 0, 0 },	{ 1, 1 },	{ 2, 1 },	{ 512, 59 },
+		{ 1024, 100 },	{ 2000, 170 },	{ 2048, 174 },	{ 262144, 10000 },
+		{ 262145, 10000 }, { UINT64_MAX, 10000 },
+	};
+	uint64_t before = 0;
+
+	for (size_t i = 0; i < N(rows); i++)
+		cr_expect(eq(u64, cgroup_cpu_weight(rows[i].shares), rows[i].weight), "%lu",
+			  (unsigned long)rows[i].shares);
+	for (uint64_t shares = 2; shares <= 262144; shares += 37) {
+		uint64_t weight = cgroup_cpu_weight(shares);
+
+		cr_assert(weight >= before && weight >= 1 && weight <= 10000);
+		before = weight;
+	}
+}
+
+Test(cgroup, io_weight)
+{
+	cr_expect(eq(u64, cgroup_io_weight(0), 0));
+	cr_expect(eq(u64, cgroup_io_weight(10), 1));
+	cr_expect(eq(u64, cgroup_io_weight(1), 1));
+	cr_expect(eq(u64, cgroup_io_weight(500), 4950));
+	cr_expect(eq(u64, cgroup_io_weight(1000), 10000));
+	cr_expect(eq(u64, cgroup_io_weight(2000), 10000));
+}
+
+Test(cgroup, swap)
+{
+	static const struct {
+		int64_t swap, limit;
+		int r;
+		int64_t value;
+	} rows[] = {
+		{ 200, 100, 0, 100 },
+		{ 100, 100, 0, 0 },
+		{ -1, 100, 0, -1 },
+		{ -1, 0, 0, -1 },
+		{ 0, -1, 0, -1 },	/* unlimited memory: of both */
+		{ 50, -1, 0, 50 },
+		{ 50, 0, -EINVAL, 77 },
+		{ 50, 100, -EINVAL, 77 },
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		int64_t got = 77;
+
+		cr_expect(eq(int, cgroup_swap_v2(rows[i].swap, rows[i].limit, &got, &e), rows[i].r),
+			  "row %zu", i);
+		cr_expect(eq(i64, got, rows[i].value), "row %zu", i);
+	}
+}
+
+Test(cgroup, first_limit)
+{
+	struct spec_memory memory = { .limit = { true, 0 }, .swappiness = { false, 5 } };
+	struct spec_cpu cpu = { .cpus = "" };
+	struct spec_device_rule rule = { .allow = false };
+	struct spec_hugepage_limit page = { "2MB", 0 };
+	struct spec_resources r = { .memory = &memory, .cpu = &cpu };
+
+	/* zero is "left out" */
+	r.devices.v = &rule;
+	r.devices.n = 1;
+	cr_expect(cgroup_resources_first(&r) == NULL);
+	memory.kernel = (struct opt_i64){ true, 5 };
+	memory.disable_oom_killer = (struct opt_bool){ true, false };
+	cr_expect(cgroup_resources_first(&r) == NULL);
+	r.hugepage_limits.v = &page;
+	r.hugepage_limits.n = 1;
+	cr_expect(eq(str, (char *)cgroup_resources_first(&r), "hugepageLimits"));
+	memory.swappiness = (struct opt_u64){ true, 0 };
+	cr_expect(eq(str, (char *)cgroup_resources_first(&r), "memory.swappiness"));
+	memory.limit = (struct opt_i64){ true, -1 };
+	cr_expect(eq(str, (char *)cgroup_resources_first(&r), "memory.limit"));
+	cpu.cpus = "0";
+	cr_expect(eq(str, (char *)cgroup_resources_first(&r), "cpu.cpus"));
+}
+
+/* ---- device rules ---- */
+
+struct access {
+	char type;
+	unsigned major, minor, access;
+};
+
+/* Runs the program as the kernel would: only the instructions that it is made of. */
+static int run(const struct bpf_insn *p, size_t n, const struct access *x)
+{
+	uint32_t context[3] = { x->access << 16 | (x->type == 'b' ? BPF_DEVCG_DEV_BLOCK
+								 : BPF_DEVCG_DEV_CHAR),
+				x->major, x->minor };
+	uint64_t reg[11] = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t *to = &reg[p[i].dst_reg];
+
+		switch (p[i].code) {
+		case BPF_LDX | BPF_MEM | BPF_W:
+			*to = context[p[i].off / 4];
+			break;
+		case BPF_ALU | BPF_MOV | BPF_X:
+			*to = (uint32_t)reg[p[i].src_reg];
+			break;
+		case BPF_ALU | BPF_MOV | BPF_K:
+			*to = (uint32_t)p[i].imm;
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			*to = (uint32_t)*to & (uint32_t)p[i].imm;
+			break;
+		case BPF_ALU | BPF_RSH | BPF_K:
+			*to = (uint32_t)*to >> p[i].imm;
+			break;
+		case BPF_JMP | BPF_JNE | BPF_K:
+			i += *to != (uint64_t)p[i].imm ? (size_t)p[i].off : 0;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			i += *to == (uint64_t)p[i].imm ? (size_t)p[i].off : 0;
+			break;
+		case BPF_JMP | BPF_EXIT:
+			return (int)reg[0];
+		default:
+			cr_fail("instruction %zu: code %#x", i, p[i].code);
+		}
+	}
+	cr_fail("ran off the end");
+	return -1;
+}
+
+enum { M = BPF_DEVCG_ACC_MKNOD, R = BPF_DEVCG_ACC_READ, W = BPF_DEVCG_ACC_WRITE };
+#define NUM(n) { true, n }
+#define ANY { false, 0 }
+
+Test(cgroup, device_program)
+{
+	static const struct {
+		const char *name;
+		bool plain;
+		struct spec_device_rule rules[4];
+		size_t n;
+		struct {
+			struct access access;
+			int allowed;
+		} tries[8];
+	} rows[] = {
+		{ "nothing said", false, { { 0 } }, 0, {
+			{ { 'c', 1, 3, R | W }, 1 }, { { 'c', 1, 11, R }, 0 }, { { 'b', 8, 0, R }, 0 },
+			{ { 'b', 8, 0, M }, 1 }, { { 'c', 136, 7, R | W }, 1 },
+			{ { 'b', 1, 3, R }, 0 }, { { 'c', 10, 200, R | W }, 0 },
+			{ { 'b', 8, 0, R | M }, 0 } } },
+		{ "plain: net/tun", true, { { 0 } }, 0, {
+			{ { 'c', 10, 200, R | W }, 1 }, { { 'c', 10, 201, R }, 0 } } },
+		{ "deny all, allow one", false, {
+			{ false, NULL, ANY, ANY, "rwm" }, { true, "c", NUM(10), NUM(229), "rw" } }, 2, {
+			{ { 'c', 10, 229, R | W }, 1 }, { { 'c', 10, 229, R }, 1 },
+			{ { 'b', 10, 229, R }, 0 }, { { 'c', 10, 228, R }, 0 },
+			{ { 'c', 10, 229, R | W | M }, 1 } } },
+		{ "privileged", false, { { true, "a", NUM(-1), NUM(-1), "rwm" } }, 1, {
+			{ { 'b', 8, 0, R | W | M }, 1 }, { { 'c', 1, 2, W }, 1 } } },
+		{ "all but one's writes", false, {
+			{ true, "a", ANY, ANY, "rwm" }, { false, "b", NUM(8), ANY, "w" } }, 2, {
+			{ { 'b', 8, 1, R }, 1 }, { { 'b', 8, 1, W }, 0 }, { { 'b', 8, 1, R | W }, 0 },
+			{ { 'c', 8, 1, W }, 1 } } },
+		{ "accesses of two rules add up", false, {
+			{ true, "c", NUM(7), ANY, "r" }, { true, "c", NUM(7), NUM(1), "w" } }, 2, {
+			{ { 'c', 7, 1, R | W }, 1 }, { { 'c', 7, 2, R | W }, 0 },
+			{ { 'c', 7, 2, R }, 1 } } },
+		{ "a later denial takes its part", false, {
+			{ true, "c", NUM(7), ANY, "rwm" }, { false, "c", NUM(7), NUM(1), "w" } }, 2, {
+			{ { 'c', 7, 1, R }, 1 }, { { 'c', 7, 1, R | W }, 0 }, { { 'c', 7, 2, W }, 1 } } },
+		{ "deny all forgets what was before", false, {
+			{ true, "c", NUM(7), ANY, "rwm" }, { false, "a", ANY, ANY, "rwm" } }, 2, {
+			{ { 'c', 7, 1, R }, 0 } } },
+		{ "all kinds, one access", false, { { true, "a", NUM(9), ANY, "r" } }, 1, {
+			{ { 'c', 9, 1, R }, 1 }, { { 'b', 9, 1, R }, 1 }, { { 'b', 9, 1, W }, 0 } } },
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		struct spec_resources r = { 0 };
+		struct cgroup_device_rules rules;
+		struct bpf_insn *code;
+		size_t n;
+
+		r.devices.v = (struct spec_device_rule *)rows[i].rules;
+		r.devices.n = rows[i].n;
+		cr_assert(eq(int, cgroup_device_rules(&a, &r, rows[i].plain, &rules, &e), 0), "%s",
+			  e.text);
+		n = cgroup_device_program(&a, &rules, &code);
+		for (size_t k = 0; k < N(rows[i].tries) && rows[i].tries[k].access.type; k++)
+			cr_expect(eq(int, run(code, n, &rows[i].tries[k].access),
+				     rows[i].tries[k].allowed), "%s: try %zu", rows[i].name, k);
+	}
+}
+
+Test(cgroup, bad_device_rules)
+{
+	static const struct {
+		struct spec_device_rule rule;
+		const char *text;
+	} rows[] = {
+		{ { true, "x", ANY, ANY, "r" }, "linux.resources.devices[0]: type" },
+		{ { true, "c", ANY, ANY, "rx" }, "linux.resources.devices[0]: access" },
+		{ { true, "c", ANY, ANY, NULL }, "linux.resources.devices[0]: access" },
+		{ { true, "c", NUM(-2), ANY, "r" }, "linux.resources.devices[0]: major" },
+		{ { true, "c", NUM(1), NUM(INT64_C(1) << 32), "r" },
+		  "linux.resources.devices[0]: minor" },
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		struct spec_resources r = { 0 };
+		struct cgroup_device_rules rules;
+
+		r.devices.v = (struct spec_device_rule *)&rows[i].rule;
+		r.devices.n = 1;
+		cr_expect(eq(int, cgroup_device_rules(&a, &r, true, &rules, &e), -EINVAL));
+		cr_expect(str_has_prefix(e.text, rows[i].text), "%s", e.text);
+	}
+}
+
+/* ---- systemd's names ---- */
+
+Test(cgroup, systemd_names)
+{
+	static const struct {
+		const char *path;
+		bool user;
+		const char *slice, *scope;	/* NULL: refused */
+	} rows[] = {
+		{ NULL, false, "system.slice", "agentrun-id.scope" },
+		{ "", true, "user.slice", "agentrun-id.scope" },
+		{ "machine.slice:libpod:abc", false, "machine.slice", "libpod-abc.scope" },
+		{ ":docker:abc", false, "system.slice", "docker-abc.scope" },
+		{ "user.slice::abc", true, "user.slice", "abc.scope" },
+		{ "/docker/abc", false, NULL, NULL },
+		{ "a.slice:b", false, NULL, NULL },
+		{ "a.slice:b:c:d", false, NULL, NULL },
+		{ "a:b:c", false, NULL, NULL },
+		{ ".slice:b:c", false, NULL, NULL },
+		{ "../x.slice:b:c", false, NULL, NULL },
+		{ "a.slice:b:", false, NULL, NULL },
+		{ "a.slice:b:../c", false, NULL, NULL },
+		{ "a.slice:b/..:c", false, NULL, NULL },
+		{ "a.slice:b:c.slice", false, NULL, NULL },
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		char *slice = "untouched", *scope = "untouched";
+		int r = cgroup_systemd_parse(&a, rows[i].path, "id", rows[i].user, &slice, &scope, &e);
+
+		if (rows[i].slice) {
+			cr_assert(eq(int, r, 0), "%s: %s", rows[i].path, e.text);
+			cr_expect(eq(str, slice, (char *)rows[i].slice));
+			cr_expect(eq(str, scope, (char *)rows[i].scope));
+		} else {
+			cr_expect(r < 0, "%s", rows[i].path);
+			cr_expect(str_has_prefix(e.text, "linux.cgroupsPath: "), "%s", e.text);
+			cr_expect(eq(str, slice, "untouched"));
+		}
+	}
+}
+
+Test(cgroup, systemd_slice_path)
+{
+	static const struct {
+		const char *slice, *path;
+	} rows[] = {
+		{ "system.slice", "/system.slice" },
+		{ "-.slice", "" },
+		{ "a-b-c.slice", "/a.slice/a-b.slice/a-b-c.slice" },
+		{ "a--b.slice", NULL },
+		{ "-a.slice", NULL },
+		{ "a-.slice", NULL },
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		char *path = NULL;
+		int r = cgroup_systemd_slice_path(&a, rows[i].slice, &path, &e);
+
+		if (rows[i].path)
+			cr_expect(r == 0 && strcmp(path, rows[i].path) == 0, "%s: %s", rows[i].slice,
+				  path);
+		else
+			cr_expect(eq(int, r, -EINVAL), "%s", rows[i].slice);
+	}
+}
+
+/* ---- the state file ---- */
+
+static int parse(const char *text, struct cgroup *ret)
+{
+	const struct json *tree;
+
+	cr_assert(eq(int, json_parse(&a, text, strlen(text), "state", &tree, &e), 0), "%s", e.text);
+	return cgroup_parse(&a, tree, ret, &e);
+}
+
+Test(cgroup, state_round_trip)
+{
+	const struct cgroup in = {
+		.layout = CGROUP_HYBRID, .systemd = true, .user = true, .rootless_without = true,
+		.path = "/a/b", .scope = "a-b.scope", .slice = "a.slice", .n = 2,
+		.h = {
+			{ .controllers = "cpu,cpuacct", .mount = "/sys/c", .dir = "/sys/c/a/b",
+			  .created = true },
+			{ .controllers = "", .mount = "/sys/u" },
+		},
+	};
+	struct json_writer *w = json_writer_new(false);
+	owned_str text = STR_INIT;
+	struct cgroup out;
+
+	cgroup_write(&in, w);
+	json_writer_end(w, &text);
+	cr_assert(eq(int, parse(text.s, &out), 0), "%s", e.text);
+	cr_expect(out.layout == in.layout && out.systemd && out.user && out.rootless_without);
+	cr_expect(eq(str, out.path, "/a/b"));
+	cr_expect(eq(str, out.scope, "a-b.scope"));
+	cr_expect(eq(str, out.slice, "a.slice"));
+	cr_assert(eq(sz, out.n, 2));
+	cr_expect(eq(str, out.h[0].controllers, "cpu,cpuacct"));
+	cr_expect(eq(str, out.h[0].mount, "/sys/c"));
+	cr_expect(eq(str, out.h[0].dir, "/sys/c/a/b"));
+	cr_expect(out.h[0].created && !out.h[1].created && !out.h[1].dir);
+}
+
+/* What is read is going to be signalled and removed. */
+Test(cgroup, state_refused)
+{
+	static const char *const rows[] = {
+		"{}",
+		"[]",
+		"{\"layout\":\"v3\",\"hierarchies\":[]}",
+		"{\"layout\":\"v2\"}",
+		"{\"layout\":\"v2\",\"hierarchies\":[{}]}",
+		"{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
+			"\"dir\":\"/etc\"}]}",
+		"{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
+			"\"dir\":\"/s\"}]}",
+		"{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
+			"\"dir\":\"/sx/y\"}]}",
+		"{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
+			"\"dir\":\"/s/a/../../etc\"}]}",
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		struct cgroup c;
+
+		cr_expect(parse(rows[i], &c) < 0, "%s", rows[i]);
+	}
+}
