@@ -53,9 +53,12 @@ def to_syslog(text, *args, check=True):
 
 def test_file_gets_the_record_byte_for_byte(work):
     path = f"{work}/f"
-    os.umask(0)
-    to_file(path, record())
-    to_file(path, record("delete"))
+    before = os.umask(0)
+    try:
+        to_file(path, record())
+        to_file(path, record("delete"))
+    finally:
+        os.umask(before)
     with open(path, encoding="utf-8") as f:
         assert f.read() == record() + record("delete")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
