@@ -44,8 +44,11 @@ def test_a1_overwritten_through_proc_exe(rt, box, expendable):
     b.save()
     rt.up(b)
     end = time.monotonic() + 2
+    # The attacker may spoil its own image's programs: then an exec fails, and that is its own harm.
+    done = 0
     while time.monotonic() < end:
-        rt.exec(b, "--", "true", check=True)
+        done += rt.exec(b, "--", "true", check=None).code == 0
+    assert done
     rt.wait(b)
     assert digest(expendable) == before
     assert digest(program()) == before
