@@ -66,6 +66,7 @@ void audit_session_id(char ret[32]);
 struct audit_verdict {
 	unsigned long long records;
 	unsigned long long first_seq;	/* above 1: the log goes on from one that was rotated away */
+	unsigned long long last_seq;
 	unsigned long long bad_seq;	/* the first bad one; 0: none */
 	unsigned long long recovered;	/* places where a crash or a removal was noticed and recorded */
 	unsigned long long anchor_seq;	/* the record that the anchor witnesses; 0: unanchored */

@@ -207,6 +207,7 @@ int audit_verify(const char *directory, const char *anchor, struct audit_verdict
 		check_line(&c, line, n, terminated);
 	if (r >= 0 && !verdict.bad_seq)
 		check_end(&c, &view);
+	verdict.last_seq = c.last.seq;
 	memcpy(verdict.head, c.last.hash, HASH_HEX);
 	chain_lines_free(&lines);
 	fd_close(&view.fd);

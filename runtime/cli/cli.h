@@ -80,6 +80,6 @@ int cmd_policy(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_po
 int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_audit.c */
 int cmd_configure(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_configure.c */
 
-extern const struct cli_option cmd_create_options[], cmd_run_options[], cmd_exec_options[],
-	cmd_kill_options[], cmd_delete_options[], cmd_update_options[], cmd_list_options[],
+extern const struct cli_option cmd_audit_options[], cmd_create_options[], cmd_run_options[],
+	cmd_exec_options[], cmd_kill_options[], cmd_delete_options[], cmd_update_options[], cmd_list_options[],
 	cmd_ps_options[], cmd_events_options[], cmd_spec_options[], cmd_configure_options[];

@@ -14,7 +14,7 @@ struct options {
 };
 
 #define O(member) offsetof(struct options, member)
-static const struct cli_option options[] = {
+const struct cli_option cmd_audit_options[] = {
 	{ 0, "json", CLI_FLAG, O(json), NULL, "print JSON, an object a line" },
 	{ 0, "directory", CLI_TEXT, O(directory), "DIR",
 	  "read the log in DIR (default /var/log/agentrun, or that of the user)" },
@@ -31,6 +31,7 @@ static void verdict_json(const struct audit_verdict *v, const char *word, struct
 	json_field(w, "verdict", word);
 	json_field_u64(w, "records", v->records);
 	json_field_u64(w, "first_seq", v->first_seq);
+	json_field_u64(w, "last_seq", v->last_seq);
 	json_field_u64(w, "bad_seq", v->bad_seq);
 	json_field(w, "reason", *v->reason ? v->reason : NULL);
 	json_field_u64(w, "recovered", v->recovered);
@@ -53,7 +54,10 @@ static void verdict_text(const struct audit_verdict *v, const char *word, struct
 	if (v->anchor_seq)
 		str_printf(text, "  record %llu is the one that the anchor names: up to it nothing was "
 			   "changed\n", v->anchor_seq);
-	else
+	if (v->anchor_seq && v->anchor_seq < v->last_seq)
+		str_printf(text, "  records %llu to %llu have no witness\n", v->anchor_seq + 1,
+			   v->last_seq);
+	if (!v->anchor_seq)
 		str_puts(text, "  Nothing outside of this host witnesses the head: whoever can write the "
 			 "log could have\n  written all of it anew.  Name the hash of a forwarded "
 			 "record with --anchor.\n");
@@ -97,7 +101,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_say(e, EINVAL, "audit: expected list, show or verify");
 	argc--;
 	argv++;
-	if ((r = cli_parse(cli->arena, options, CLI_ANYWHERE, &o, argc, argv, &first, e)) < 0)
+	if ((r = cli_parse(cli->arena, cmd_audit_options, CLI_ANYWHERE, &o, argc, argv, &first, e)) < 0)
 		return r;
 	if ((r = audit_directory(cli->arena, cli->runtime.rootless, &directory, e)) < 0)
 		return r;

@@ -32,6 +32,8 @@ const struct command cli_commands[] = {
 	{ "spec", "", "write a config.json to start from", cmd_spec, cmd_spec_options, 0 },
 	{ "policy", "explain [--bundle DIR] [--json] | check FILE | schema",
 	  "show what a policy does, or check its file", cmd_policy, NULL, 0 },
+	{ "audit", "list | show [NAME] | verify [--anchor HASH]", "read and check the audit log",
+	  cmd_audit, cmd_audit_options, 0 },
 	{ NULL, NULL, NULL, NULL, NULL, 0 },
 };
 
