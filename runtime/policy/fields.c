@@ -42,7 +42,8 @@ const struct field fields[] = {
 	[FIELD_WORKSPACE_MASK] = {
 		.name = "workspace.mask", .kind = KIND_PATTERN, .list = true,
 		.syntax = "PATTERN, ...",
-		.meaning = "hidden inside the workspace: files that hold credentials",
+		.meaning = "hidden inside the workspace: files that hold credentials; a name without a "
+			   "slash is hidden wherever it is, /NAME at the top only",
 	},
 	[FIELD_MOUNTS] = {
 		.name = "mounts", .kind = KIND_ENUM, .ceiling = CEILING_LOOSEST,

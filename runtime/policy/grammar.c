@@ -200,9 +200,12 @@ int grammar_relative_path(const char *text, struct err *e)
 
 int grammar_pattern(const char *text, struct err *e)
 {
-	if (!*text || *text == '/' || strlen(text) >= 256 || !is_printable(text) ||
-	    !is_normal(text) || strchr(text, '\\'))
-		return err_say(e, EINVAL, "must be a pattern relative to the workspace, like *.pem");
+	const char *below = text + (*text == '/');	/* "/x": at the workspace's top only */
+
+	if (!*below || strlen(text) >= 256 || !is_printable(text) || !is_normal(below) ||
+	    strchr(text, '\\'))
+		return err_say(e, EINVAL, "must be a pattern inside the workspace, like .env, /*.pem or "
+			       "config/*.key");
 	return 0;
 }
 
@@ -511,6 +514,8 @@ static int take_host(struct arena *a, const char **p, char **ret, bool *ret_brac
 		return 0;
 	}
 	end = *p + strcspn(*p, ": \t(");
+	if (str_has_prefix(end, "://"))
+		return err_say(e, EINVAL, "must be a host, not a URL: HOST:PORT");
 	*ret = arena_strndup(a, *p, (size_t)(end - *p));
 	*p = end;
 	if (!**ret)

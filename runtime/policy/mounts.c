@@ -231,9 +231,6 @@ static const char *why_never(const struct judge *j, const struct fact_mount *f)
 	for (size_t i = 0; beneath[i]; i++)
 		if (path_is_beneath(path, beneath[i]))
 			return arena_printf(j->a, "lies in the host's %s", beneath[i]);
-	for (size_t i = 0; own[i]; i++)
-		if (path_is_beneath(path, own[i]) || path_is_beneath(own[i], path))
-			return "holds agentrun's own files";
 	for (size_t i = 0; i < j->facts->homes.n; i++) {
 		if (strcmp(j->facts->homes.v[i], path) == 0)
 			return "is a home directory";
@@ -244,6 +241,9 @@ static const char *why_never(const struct judge *j, const struct fact_mount *f)
 		if (path_is_beneath(path, j->facts->engine_roots.v[i]) ||
 		    path_is_beneath(j->facts->engine_roots.v[i], path))
 			return "holds the engine's own files";
+	for (size_t i = 0; own[i]; i++)
+		if (path_is_beneath(path, own[i]) || path_is_beneath(own[i], path))
+			return "holds agentrun's own files";
 	return NULL;
 }
 
@@ -310,15 +310,16 @@ static bool remove_options(const struct judge *j, struct spec_mount *m, const ch
 	return found;
 }
 
-/* Recursively, or a file system mounted beneath the source would stay writable. */
+/* A directory's recursively, or a file system mounted beneath it would stay writable. */
 static void make_read_only(const struct judge *j, struct spec_mount *m, const char *why)
 {
 	static const char *const writable[] = { "rw", "rrw", NULL };
+	const struct fact_mount *f = &j->facts->mounts.v[m - j->out->mounts.v];
 	bool was = has_option(m, "ro") || has_option(m, "rro");
 
 	remove_options(j, m, writable);
 	add_option(j, m, "ro");
-	if (j->facts->mounts.v[m - j->out->mounts.v].is_bind)
+	if (f->is_bind && !S_ISREG(f->st.st_mode))
 		add_option(j, m, "rro");
 	if (!was)
 		note(j->a, j->out->agent, "mount %s made read-only: %s",
@@ -428,6 +429,32 @@ static int refuse_outside(const struct judge *j, size_t i, struct err *e)
 		      "%s is outside the workspace", mount_title(j, i));
 }
 
+/* `-v /dev/null:/path` hides a file of the image's: nothing of the host's is seen. */
+static bool is_null_device(const struct fact_mount *f)
+{
+	return !f->error && S_ISCHR(f->st.st_mode) && f->st.st_rdev == makedev(1, 3);
+}
+
+/* What no field of a policy lets in. */
+static int judge_never(const struct judge *j, size_t i, struct err *e)
+{
+	const struct fact_mount *f = &j->facts->mounts.v[i];
+	const char *why;
+
+	if (j->places[i] == PLACE_FILESYSTEM)
+		return 0;
+	if (f->error && !(j->facts->by_name && f->error == EACCES))
+		return err_set(e, f->error, "%s: source", mount_title(j, i));
+	if (f->socket && !is_excepted(j, f->socket) && !is_excepted(j, f->resolved))
+		return refuse_always(j, i, strcmp(f->socket, f->resolved) == 0 ? "is a socket" :
+				     arena_printf(j->a, "holds the socket %s",
+						  safe_text(j->a, f->socket)), f->socket, e);
+	if (j->places[i] != PLACE_HOST || is_null_device(f) || !(why = why_never(j, f)) ||
+	    is_excepted(j, f->resolved) || is_excepted(j, f->same_as))
+		return 0;
+	return refuse_always(j, i, why, f->same_as ? f->same_as : f->resolved, e);
+}
+
 static int judge_host(const struct judge *j, size_t i, struct err *e)
 {
 	struct spec_mount *m = &j->out->mounts.v[i];
@@ -435,14 +462,10 @@ static int judge_host(const struct judge *j, size_t i, struct err *e)
 	const struct value *ceiling = &j->p->host.allow[FIELD_MOUNTS_ALLOW];
 	const struct item *allowed;
 	bool read_only = false;
-	const char *why;
 	int r;
 
-	/* `-v /dev/null:/path` hides a file of the image's: nothing of the host's is seen */
-	if (!f->error && S_ISCHR(f->st.st_mode) && f->st.st_rdev == makedev(1, 3))
+	if (is_null_device(f))
 		return 0;
-	if ((why = why_never(j, f)) && !is_excepted(j, f->resolved) && !is_excepted(j, f->same_as))
-		return refuse_always(j, i, why, f->same_as ? f->same_as : f->resolved, e);
 	if ((r = settle_options(j, i, e)) < 0)
 		return r;
 	if ((long)i == j->workspace)
@@ -473,12 +496,6 @@ static int judge_mount(const struct judge *j, size_t i, struct err *e)
 
 	if (j->places[i] == PLACE_FILESYSTEM)
 		return judge_filesystem(j, i, e);
-	if (f->error && !(j->facts->by_name && f->error == EACCES))
-		return err_set(e, f->error, "%s: source", mount_title(j, i));
-	if (f->socket && !is_excepted(j, f->socket) && !is_excepted(j, f->resolved))
-		return refuse_always(j, i, strcmp(f->socket, f->resolved) == 0 ? "is a socket" :
-				     arena_printf(j->a, "holds the socket %s",
-						  safe_text(j->a, f->socket)), f->socket, e);
 	if (j->places[i] == PLACE_HOST)
 		return judge_host(j, i, e);
 	if (is_init(j, &j->out->mounts.v[i], f))
@@ -600,6 +617,9 @@ int apply_mounts(struct arena *a, const struct spec *in, const struct policy *p,
 	j.places = arena_array(a, enum place, in->mounts.n + 1);
 	for (size_t i = 0; i < in->mounts.n; i++)
 		j.places[i] = place_of(&j, i);
+	for (size_t i = 0; i < in->mounts.n; i++)
+		if ((r = judge_never(&j, i, e)) < 0)
+			return r;
 	if ((r = find_workspace(&j, e)) < 0)
 		return r;
 	for (size_t i = 0; i < in->mounts.n; i++)

@@ -15,7 +15,7 @@ static const struct { const char *pattern; bool number; } kinds[] = {
 	[KIND_ENUM] = { NULL, false },
 	[KIND_CONTAINER_PATH] = { "^/", false },
 	[KIND_RELATIVE_PATH] = { "^[^/]", false },
-	[KIND_PATTERN] = { "^[^/]", false },
+	[KIND_PATTERN] = { "^/?[^/]", false },
 	[KIND_MOUNT] = { "^/[^:]*(:/[^:]*)?(:ro)?$", false },
 	[KIND_EGRESS] = { "^(\\[[0-9a-fA-F:.]+(/[0-9]+)?\\]|[^\\s:\\[\\]()]+):[0-9]+(-[0-9]+)?"
 			  "(/(udp|tcp))?\\s*(\\([^()]+\\))?$", false },
