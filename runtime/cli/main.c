@@ -34,6 +34,9 @@ const struct command cli_commands[] = {
 	  "show what a policy does, or check its file", cmd_policy, NULL, 0 },
 	{ "audit", "list | show [NAME] | verify [--anchor HASH]", "read and check the audit log",
 	  cmd_audit, cmd_audit_options, 0 },
+	{ "features", "", "print what this runtime supports", cmd_features, NULL, 0 },
+	{ "configure", "docker|podman|containerd", "register agentrun with an engine", cmd_configure,
+	  cmd_configure_options, 0 },
 	{ NULL, NULL, NULL, NULL, NULL, 0 },
 };
 
@@ -149,6 +152,15 @@ static int take_globals(const struct globals *g, struct cli *cli, struct err *e)
 	return 0;
 }
 
+/* "agentrun@NAME", as a link to the program is called, stands for --profile NAME: Podman and
+ * containerd pass no arguments to a runtime. */
+static const char *profile_of_name(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	return str_has_prefix(name, "agentrun@") ? name + strlen("agentrun@") : NULL;
+}
+
 static bool asks_for_help(int argc, char **argv)
 {
 	return argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
@@ -162,6 +174,8 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
 
 	if (cli_parse(cli->arena, cli_global_options, CLI_UNTIL_OPERAND, &g, argc, argv, &first, e) < 0)
 		return -e->code;
+	if (!g.profile)
+		g.profile = profile_of_name(argv[0]);
 	if (take_globals(&g, cli, e) < 0)
 		return -e->code;
 	if (g.version)
