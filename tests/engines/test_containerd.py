@@ -6,10 +6,14 @@ import os
 import leaks
 import pytest
 from conftest import kept
+from engines import controller
 from runtime import until
 from terminal import Spawned
 
 SEQUENCE = int(os.environ.get("AGENTRUN_SEQUENCE", "200"))
+
+
+pytestmark = pytest.mark.skipif(not controller("cpu"), reason="ctr asks for CPU shares")
 
 
 @pytest.fixture
@@ -40,9 +44,9 @@ def test_not_started(ctr, command, message):
 
 
 def test_interactive_shell(ctr):
-    args = ctr.run_args("--rm", "-t", "--env=PS1=box> ", "c1", "sh")
+    args = ctr.run_args("--rm", "-t", "--env=PS1=box>", "c1", "sh")
     with Spawned(ctr.argv(*args)) as t:
-        t.expect("box> ", 30)
+        t.expect("box>", 30)
         t.write("tty; echo $((6 * 7)); exit 5\n")
         t.expect("42")
         assert t.wait(30) == 5

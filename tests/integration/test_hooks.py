@@ -140,6 +140,7 @@ def test_failing_start_container_fails_start(rt, box):
     assert not os.path.exists(b.rootfs + "/ran")
 
 
+@pytest.mark.differs("runc", "its newest fails")
 def test_failing_poststop_is_only_a_warning(rt, box):
     b = rt.up(box(["true"], with_hooks(poststop=hook("exit 3"))))
     rt.wait(b)

@@ -47,6 +47,15 @@ def make_image(path, rootfs, env=("PATH=/usr/bin:/bin",)):
     return path
 
 
+def controller(name):
+    """Whether this machine lets containers have that cgroup controller."""
+    try:
+        with open("/sys/fs/cgroup/cgroup.controllers", encoding="ascii") as f:
+            return name in f.read().split()
+    except OSError:
+        return os.path.exists("/sys/fs/cgroup/" + name)
+
+
 def busybox_image(directory):
     rootfs = bundle.make_rootfs(os.path.join(directory, "image"))
     shutil.copy(probe.program(), rootfs + "/bin/probe")
@@ -157,6 +166,8 @@ class Docker(Engine):
         self.daemon = Daemon(
             ["dockerd", "-H", self.env["DOCKER_HOST"], "--exec-root", "/run/docker", *options],
             directory + "/dockerd.log", lambda: self("version").code == 0)
+        # Docker's policy for bridges is everybody's: other engines share these namespaces.
+        run(["iptables", "-P", "FORWARD", "ACCEPT"])
         self("load", "-i", busybox_image(directory), check=True)
         server = self("version", "--format", "{{.Server.Version}}", check=True).out
         self.annotations = int(server.split(".")[0]) >= 24
@@ -178,8 +189,9 @@ class Podman(Engine):
     def __init__(self, directory, confined_profile="agent", cgroup_manager="cgroupfs"):
         super().__init__(directory, confined_profile)
         conf = directory + "/containers.conf"
+        limits = "" if controller("pids") else "[containers]\npids_limit = 0"
         with open(conf, "w", encoding="ascii") as f:
-            f.write(f"""
+            f.write(f"""{limits}
 [engine]
 cgroup_manager = "{cgroup_manager}"
 events_logger = "file"
@@ -187,7 +199,7 @@ runtime_supports_json = ["agentrun", "runc", "crun"]
 [engine.runtimes]
 plain = ["{program()}"]
 """)
-        self.env = {"CONTAINERS_CONF": conf}
+        self.env = {"CONTAINERS_CONF": conf, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
         self("load", "-i", busybox_image(directory), check=True)
 
     def argv(self, *args):
