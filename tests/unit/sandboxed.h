@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,7 +50,7 @@ static inline void wrong(struct outcome *o, const char *fmt, ...)
 #define WANT(o, condition, ...) do { if (!(condition)) wrong((o), __VA_ARGS__); } while (0)
 
 /* One thing of an image: 'd' directory, 'f' file with that text, 'l' link to text, 'm' tmpfs with
- * these options, 'p' the mode (octal text). */
+ * these options, 'p' the mode (octal text), 't' the node of a terminal (devices.txt: 136:0). */
 struct thing {
 	char kind;
 	const char *path, *text;
@@ -81,6 +82,9 @@ static inline void build(struct outcome *o, const struct thing *things)
 				r = mount(NULL, t->path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY |
 					  (strstr(t->text, "nosuid") ? MS_NOSUID : 0), NULL);
 			break;
+		case 't':
+			r = mknod(t->path, S_IFCHR | 0666, makedev(136, 0));
+			break;
 		case 'p':
 			r = chmod(t->path, (mode_t)strtoul(t->text, NULL, 8));
 			break;
@@ -93,7 +97,7 @@ static inline void build(struct outcome *o, const struct thing *things)
 static inline const char *text_of(const char *path)
 {
 	static char text[4096];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
 
 	if (fd >= 0)
@@ -124,6 +128,7 @@ static inline struct outcome sandboxed(void (*body)(const void *row, struct outc
 	cr_assert(pid >= 0);
 	if (pid == 0) {
 		close(ends[0]);
+		alarm(60);	/* a body that hangs is a failure */
 		if (unshare(CLONE_NEWNS | more_namespaces) < 0 ||
 		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 		    mount("test", top, "tmpfs", 0, "mode=755") < 0 || chdir(top) < 0)

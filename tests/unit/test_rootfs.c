@@ -267,6 +267,7 @@ struct finish_row {
 	const char *propagation;
 	const char *refused;
 	const char *empty[3], *unwritable[3], *writable[3];	/* directories for the latter two */
+	const char *present;
 };
 
 static bool can_create_in(const char *dir)
@@ -295,7 +296,7 @@ static void run_finish(const void *row, struct outcome *o)
 		{ 'd', "root", NULL }, { 'd', "root/proc", NULL }, { 'd', "root/data", NULL },
 		{ 'd', "root/data/sub", NULL }, { 'f', "root/data/secret", "secret" },
 		{ 'd', "root/vol", NULL }, { 'd', "root/vol/in", NULL }, { 'm', "root/vol/in", "" },
-		{ 0 },
+		{ 'f', "root/vol/in/file", "" }, { 0 },
 	};
 	const struct finish_row *f = row;
 	struct spec_mount mounts[2] = {
@@ -340,6 +341,8 @@ static void run_finish(const void *row, struct outcome *o)
 		if (f->writable[i])
 			WANT(o, can_create_in(f->writable[i]), "%s: %m", f->writable[i]);
 	}
+	if (f->present)
+		WANT(o, access(f->present, F_OK) == 0, "no %s", f->present);
 	for (size_t i = 0; i < f->sysctl.n; i++)
 		WANT(o, strncmp(text_of("/proc/sys/net/ipv4/ip_forward"), "1", 1) == 0 ||
 		     strncmp(text_of("/proc/sys/net/ipv4/ip_forward"), "?", 1) == 0, "sysctl");
@@ -358,6 +361,7 @@ Test(rootfs, finish)
 		  .masked = STRV("/l"), .empty = { "/data/secret", "/l" } },
 		{ .what = "read-only paths, with what is mounted below", .image = { { 0 } },
 		  .read_only = STRV("/data", "/vol", "/none", "/proc/sys"),
+		  .present = "/vol/in/file",
 		  .unwritable = { "/data", "/data/sub", "/vol/in" }, .writable = { "/" } },
 		{ .what = "read-only root", .image = { { 0 } }, .readonly = true,
 		  .unwritable = { "/", "/data" }, .writable = { "/vol/in", "/dev" } },
@@ -457,7 +461,7 @@ static void run_console(const void *row, struct outcome *o)
 	WANT(o, ioctl(master, TIOCGPTN, &number) == 0 && ioctl(master, TIOCSPTLCK, &unlock) == 0,
 	     "no terminal: %m");
 	snprintf(path, sizeof path, "/dev/pts/%d", number);
-	slave = open(c->instead ? c->instead : path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	slave = open(c->instead ? c->instead : path, O_PATH | O_CLOEXEC);
 	WANT(o, slave >= 0, "no slave: %m");
 	o->r = rootfs_console(&r, slave, &o->e);
 	WANT(o, strcmp(text_of("/victim"), "untouched") == 0, "victim");
@@ -475,6 +479,8 @@ Test(rootfs, a7_console)
 		{ "over a link", { { 'l', "root/dev/console", "/victim" } }, NULL, "no file" },
 		{ "over a directory", { { 'd', "root/dev/console", NULL } }, NULL, "no file" },
 		{ "a file in place of the terminal", { { 0 } }, "/victim", "no terminal" },
+		{ "a terminal's number outside devpts", { { 't', "root/dev/t", NULL } }, "/dev/t",
+		  "no terminal" },
 		{ "the multiplexer in place of a terminal", { { 0 } }, "/dev/pts/ptmx",
 		  "no terminal" },
 	};

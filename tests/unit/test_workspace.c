@@ -83,7 +83,7 @@ static void run_workspace(const void *row_, struct outcome *o)
 	static const struct thing common[] = {
 		{ 'd', "root", NULL }, { 'd', "root/proc", NULL }, { 'd', "host", NULL },
 		{ 'm', "host", "" }, { 'd', "host/ws", NULL }, { 'f', "host/secret", "secret" },
-		{ 0 },
+		{ 'd', "host/below", NULL }, { 'm', "host/below", "" }, { 0 },
 	};
 	const struct row *row = row_;
 	struct spec_mount mounts[2] = {
@@ -122,7 +122,7 @@ static void run_workspace(const void *row_, struct outcome *o)
 	if (pid > 0) {	/* the host goes on here, and looks whether mounts appear */
 		close(ends[1]);
 		WANT(o, read(ends[0], &c, 1) == 1, "no word of the container");
-		WANT(o, mounts_below("/host") == before, "mounts appeared on the host");
+		WANT(o, mounts_below("/host") == before, "mounts of the host changed");
 		WANT(o, strcmp(text_of("host/secret"), "secret") == 0, "host changed");
 		o->r = read(ends[0], (char *)o + sizeof o->r, sizeof *o - sizeof o->r) > 0 ?
 			(o->e.code ? -o->e.code : 0) : -EIO;
