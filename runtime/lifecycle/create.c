@@ -23,6 +23,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "lifecycle/deadline.h"
 #include "lifecycle/evidence.h"
 #include "lifecycle/handshake.h"
 #include "lifecycle/hookrun.h"
@@ -53,11 +54,6 @@ struct creation {
 };
 
 /* ---- before anything exists ---- */
-
-static const char *cache_directory(const struct runtime *rt)
-{
-	return rt->rootless ? NULL : "/var/cache/agentrun";
-}
 
 /* The bundle's specification, and what the policy makes of it. */
 static int load(struct creation *c, struct err *e)
@@ -91,19 +87,6 @@ static int load(struct creation *c, struct err *e)
 	return r;
 }
 
-static int compile_filters(struct creation *c, struct err *e)
-{
-	const struct spec_seccomp *filters[PLAN_FILTERS] = {
-		c->spec->linux_->seccomp, c->spec->agent ? c->spec->agent->seccomp_filter : NULL,
-	};
-
-	for (size_t i = 0; i < PLAN_FILTERS; i++)
-		if (filters[i] && seccomp_compile(c->a, filters[i], cache_directory(c->rt),
-						  &c->filter[c->n_filters++], e) < 0)
-			return err_in(e, i == 0 ? "linux.seccomp" : "seccomp profile of the policy");
-	return 0;
-}
-
 static int check_terminal(const struct creation *c, struct err *e)
 {
 	bool terminal = c->spec->process->terminal;
@@ -126,7 +109,7 @@ static int prepare(struct creation *c, struct err *e)
 		return -e->code;
 	if (ns_needs_second_clone(&c->ns) && plan_reexec_sealed(e) < 0)
 		return -e->code;
-	if (compile_filters(c, e) < 0)
+	if (plan_filters(c->a, c->spec, c->rt->rootless, c->filter, &c->n_filters, e) < 0)
 		return -e->code;
 	real = realpath(c->spec->root->path, NULL);
 	if (!real)
@@ -513,6 +496,9 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 	if (handshake_connect(dir.fd, STATE_START, &init, e) < 0)
 		return err_in(e, "cannot start container %s", id);
 	if (evidence_start(a, &state, spec, e) < 0)
+		return -e->code;
+	if (spec->agent && spec->agent->time_limit.set &&
+	    deadline_watch(&dir, &state, spec->agent->time_limit.v, e) < 0)
 		return -e->code;
 	if (unlinkat(dir.fd, STATE_START, 0) < 0)
 		return err_set(e, errno, "remove %s/%s", dir.path, STATE_START);

@@ -67,5 +67,12 @@ struct init {
 	int start_fd;		/* the listening socket on which start is heard */
 	int console_fd;		/* where the terminal's master goes; -1: no terminal */
 };
+/* Its steps, in order; the order is part of the defence, and a unit test asserts what matters of it. */
+struct stage;
+struct init_step {
+	const char *name;
+	int (*run)(struct stage *s, struct err *e);
+};
+extern const struct init_step init_steps[];	/* ends with a NULL name */
 /* The container's side; never returns. */
 _Noreturn void init_run(struct init *in);

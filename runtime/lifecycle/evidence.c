@@ -15,6 +15,7 @@
 #include "audit/record.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "lifecycle/deadline.h"
 #include "lifecycle/hookrun.h"
 
 enum { HOOK_TIMEOUT = 10 };	/* seconds, where the host policy gives none */
@@ -278,11 +279,13 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 
 	if (!s->agent)
 		return 0;
-	if (wait_status < 0)
+	if (faccessat(d->fd, DEADLINE_FILE, F_OK, 0) == 0)
+		del.exit_reason = "limits.time was over";
+	else if (wait_status < 0)
 		del.exit_reason = "the engine waits for the container's process, not the runtime";
-	else if (WIFEXITED(wait_status))
+	if (wait_status >= 0 && WIFEXITED(wait_status))
 		del.exit_code = WEXITSTATUS(wait_status);
-	else
+	else if (wait_status >= 0)
 		del.exit_signal = WTERMSIG(wait_status);
 	cgroup_read_cost(&st->cgroup, &cost);
 	del.cpu_usec = known(cost.cpu_usec);

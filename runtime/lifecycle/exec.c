@@ -79,19 +79,10 @@ int exec_default_process(struct arena *a, const struct runtime *rt, const char *
 /* What create decided for the container's processes. */
 static int confine(struct joining *j, struct err *e)
 {
-	const struct spec_seccomp *filters[PLAN_FILTERS] = {
-		j->spec->linux_->seccomp, j->spec->agent ? j->spec->agent->seccomp_filter : NULL,
-	};
-	const char *cache = j->state.rootless ? NULL : "/var/cache/agentrun";
-
 	if (j->spec->agent &&
 	    policy_apply_process(j->a, j->spec->agent, j->process, &j->dropped, e) < 0)
 		return -e->code;
-	for (size_t i = 0; i < PLAN_FILTERS; i++)
-		if (filters[i] && seccomp_compile(j->a, filters[i], cache,
-						  &j->filter[j->n_filters++], e) < 0)
-			return err_in(e, "seccomp filter");
-	return 0;
+	return plan_filters(j->a, j->spec, j->state.rootless, j->filter, &j->n_filters, e);
 }
 
 static int prepare(struct joining *j, struct err *e)

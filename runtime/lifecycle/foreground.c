@@ -102,11 +102,8 @@ int foreground_wait(const struct created *c, int *ret_status, struct err *e)
 	signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
 	if (signal_fd < 0)
 		return err_set(e, errno, "signalfd");
-	if (c->console >= 0) {
-		tty_copy_size(0, c->console);
-		tty_no_onlcr(c->console);
+	if (c->console >= 0)
 		saved = tty_raw(0);
-	}
 	r = relay(c, signal_fd, e);
 	tty_restore(saved);
 	if (r < 0)

@@ -223,11 +223,7 @@ static int step_stage_two(struct stage *s, struct err *e)
 	return plan_enter_stage2(s->in->stage2_fd, &plan, e);
 }
 
-/* The order is part of the defence; a unit test asserts the parts that matter. */
-const struct init_step {
-	const char *name;
-	int (*run)(struct stage *s, struct err *e);
-} init_steps[] = {
+const struct init_step init_steps[] = {
 	{ "bind-to-parent", step_bind_to_parent },
 	{ "cgroup", step_cgroup },
 	{ "namespaces", step_namespaces },
@@ -242,6 +238,7 @@ const struct init_step {
 	{ "finish-root", step_finish_root },
 	{ "stdio", step_stdio },
 	{ "stage-two", step_stage_two },	/* returns only when it fails */
+	{ NULL, NULL },
 };
 
 _Noreturn void init_run(struct init *in)
@@ -249,7 +246,7 @@ _Noreturn void init_run(struct init *in)
 	struct stage s = { .in = in, .tty_fd = -1 };
 	struct err e = { 0 };
 
-	for (size_t i = 0; i < sizeof init_steps / sizeof *init_steps; i++)
+	for (size_t i = 0; init_steps[i].name; i++)
 		if (init_steps[i].run(&s, &e) < 0)
 			break;
 	handshake_fail(in->sync_fd, &e);

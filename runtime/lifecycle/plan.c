@@ -137,6 +137,38 @@ static void put_hooks(struct plan *p, const struct plan_request *q, struct str *
 	p->hook_state_size = q->hook_state ? (uint32_t)strlen(q->hook_state) : 0;
 }
 
+/* NULL: none, which costs time. */
+static const char *filter_cache(struct arena *a, bool rootless)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+	if (!rootless)
+		return "/var/cache/agentrun";
+	if (cache && *cache == '/')
+		return arena_printf(a, "%s/agentrun", cache);
+	return home && *home == '/' ? arena_printf(a, "%s/.cache/agentrun", home) : NULL;
+}
+
+int plan_filters(struct arena *a, const struct spec *s, bool rootless,
+		 struct seccomp_program filter[PLAN_FILTERS], size_t *ret_n, struct err *e)
+{
+	const struct {
+		const char *name;
+		const struct spec_seccomp *rules;
+	} of[PLAN_FILTERS] = {
+		{ "linux.seccomp", s->linux_->seccomp },
+		{ "seccomp profile of the policy", s->agent ? s->agent->seccomp_filter : NULL },
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < PLAN_FILTERS; i++)
+		if (of[i].rules && seccomp_compile(a, of[i].rules, filter_cache(a, rootless),
+						   &filter[n++], e) < 0)
+			return err_in(e, "%s", of[i].name);
+	*ret_n = n;
+	return 0;
+}
+
 int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 {
 	const struct spec_process *process = q->process;

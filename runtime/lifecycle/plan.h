@@ -26,6 +26,9 @@ struct plan_request {
 	unsigned pdeathsig;
 };
 
+/* Fills filter[] with the engine's and the policy's program, from the cache where that is possible. */
+int plan_filters(struct arena *a, const struct spec *s, bool rootless,
+		 struct seccomp_program filter[PLAN_FILTERS], size_t *ret_n, struct err *e);
 /* The block, in memory until plan_seal(): the tty and other descriptors may be filled in before. */
 int plan_build(const struct plan_request *q, struct str *ret, struct err *e);
 /* A sealed memfd with these bytes. */

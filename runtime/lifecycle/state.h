@@ -7,6 +7,7 @@
  *   state.json   this struct, replaced atomically
  *   config.json  the effective specification; exec reads it, no policy is evaluated again
  *   start        the socket on which a created container waits; gone once it was started
+ *   deadline     only if limits.time ended it
  *   netns        the network namespace, pinned for the evidence (only under a policy)
  *   hosts        /etc/hosts with the allowed names (only under a policy)
  * Whoever changes a container holds a lock on its directory (flock), so that
