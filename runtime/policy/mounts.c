@@ -459,7 +459,6 @@ static int judge_host(const struct judge *j, size_t i, struct err *e)
 {
 	struct spec_mount *m = &j->out->mounts.v[i];
 	const struct fact_mount *f = &j->facts->mounts.v[i];
-	const struct value *ceiling = &j->p->host.allow[FIELD_MOUNTS_ALLOW];
 	const struct item *allowed;
 	bool read_only = false;
 	int r;
@@ -473,18 +472,6 @@ static int judge_host(const struct judge *j, size_t i, struct err *e)
 	allowed = find_allowed(j, i, &read_only);
 	if (!allowed && strcmp(policy_text(j->p, FIELD_MOUNTS), "any") != 0)
 		return refuse_outside(j, i, e);
-	if (allowed && allowed->from->layer != LAYER_HOST && ceiling->set) {
-		/* the text was within the ceiling; where it leads to must be, too */
-		struct item real = { .text = arena_printf(j->a, "%s:%s%s", f->resolved, m->destination,
-							  read_only ? ":ro" : "") };
-
-		if (!value_within(j->a, FIELD_MOUNTS_ALLOW, ceiling, &real))
-			return refuse(e, arena_printf(j->a, "allow[\"mounts.allow\"] (%s)",
-						      j->p->host.origin.text),
-				      arena_printf(j->a, "the administrator adds it in %s",
-						   policy_host_path(j->p)),
-				      "%s leads out of what this host allows", mount_title(j, i));
-	}
 	if (read_only)
 		make_read_only(j, m, "mounts.allow says :ro");
 	return 0;

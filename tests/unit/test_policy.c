@@ -70,6 +70,8 @@ static const struct host_file {
 } host_files[] = {
 	{ "/usr/bin/docker-init", .type = S_IFREG | 0755 },
 	{ "/home/you/bin/init", .type = S_IFREG | 0755, .uid = 1000 },
+	{ "/opt/bin/init", .type = S_IFREG | 0775 },
+	{ "/var/lib/docker/containers/theirs/hosts", .type = S_IFREG | 0644, .uid = 1000 },
 	{ "/run/docker.sock", .socket = "/run/docker.sock", .type = S_IFSOCK | 0660 },
 	{ "/home/you/run", .socket = "/home/you/run/agent.sock", .type = S_IFDIR | 0700 },
 	{ "/home/you/link", .resolved = "/srv/secret", .type = S_IFDIR | 0755 },
@@ -155,7 +157,7 @@ struct ask {
 	const char *host;		/* the host policy's text */
 	const char *mounts;		/* more binds: "SOURCE>DEST:opt:opt;..." */
 	const char *env, *caps, *cwd, *sysctl, *propagation, *namespace;
-	bool rootless, no_cgroup_rule, device;
+	bool rootless, device, device_rule;
 };
 
 static void add_mount(struct arena *a, struct spec *s, char *text)
@@ -236,6 +238,13 @@ static struct spec *make_spec(struct arena *a, const struct ask *ask)
 			memmove(&s->linux_->namespaces.v[i], &s->linux_->namespaces.v[i + 1],
 				(s->linux_->namespaces.n - i) * sizeof *s->linux_->namespaces.v);
 		}
+	if (ask->device_rule) {
+		s->linux_->resources->devices.v = arena_new(a, struct spec_device_rule);
+		s->linux_->resources->devices.n = 1;
+		s->linux_->resources->devices.v[0] = (struct spec_device_rule){ .allow = true,
+			.type = arena_strdup(a, "c"), .major = { true, 10 }, .minor = { true, 200 },
+			.access = arena_strdup(a, "rw") };
+	}
 	if (ask->device) {
 		s->linux_->devices.v = arena_new(a, struct spec_device);
 		s->linux_->devices.v[0] = (struct spec_device){ .path = arena_strdup(a, "/dev/fuse"),
@@ -330,6 +339,10 @@ static const struct {
 	{ { .mounts = "/srv/hosts>/etc/hosts" }, ADMIN "adds the engine's data directory to "
 	  "engine_roots in" },
 	{ { .mounts = "/home/you/bin/init>/sbin/docker-init" }, "is outside the workspace" },
+	{ { .mounts = "/opt/bin/init>/sbin/docker-init" }, "is outside the workspace" },
+	{ { .mounts = "/var/lib/docker/containers/ours/hosts>/etc/hosts" }, NULL },
+	{ { .mounts = "/var/lib/docker/containers/theirs/hosts>/etc/hosts" }, "engine's own files" },
+	{ { .mounts = "/var/lib/docker/hosts>/etc/hosts" }, "holds the engine's own files" },
 	{ { .mounts = "/var/lib/docker/volumes/v2/_data>/v" }, NULL },
 	{ { .mounts = "/var/lib/docker/volumes/v2/_data/../x>/v" }, "holds the engine's own files" },
 	{ { .mounts = "/var/lib/docker/volumes/bound/_data>/v" }, "holds the engine's own files" },
@@ -366,6 +379,7 @@ static const struct {
 	{ { .device = true }, "refused: device /dev/fuse\n" ALWAYS "the administrator adds "
 	  "\"/dev/fuse\" to exceptions.devices in" },
 	{ { .device = true, .host = "{'exceptions':{'devices':['/dev/fuse']}}" }, NULL },
+	{ { .device_rule = true }, "refused: access to devices c 10:200\n" ALWAYS },
 	{ { .caps = "CAP_SYS_ADMIN" }, "refused: capability CAP_SYS_ADMIN (--cap-add or "
 	  "--privileged)\n  policy: caps=CAP_CHOWN" },
 	{ { .caps = "CAP_SYS_NICE" }, "  to allow it: --annotation io.agentrun.caps=CAP_CHOWN" },
@@ -524,7 +538,7 @@ static const struct {
 	{ "containerd-1.6-strict", { .bundle = "containerd-1.6", .annotations = "env=strict;"
 				     "env.allow=FOO_*;env.deny=FOO_BAD;mounts=any",
 				     .env = "FOO_1=a;FOO_BAD=b;BAR=c;HOME=/root",
-				     .mounts = "/srv/data>/data:rw" } },
+				     .mounts = "/srv/data>/data:rw;sysfs>/sys:rw" } },
 	{ "docker-28-owner-map", { .annotations = "workspace.owner=map" } },
 	{ "docker-28-host-policy", { .annotations = "label.task=1", .host = "{'require':"
 		"{'audit.mode':'required','env.deny':['FOO'],'limits.memory':'2g','workspace.guard':"
@@ -705,6 +719,7 @@ Test(policy, processes_that_join)
 
 		strv_add(&a, &caps.bounding, rows[i].cap);
 		strv_add(&a, &caps.ambient, rows[i].cap);
+		strv_add(&a, &caps.inheritable, rows[i].cap);
 		strv_add(&a, &process.env, "GITHUB_TOKEN=x");
 		strv_add(&a, &process.env, "GITHUB_ORG=y");
 		strv_add(&a, &process.env, "X=npm_abcdefghijklmnopqrstuvwxyz0123456789");
@@ -720,6 +735,7 @@ Test(policy, processes_that_join)
 		cr_expect_eq(dropped.n, 2);
 		cr_expect_eq(process.capabilities->bounding.n, i == 0);
 		cr_expect_eq(process.capabilities->ambient.n, i == 0);
+		cr_expect_eq(process.capabilities->inheritable.n, i == 0);
 		cr_expect_eq(caps.bounding.n, 1, "the caller's own set was changed");
 	}
 }
