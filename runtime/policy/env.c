@@ -5,6 +5,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "base/secret.h"
+
 /* ---- names ---- */
 
 /* Upper case; matched against the whole name, in upper case. A '*' stands for anything. */
@@ -22,17 +24,6 @@ static const char *const credential_families[] = {
 	"ACTIONS_RUNTIME_*", "BUNDLE_*__*", "TF_VAR_*PASS*", "SENTRY_DSN", "*_CONNECTION_STRING",
 	NULL,
 };
-/* Words between underscores. */
-static const char *const credential_words[] = {
-	"TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "PASS",
-	"PASSWD", "PWD", "CREDENTIAL", "CREDENTIALS", "CREDS", "CRED", "APIKEY", "APITOKEN", "AUTH",
-	"AUTHORIZATION", "AUTHTOKEN", "PAT", "JWT", "BEARER", "COOKIE", "COOKIES", "WEBHOOK", NULL,
-};
-/* Where no underscore parts the words: PGPASSWORD, npm_config__authToken. */
-static const char *const credential_endings[] = {
-	"TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "ACCESSKEY", "SECRETKEY",
-	"PRIVATEKEY", "CREDENTIALS", NULL,
-};
 static const char *const basic_names[] = {
 	"PATH", "HOME", "HOSTNAME", "USER", "LOGNAME", "SHELL", "PWD", "OLDPWD", "TERM", "COLORTERM",
 	"LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "LINES", "COLUMNS", "NO_COLOR", "container",
@@ -43,14 +34,6 @@ static bool matches(const char *const *patterns, const char *name)
 {
 	for (size_t i = 0; patterns[i]; i++)
 		if (fnmatch(patterns[i], name, 0) == 0)
-			return true;
-	return false;
-}
-
-static bool is_word(const char *const *words, const char *p, size_t n)
-{
-	for (size_t i = 0; words[i]; i++)
-		if (strlen(words[i]) == n && memcmp(words[i], p, n) == 0)
 			return true;
 	return false;
 }
@@ -74,128 +57,10 @@ bool env_name_is_credential(const char *name)
 		return false;
 	if (matches(credential_families, upper))
 		return true;
-	for (size_t i = 0; credential_endings[i]; i++)
-		if (str_has_suffix(upper, credential_endings[i]))
-			return true;
-	for (const char *p = upper; *p;) {
-		size_t word = strcspn(p, "_-./:");
-
-		if (is_word(credential_words, p, word) ||
-		    (!p[word] && p > upper && is_word((const char *const[]){ "KEY", "KEYS", NULL }, p,
-						      word)))
-			return true;
-		p += word;
-		p += *p ? 1 : 0;
-	}
-	return false;
+	return secret_name(name, n);
 }
 
 /* ---- values ---- */
-
-enum charset { ALNUM, TOKEN_CHARS, UPPER, BASE64 };
-
-static bool in_charset(enum charset set, unsigned char c)
-{
-	switch (set) {
-	case UPPER:
-		return isupper(c) || isdigit(c);
-	case ALNUM:
-		return isalnum(c);
-	case TOKEN_CHARS:
-		return isalnum(c) || c == '_' || c == '-';
-	case BASE64:
-		return isalnum(c) || strchr("+/=_-.", c);
-	}
-	return false;
-}
-
-/* A fixed beginning and at least that many characters of a set after it. */
-static const struct token {
-	const char *prefix;
-	enum charset rest;
-	unsigned least;
-	bool digit;		/* one of them is a digit: tells sk-... from hyphenated words */
-} tokens[] = {
-	{ "AGE-SECRET-KEY-1", UPPER, 20, false },
-	{ "AIza", TOKEN_CHARS, 35, false },			/* Google */
-	{ "AKIA", UPPER, 16, false },				/* AWS */
-	{ "ASIA", UPPER, 16, false },
-	{ "ATATT3", TOKEN_CHARS, 20, false },			/* Atlassian */
-	{ "Basic ", BASE64, 16, false },
-	{ "Bearer ", BASE64, 16, false },
-	{ "LS0tLS1CRUdJTi", BASE64, 8, false },		/* "-----BEGIN" in base64 */
-	{ "SG.", BASE64, 40, false },				/* SendGrid */
-	{ "ctx7sk-", TOKEN_CHARS, 16, true },
-	{ "dckr_pat_", TOKEN_CHARS, 20, false },
-	{ "dop_v1_", ALNUM, 32, false },			/* DigitalOcean */
-	{ "gho_", ALNUM, 20, false },				/* GitHub */
-	{ "ghp_", ALNUM, 20, false },
-	{ "ghr_", ALNUM, 20, false },
-	{ "ghs_", ALNUM, 20, false },
-	{ "ghu_", ALNUM, 20, false },
-	{ "github_pat_", TOKEN_CHARS, 20, false },
-	{ "glcbt-", TOKEN_CHARS, 16, false },			/* GitLab */
-	{ "gldt-", TOKEN_CHARS, 16, false },
-	{ "glpat-", TOKEN_CHARS, 16, false },
-	{ "glptt-", TOKEN_CHARS, 16, false },
-	{ "glrt-", TOKEN_CHARS, 16, false },
-	{ "gsk_", ALNUM, 32, false },				/* Groq */
-	{ "hf_", ALNUM, 30, false },				/* Hugging Face */
-	{ "hvb.", TOKEN_CHARS, 20, false },			/* Vault */
-	{ "hvs.", TOKEN_CHARS, 20, false },
-	{ "lin_api_", ALNUM, 20, false },			/* Linear */
-	{ "npm_", ALNUM, 30, false },
-	{ "pplx-", ALNUM, 32, false },
-	{ "pypi-", TOKEN_CHARS, 40, false },
-	{ "rk_live_", ALNUM, 16, false },			/* Stripe */
-	{ "secret_", ALNUM, 40, false },			/* Notion */
-	{ "shpat_", ALNUM, 32, false },				/* Shopify */
-	{ "sk-", TOKEN_CHARS, 20, true },			/* OpenAI, Anthropic */
-	{ "sk_live_", ALNUM, 16, false },
-	{ "sk_test_", ALNUM, 16, false },
-	{ "xapp-", TOKEN_CHARS, 20, true },			/* Slack */
-	{ "xoxa-", TOKEN_CHARS, 10, true },
-	{ "xoxb-", TOKEN_CHARS, 10, true },
-	{ "xoxe-", TOKEN_CHARS, 10, true },
-	{ "xoxp-", TOKEN_CHARS, 10, true },
-	{ "xoxr-", TOKEN_CHARS, 10, true },
-	{ "xoxs-", TOKEN_CHARS, 10, true },
-	{ "ya29.", BASE64, 20, false },				/* Google OAuth */
-};
-
-static bool is_token_here(const char *p)
-{
-	for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
-		const struct token *t = &tokens[i];
-		unsigned n = 0, digits = 0;
-
-		if (t->prefix[0] != *p || !str_has_prefix(p, t->prefix))
-			continue;
-		for (const char *q = p + strlen(t->prefix);
-		     n < 100 && *q && in_charset(t->rest, (unsigned char)*q); q++, n++)
-			digits += isdigit((unsigned char)*q) ? 1 : 0;
-		if (n >= t->least && (!t->digit || digits))
-			return true;
-	}
-	return false;
-}
-
-/* Three base64url parts, of which the first two are JSON objects ("{\"" is "eyJ"). */
-static bool is_jwt_here(const char *p)
-{
-	size_t n;
-
-	for (int part = 0; part < 2; part++) {
-		if (!str_has_prefix(p, "eyJ"))
-			return false;
-		for (n = 0; in_charset(TOKEN_CHARS, (unsigned char)p[n]); n++)
-			;
-		if (n < 8 || p[n] != '.')
-			return false;
-		p += n + 1;
-	}
-	return true;
-}
 
 /* scheme://user:password@host, or a long user name alone, which is then a token. */
 static bool has_url_password(const char *value)
@@ -230,7 +95,7 @@ bool env_value_is_credential(const char *value)
 	for (const char *p = value; *p; p++) {
 		if (p > value && (isalnum((unsigned char)p[-1]) || p[-1] == '_'))
 			continue;
-		if (is_token_here(p) || (*p == 'e' && is_jwt_here(p)))
+		if (secret_token(p))
 			return true;
 	}
 	return false;

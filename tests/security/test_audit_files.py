@@ -22,7 +22,7 @@ def probe(tmp_path_factory):
     parts = [os.path.join(SOURCES, "audit", f) for f in os.listdir(os.path.join(SOURCES, "audit"))
              if f.endswith(".c")]
     parts += [os.path.join(SOURCES, "base", f"{m}.c")
-              for m in ("arena", "err", "fd", "hash", "json", "str")]
+              for m in ("arena", "err", "fd", "hash", "json", "secret", "str")]
     subprocess.run([*os.environ.get("CC", "cc").split(), "-std=gnu11", "-O1", "-D_GNU_SOURCE",
                     f"-I{SOURCES}", "-o", path, os.path.join(HERE, "audit_probe.c"), *parts,
                     "-lyajl", "-lnettle"], check=True, timeout=120)
