@@ -115,6 +115,17 @@ int tty_send(int socket_fd, int master, struct err *e)
 	return 0;
 }
 
+/* In the foreground the caller's terminal adds the carriage returns: not both. */
+static void no_onlcr(int master)
+{
+	struct termios t;
+
+	if (tcgetattr(master, &t) < 0)
+		return;
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	tcsetattr(master, TCSANOW, &t);
+}
+
 int tty_receive(int socket_fd, int *ret_master, struct err *e)
 {
 	char name[64];
@@ -130,6 +141,9 @@ int tty_receive(int socket_fd, int *ret_master, struct err *e)
 	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
 		return err_say(e, EPROTO, "receive the terminal: no descriptor came");
 	memcpy(ret_master, CMSG_DATA(c), sizeof *ret_master);
+	/* Now, before the process runs: a shell remembers the settings that it finds. */
+	tty_copy_size(0, *ret_master);
+	no_onlcr(*ret_master);
 	return 0;
 }
 
@@ -137,16 +151,6 @@ struct tty_saved {
 	int fd;
 	struct termios before;
 };
-
-void tty_no_onlcr(int master)
-{
-	struct termios t;
-
-	if (tcgetattr(master, &t) < 0)
-		return;
-	t.c_oflag &= ~(tcflag_t)ONLCR;
-	tcsetattr(master, TCSANOW, &t);
-}
 
 struct tty_saved *tty_raw(int fd)
 {
@@ -159,7 +163,7 @@ struct tty_saved *tty_raw(int fd)
 	saved->fd = fd;
 	saved->before = t;
 	cfmakeraw(&t);
-	t.c_oflag |= OPOST | ONLCR;	/* the container's side has ONLCR off: tty_no_onlcr() */
+	t.c_oflag |= OPOST | ONLCR;	/* the container's side has ONLCR off: no_onlcr() */
 	tcsetattr(fd, TCSADRAIN, &t);
 	return saved;
 }

@@ -20,12 +20,11 @@ int tty_connect(const char *socket_path, int *ret_fd, struct err *e);
 int tty_open(const struct spec_process *p, int *ret_master, int *ret_slave, struct err *e);
 /* Sends the master with SCM_RIGHTS; the data is the slave's name, as runc sends it. */
 int tty_send(int socket_fd, int master, struct err *e);
+/* The foreground's end, before the process runs: of the caller's size, and without carriage returns. */
 int tty_receive(int socket_fd, int *ret_master, struct err *e);
 
 /* The foreground: raw mode of the caller's own terminal, to be given back. */
 struct tty_saved;
 struct tty_saved *tty_raw(int fd);		/* NULL: fd is no terminal */
 void tty_restore(struct tty_saved *saved);	/* frees it; NULL is fine */
-/* In the foreground the caller's terminal adds the carriage returns: not both. */
-void tty_no_onlcr(int master);
 void tty_copy_size(int from, int to);
