@@ -73,7 +73,7 @@ static int podman_names(struct arena *a, const char *dir, struct strv *ret, char
 	struct dirent **entries = NULL;
 	int n = scandir(drop_ins, &entries, is_conf, alphasort), r = 0;
 
-	for (int i = -1; i < n && r == 0; i++) {
+	for (int i = -1; (i < 0 || i < n) && r == 0; i++) {
 		const char *name = i < 0 ? "containers.conf" : entries[i]->d_name;
 		const char *path = arena_printf(a, "%s/%s", i < 0 ? dir : drop_ins, name);
 		const struct toml_entry *entry;

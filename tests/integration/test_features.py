@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`features` says what the program does, no more and no less."""
+import json
+
+import pytest
+from runtime import run, program
+
+F = json.loads(run([program(), "features"], check=True).out)
+
+
+def test_form():
+    assert F["ociVersionMin"] == "1.0.0"
+    assert F["ociVersionMax"].startswith("1.")
+    assert F["hooks"] == ["prestart", "createRuntime", "createContainer", "startContainer",
+                          "poststart", "poststop"]
+    assert sorted(F["linux"]["namespaces"]) == ["cgroup", "ipc", "mount", "network", "pid", "time",
+                                                "user", "uts"]
+    assert {"CAP_CHOWN", "CAP_CHECKPOINT_RESTORE"} <= set(F["linux"]["capabilities"])
+    assert F["potentiallyUnsafeConfigAnnotations"] == ["io.agentrun."]
+    assert F["linux"]["seccomp"]["enabled"] is True
+    assert {"ro", "rro", "rbind", "idmap", "tmpcopyup"} <= set(F["mountOptions"])
+
+
+@pytest.mark.parametrize("version, good", [
+    (F["ociVersionMin"], True), (F["ociVersionMax"], True), ("0.9.0", False), ("2.0.0", False)])
+def test_versions(rt, box, version, good):
+    b = box(["true"], lambda c: c.update(ociVersion=version))
+    assert (rt.run(b).code == 0) == good
+
+
+def seccomp(rule=None, **members):
+    def edit(c):
+        c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", **members}
+        if rule:
+            c["linux"]["seccomp"]["syscalls"] = [{"names": ["acct"], **rule}]
+    return edit
+
+
+@pytest.mark.parametrize("word", F["linux"]["seccomp"]["actions"])
+def test_seccomp_action(rt, box, word):
+    rt.run(box(["true"], seccomp({"action": word})), check=True)
+
+
+@pytest.mark.parametrize("word", F["linux"]["seccomp"]["operators"])
+def test_seccomp_operator(rt, box, word):
+    rule = {"action": "SCMP_ACT_KILL", "args": [{"index": 0, "value": 1, "op": word}]}
+    rt.run(box(["true"], seccomp(rule)), check=True)
+
+
+@pytest.mark.parametrize("word", F["linux"]["seccomp"]["supportedFlags"])
+def test_seccomp_flag(rt, box, word):
+    assert word in F["linux"]["seccomp"]["knownFlags"]
+    rt.run(box(["true"], seccomp(flags=[word])), check=True)
+
+
+@pytest.mark.parametrize("edit", [
+    seccomp({"action": "SCMP_ACT_NOTIFY"}),
+    lambda c: c["linux"].update(intelRdt={"closID": "x"}),
+    lambda c: c["linux"].update(netDevices={"eth0": {}}),
+], ids=["NOTIFY", "intelRdt", "netDevices"])
+def test_absent_is_refused(rt, box, edit):
+    assert "SCMP_ACT_NOTIFY" not in F["linux"]["seccomp"]["actions"]
+    assert not F["linux"]["intelRdt"]["enabled"] and not F["linux"]["netDevices"]["enabled"]
+    r = rt.run(box(["true"], edit))
+    assert r.code == 1 and "not supported" in r.err
+
+
+def test_mount_options(rt, box):
+    """None of them reaches the file system, which would refuse a word that it does not know."""
+    special = {"bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup"}
+    for word in F["mountOptions"]:
+        if word in special or "iversion" in word:
+            continue  # of some file systems only
+
+        def edit(c, word=word):
+            c["mounts"].append({"destination": "/m", "type": "tmpfs", "source": "tmpfs",
+                                "options": [word]})
+        r = rt.run(box(["true"], edit))
+        assert r.code == 0, f"{word}: {r.err}"
+    r = rt.run(box(["true"], lambda c: c["mounts"].append(
+        {"destination": "/m", "type": "tmpfs", "source": "tmpfs", "options": ["no-such"]})))
+    assert r.code == 1
+
+
+def test_takes_no_operand():
+    assert run([program(), "features", "x"]).code == 1
