@@ -388,7 +388,8 @@ static void run_propagation(const void *row, struct outcome *o)
 {
 	static const struct thing image[] = {
 		{ 'd', "root", NULL }, { 'd', "host", NULL }, { 'm', "host", "" },
-		{ 'd', "host/dir", NULL }, { 0 },
+		{ 'd', "host/dir", NULL }, { 'd', "root/sub", NULL }, { 'm', "root/sub", "" },
+		{ 0 },
 	};
 	const struct propagation_row *p = row;
 	struct spec_mount mounts[MOST_MOUNTS] = {
@@ -406,6 +407,9 @@ static void run_propagation(const void *row, struct outcome *o)
 	WANT(o, !!strstr(fields, "unbindable") == p->unbindable, "x: %s", fields);
 	fields = optional_fields("/root");
 	WANT(o, !strstr(fields, "shared:"), "root: %s", fields);
+	/* what the root brings along: else a mount over it would show on the host */
+	fields = optional_fields("/root/sub");
+	WANT(o, !strstr(fields, "shared:"), "sub: %s", fields);
 }
 
 Test(mounts, propagation)

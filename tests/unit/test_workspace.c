@@ -101,8 +101,7 @@ static void run_workspace(const void *row_, struct outcome *o)
 	struct rootfs r = { 0 };
 	char root[PATH_MAX];
 	size_t before;
-	int host = -1, ends[2], back[2];
-	char c = 'x';
+	int host = -1, ends[2];
 	pid_t pid;
 
 	mounts[0].options.n = row->shared ? 2 : 1;
@@ -112,8 +111,8 @@ static void run_workspace(const void *row_, struct outcome *o)
 	host = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	WANT(o, chdir("host/ws") == 0, "chdir");
 	build(o, row->files);
-	WANT(o, fchdir(host) == 0 && getcwd(root, sizeof root - 8) != NULL && pipe(ends) == 0 &&
-	     pipe(back) == 0, "prepare");
+	WANT(o, fchdir(host) == 0 && getcwd(root, sizeof root - 8) != NULL && pipe(ends) == 0,
+	     "prepare");
 	strcat(root, "/root");
 	r.path = root;
 	before = mounts_below("/host");
@@ -121,11 +120,10 @@ static void run_workspace(const void *row_, struct outcome *o)
 	pid = fork();
 	if (pid > 0) {	/* the host goes on here, and looks whether mounts appear */
 		close(ends[1]);
-		WANT(o, read(ends[0], &c, 1) == 1, "no word of the container");
+		/* its outcome comes first: what is noted here is added to it */
+		WANT(o, read(ends[0], o, sizeof *o) == sizeof *o, "no word of the container");
 		WANT(o, mounts_below("/host") == before, "mounts of the host changed");
 		WANT(o, strcmp(text_of("host/secret"), "secret") == 0, "host changed");
-		o->r = read(ends[0], (char *)o + sizeof o->r, sizeof *o - sizeof o->r) > 0 ?
-			(o->e.code ? -o->e.code : 0) : -EIO;
 		waitpid(pid, NULL, 0);
 		return;
 	}
@@ -134,11 +132,10 @@ static void run_workspace(const void *row_, struct outcome *o)
 	if (rootfs_prepare(&r, &s, &o->e) < 0 || rootfs_mount_all(&r, &s, &o->e) < 0 ||
 	    rootfs_enter(&r, &s, &o->e) < 0)
 		wrong(o, "setting up failed");
-	else if (rootfs_finish(&r, &s, &o->e) == 0)
+	else if ((o->r = rootfs_finish(&r, &s, &o->e)) == 0)
 		for (const struct check *k = row->checks; k->what; k++)
 			WANT(o, attempt(k) == k->works, "%c %s", k->what, k->path);
-	_exit(write(ends[1], &c, 1) != 1 ||
-	      write(ends[1], (char *)o + sizeof o->r, sizeof *o - sizeof o->r) < 0);
+	_exit(write(ends[1], o, sizeof *o) != sizeof *o);
 }
 
 #define GIT { 'd', ".git", NULL }, { 'd', ".git/hooks", NULL }, { 'f', ".git/hooks/pre-commit", "" }, \
