@@ -227,8 +227,6 @@ static int step_identity(struct stage *s, struct err *e)
 	/* A change of ids resets these. */
 	if (p->pdeathsig && prctl(PR_SET_PDEATHSIG, p->pdeathsig) < 0)
 		return err_set(e, errno, "prctl PR_SET_PDEATHSIG");
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_set(e, errno, "prctl PR_SET_DUMPABLE");
 	return 0;
 }
 
@@ -500,6 +498,10 @@ int main(int argc, char **argv)
 	sigset_t none;
 	int fd;
 
+	/* execve made us dumpable: a process of the container with our uid could trace us as soon as we
+	 * join it, and take our descriptors (CVE-2016-9962). */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return 125;
 	if (argc != 2 || fstat(fd = atoi(argv[1]), &st) < 0 || st.st_size < (off_t)sizeof *s.plan)
 		return 125;	/* started by hand */
 	s.base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
