@@ -478,9 +478,9 @@ static const struct step {
 	{ "session", step_session },
 	{ "keyring", step_keyring },
 	{ "fds", step_fds },
+	{ "label", step_label },	/* as root: our files in /proc are root's while we are not dumpable */
 	{ "identity", step_identity },
 	{ "cwd", step_cwd },
-	{ "label", step_label },
 	{ "caps", step_caps },
 	{ "program", step_program },
 	{ "ready", step_ready },
