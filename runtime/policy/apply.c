@@ -228,7 +228,7 @@ static void cap_set(struct arena *a, const struct strv *most, struct strv *set, 
 			strv_add(a, &kept, set->v[i]);
 			continue;
 		}
-		if (!capset_is_engine_default(set->v[i]))
+		if (!*ret_asked && !capset_is_engine_default(set->v[i]))
 			*ret_asked = set->v[i];
 		if (strv_find(gone, set->v[i]) < 0)
 			strv_add(a, gone, set->v[i]);

@@ -199,6 +199,14 @@ static bool has_credential_name(const char *path)
 	return false;
 }
 
+static bool is_system_path(const char *path)
+{
+	for (size_t i = 0; system_dirs[i]; i++)
+		if (path_is_beneath(path, system_dirs[i]))
+			return true;
+	return false;
+}
+
 static bool may_be_workspace(const struct judge *j, size_t i)
 {
 	const struct fact_mount *f = &j->facts->mounts.v[i];
@@ -208,10 +216,7 @@ static bool may_be_workspace(const struct judge *j, size_t i)
 	if (is_engine_destination(j->out->mounts.v[i].destination) ||
 	    (!f->error && !S_ISDIR(f->st.st_mode)) || has_credential_name(f->resolved))
 		return false;
-	for (size_t k = 0; system_dirs[k]; k++)
-		if (path_is_beneath(f->resolved, system_dirs[k]))
-			return false;
-	return true;
+	return !is_system_path(f->resolved);
 }
 
 /* Why no policy lets the source in, NULL if one may. */
@@ -231,6 +236,9 @@ static const char *why_never(const struct judge *j, const struct fact_mount *f)
 	for (size_t i = 0; beneath[i]; i++)
 		if (path_is_beneath(path, beneath[i]))
 			return arena_printf(j->a, "lies in the host's %s", beneath[i]);
+	/* people of a directory service are in no file */
+	if (str_has_prefix(path, "/home/") && !strchr(path + strlen("/home/"), '/'))
+		return "is a home directory";
 	for (size_t i = 0; i < j->facts->homes.n; i++) {
 		if (strcmp(j->facts->homes.v[i], path) == 0)
 			return "is a home directory";
@@ -416,7 +424,7 @@ static int refuse_outside(const struct judge *j, size_t i, struct err *e)
 	const struct spec_mount *m = &j->out->mounts.v[i];
 	const struct fact_mount *f = &j->facts->mounts.v[i];
 
-	if (is_engine_destination(m->destination))
+	if (is_engine_destination(m->destination) && !is_system_path(f->resolved))
 		return refuse(e, arena_printf(j->a, "%s; what the engine provides lies in its own "
 					      "directories", policy_say(j->a, j->p, FIELD_MOUNTS)),
 			      arena_printf(j->a, "the administrator adds the engine's data directory to "

@@ -322,6 +322,10 @@ static const struct {
 	{ { .mounts = "/run>/h", .annotations = "mounts=any" }, "one of the host's own directories" },
 	{ { .mounts = "/home/you>/h", .annotations = "mounts=any" }, "is a home directory" },
 	{ { .mounts = "/home/you>/h", .cwd = "/h" }, "is a home directory" },
+	{ { .mounts = "/home/unlisted>/h", .cwd = "/h" }, "is a home directory" },
+	{ { .mounts = "/home/unlisted/src>/h", .cwd = "/h" }, "/workspace is outside the workspace" },
+	{ { .mounts = "/etc/passwd>/etc/passwd" }, "to allow it: --annotation io.agentrun.mounts.allow="
+	  "/etc/passwd" },
 	{ { .mounts = "/proc/sys>/h", .annotations = "mounts=any" }, "lies in the host's /proc" },
 	{ { .mounts = "/sys/fs>/h", .annotations = "mounts=any" }, "lies in the host's /sys" },
 	{ { .mounts = "/dev/sda>/h", .annotations = "mounts=any" }, "lies in the host's /dev" },
