@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the log holds of real containers, and who may not pass without it (THREATS F, E1)."""
+import json
+import os
+import shutil
+import subprocess
+import threading
+
+import confined
+import pytest
+import runtime
+from bundle import Bundle, shell
+
+pytestmark = pytest.mark.skipif(runtime.flavour() != "agentrun", reason="records are agentrun's own")
+TOKEN = "ghp_0123456789abcdefghij0123456789abcdef"
+DIRECTORY = os.path.dirname(confined.LOG)
+
+
+@pytest.fixture(autouse=True)
+def no_log():
+    """Each test has a log of its own (/var/log is the test run's own)."""
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    yield
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+
+
+@pytest.fixture
+def agent(work):
+    made = []
+
+    def make(args=("true",), **fields):
+        made.append(Bundle(f"{work}/e{os.getpid()}-{len(made)}", args))
+        return confined.confine(made[-1], work, **fields)
+
+    return make
+
+
+@pytest.fixture
+def hosted(rt, work):
+    """Sets the host policy's audit hooks."""
+    path = f"{work}/policy.json"
+
+    def put(**members):
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump({"audit.hooks": [members]}, f)
+        rt.options = ["--host-policy", path]
+
+    return put
+
+
+def records(b=None, event=None):
+    try:
+        with open(confined.LOG, encoding="utf-8") as f:
+            found = [json.loads(line) for line in f]
+    except FileNotFoundError:
+        return []
+    return [r for r in found if (not b or r.get("container.id") == b.id) and
+            (not event or r["event"] == event)]
+
+
+def audit(*args, check=True):
+    return runtime.run([runtime.program(), "audit", *args], check=check)
+
+
+def script(path, text):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("#!/bin/sh\n" + text)
+    os.chmod(path, 0o755)
+    return path
+
+
+def test_a_session_from_create_to_delete(rt, agent):
+    b = agent(shell("exit 7"), egress="allow", label_task="issue 7",
+              egress_allow="203.0.113.1:443 (the model)")
+    assert rt.run(b).code == 7
+    events = records(b)
+    assert [r["event"] for r in events] == ["create", "start", "delete"]
+    create, _, delete = events
+    assert create["policy"]["workspace"]["source"] == b.workspace
+    assert create["policy"]["egress"]["rules"][0]["reason"] == "the model"
+    assert create["policy"]["no_new_privileges"] is True
+    assert create["claims"] == {"task": "issue 7"}
+    assert create["process.command_args"] == shell("exit 7")
+    assert delete["process.exit.code"] == 7
+    assert len({r["session"] for r in events}) == 1
+    assert audit("verify").out.startswith("unanchored: 3 records")
+    page = audit("show", b.id).out
+    for part in ("code 7", "the model", b.workspace, "task: issue 7", "shell built-ins"):
+        assert part in page
+
+
+def test_a_container_without_policy_leaves_no_record(rt, work):
+    assert rt.run(Bundle(f"{work}/plain{os.getpid()}")).code == 0
+    assert records() == []
+
+
+def test_E1_no_secret_reaches_the_log(rt, agent):
+    b = agent(["sleep", "60"])
+    b.config["process"]["env"] += [f"GITHUB_TOKEN={TOKEN}", f"INNOCENT={TOKEN}"]
+    b.config["process"]["args"] = ["sh", "-c", f"sleep 60; TOKEN={TOKEN} x", "--password", "hunter2"]
+    b.save()
+    rt.up(b)
+    rt.exec(b, "--env", f"DB_PASSWORD={TOKEN}", "--", "true", f"https://u:{TOKEN}@h/", check=True)
+    rt.delete(b, "--force", check=True)
+    with open(confined.LOG, encoding="utf-8") as f:
+        text = f.read()
+    assert TOKEN not in text and "hunter2" not in text
+    create, = records(b, "create")
+    assert set(create["policy"]["env"]["dropped"]) == {"GITHUB_TOKEN", "INNOCENT"}
+    assert records(b, "exec")[0]["env.dropped"] == ["DB_PASSWORD"]
+
+
+def test_F2_one_delete_whatever_is_repeated(rt, agent):
+    b = agent(["sleep", "60"])
+    rt.up(b)
+    threads = [threading.Thread(target=rt.delete, args=(b, "--force")) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    rt.delete(b, "--force")
+    assert len(records(b, "delete")) == 1
+    assert audit("verify").code == 0
+
+
+def test_F2_a_failed_create_has_at_most_one_delete(rt, agent):
+    b = agent()
+    b.config["hooks"] = {"createContainer": [{"path": "/bin/false"}]}
+    b.save()
+    assert rt("create", "--bundle", b.path, b.id).code != 0
+    rt.delete(b, "--force")
+    creates, deletes = records(b, "create"), records(b, "delete")
+    assert len(deletes) == len(creates) <= 1, "each session that began has ended"
+
+
+def test_F3_no_record_no_container(rt, agent):
+    """audit.mode=required; with best-effort it runs all the same."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/var/log"], check=True)
+    try:
+        b = agent(shell("echo ran"), audit_mode="required")
+        r = rt.run(b)
+        assert r.code != 0 and "ran" not in r.out
+        assert "audit" in r.err and "Read-only file system" in r.err
+        assert b.id not in rt.ids()
+        b = agent(shell("echo ran"), audit_mode="best-effort")
+        r = rt.run(b)
+        assert r.code == 0 and "ran" in r.out
+    finally:
+        subprocess.run(["umount", "/var/log"], check=True)
+
+
+def test_F5_hostile_arguments_of_exec(rt, agent):
+    b = agent(["sleep", "60"])
+    rt.up(b)
+    args = ["\x1b]0;evil\x07", "a\"b\n\"}\n{\"v\":1", "x" * 100000, "\u202e"]
+    rt.exec(b, "--", "true", *args, check=True)
+    rt.delete(b, "--force", check=True)
+    got = records(b, "exec")[0]
+    assert got["process.command_args"][1:3] == args[:2]
+    assert got["truncated"]
+    page = audit("show", b.id).out
+    assert "\x1b" not in page and "\x07" not in page and "\u202e" not in page
+    assert audit("verify").code == 0
+
+
+def test_audit_verify_finds_a_changed_byte(rt, agent):
+    b = agent()
+    rt.run(b, check=True)
+    with open(confined.LOG, "r+b") as f:
+        text = f.read()
+        f.seek(text.index(b'"claims"') + 1)
+        f.write(b"C")
+    r = audit("verify", check=False)
+    assert r.code == 1 and "first bad record: 1" in r.err
+
+
+# ---- audit hooks
+
+
+def test_hooks_get_create_and_delete(rt, agent, hosted, work):
+    hook = script(f"{work}/hook", f"env >>{work}/env; cat >>{work}/out; echo \"$@\" >>{work}/args\n")
+    hosted(path=hook, args=["one", "two words"])
+    b = agent()
+    b.config["process"]["env"].append("FROM_BUNDLE=1")
+    b.save()
+    rt.run(b, check=True, env={**os.environ, "SECRET_OF_CALLER": "x"})
+    with open(f"{work}/out", encoding="utf-8") as f:
+        given = [json.loads(line) for line in f]
+    assert [r["event"] for r in given] == ["create", "delete"]
+    assert given == [r for r in records(b) if r["event"] != "start"]
+    with open(f"{work}/args", encoding="utf-8") as f:
+        assert f.read() == "one two words\n" * 2
+    with open(f"{work}/env", encoding="utf-8") as f:
+        text = f.read()
+    assert "SECRET_OF_CALLER" not in text and "FROM_BUNDLE" not in text
+
+
+@pytest.mark.parametrize("body, outcome", [("echo why >&2; exit 3", "failed"), ("sleep 60", "timeout")])
+def test_a_hook_that_fails_is_recorded(rt, agent, hosted, work, body, outcome):
+    hosted(path=script(f"{work}/hook", body), events=["create"], timeout=1)
+    b = agent(shell("echo ran"))
+    r = rt.run(b)
+    assert r.code == 0 and "ran" in r.out
+    hook, = records(b, "hook")
+    assert hook["hook.outcome"] == outcome and hook["hook.event"] == "create"
+    assert f"{work}/hook at create" in audit("show", b.id).out
+    assert audit("verify").code == 0
+
+
+def test_a_required_hook_that_fails_stops_create(rt, agent, hosted, work):
+    hosted(path=script(f"{work}/hook", "exit 3"), events=["create"], required=True)
+    b = agent(shell("echo ran"))
+    r = rt.run(b)
+    assert r.code != 0 and "ran" not in r.out and "hook" in r.err
+    assert b.id not in rt.ids()
+    assert records(b, "hook")[0]["hook.required"] is True
+    assert len(records(b, "delete")) == len(records(b, "create"))
+
+
+def test_the_file_forwarder_is_a_witness(rt, agent, hosted, work):
+    """A log written anew is told from the true one by what was forwarded."""
+    program = os.path.join(os.environ.get("AGENTRUN_HOOKS") or os.path.dirname(runtime.program()),
+                           "agentrun-hook-file")
+    hosted(path=program, args=[f"{work}/witness"], required=True)
+    b = agent()
+    rt.run(b, check=True)
+    anchor = subprocess.run(f"tail -n 1 {work}/witness | tr -d '\\n' | sha256sum | cut -c1-64",
+                            shell=True, check=True, capture_output=True, text=True).stdout.strip()
+    assert audit("verify", "--anchor", anchor).out.startswith("ok: 3 records")
+    shutil.rmtree(DIRECTORY)
+    rt.run(b, check=True)
+    assert audit("verify").out.startswith("unanchored")
+    assert "no record has the anchor's hash" in audit("verify", "--anchor", anchor, check=False).err
