@@ -385,7 +385,7 @@ int cgroup_signal(const struct cgroup *c, int sig, struct err *e)
 		killed = cgroup_put(unified->dir, "cgroup.kill", "1", &ignored) == 0;
 	if (!killed || list != unified) {
 		/* Frozen, a fork bomb cannot outrun the list. */
-		if (sig == SIGKILL && v1)
+		if (sig == SIGKILL && v1 && !killed)
 			cgroup_put(v1->dir, "freezer.state", "FROZEN", &ignored);
 		r = signal_listed(list->dir, sig, e);
 		if (sig == SIGKILL && v1)
