@@ -200,36 +200,52 @@ static void path_in_proc(int root_fd, int fd, char *ret, size_t size)
 		snprintf(ret, size, "%s", path + n + strlen("/proc"));
 }
 
-/* source_fd: the tree that is to be mounted there, -1 for a new file system. */
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Whether st is what the root has at that place. */
+static bool is_at(const struct rootfs *r, const char *path, const struct stat *st)
+{
+	struct err ignored;
+	owned_fd fd = -1;
+	struct stat there;
+
+	return rootpath_open_plain(r->root_fd, path, O_PATH, &fd, &ignored) == 0 &&
+	       fstat(fd, &there) == 0 && is_same(st, &there);
+}
+
+/* source: the tree that is to be mounted there, -1 for a new file system. */
 static int check_target(const struct rootfs *r, const struct spec_mount *m, int target, int source,
 			struct err *e)
 {
-	owned_fd proc = -1, sys = -1;
-	struct stat st, special;
+	static const struct { const char *path, *type; long magic; } specials[] = {
+		{ "/proc", "proc", PROC_SUPER_MAGIC },
+		{ "/sys", "sysfs", SYSFS_MAGIC },
+	};
+	struct stat st, top, above;
 	struct statfs fs;
 	char below[PATH_MAX];
-	struct err ignored;
+	bool at_top;
 
-	if (fstat(target, &st) < 0 || fstatfs(target, &fs) < 0)
+	if (fstat(target, &st) < 0 || fstat(r->root_fd, &top) < 0 || fstatfs(target, &fs) < 0)
 		return err_set(e, errno, "stat %s", m->destination);
+	if (is_same(&st, &top))
+		return err_say(e, EINVAL, "destination %s is the root itself", m->destination);
 
 	/* /proc and /sys themselves, by whatever name they were reached. */
-	if (rootpath_open_plain(r->root_fd, "/proc", O_PATH, &proc, &ignored) == 0 &&
-	    fstat(proc, &special) == 0 && special.st_dev == st.st_dev &&
-	    special.st_ino == st.st_ino) {
-		if (source >= 0 ? is_fs_root(source, PROC_SUPER_MAGIC) :
-		    str_equal(m->type, "proc"))
+	at_top = !S_ISDIR(st.st_mode) ||
+		 (fstatat(target, "..", &above, 0) == 0 && is_same(&above, &top));
+	for (size_t i = 0; at_top && i < sizeof specials / sizeof *specials; i++) {
+		if (!is_at(r, specials[i].path, &st))
+			continue;
+		if (source >= 0 ? is_fs_root(source, specials[i].magic) :
+		    str_equal(m->type, specials[i].type))
 			return 0;
-		return err_say(e, EPERM, "%s is /proc: only procfs itself may be mounted there",
-			       m->destination);
-	}
-	if (rootpath_open_plain(r->root_fd, "/sys", O_PATH, &sys, &ignored) == 0 &&
-	    fstat(sys, &special) == 0 && special.st_dev == st.st_dev &&
-	    special.st_ino == st.st_ino) {
-		if (source >= 0 ? is_fs_root(source, SYSFS_MAGIC) : str_equal(m->type, "sysfs"))
-			return 0;
-		return err_say(e, EPERM, "%s is /sys: only sysfs itself may be mounted there",
-			       m->destination);
+		return err_say(e, EPERM, "%s is %s: only %s itself may be mounted there",
+			       m->destination, specials[i].path,
+			       i == 0 ? "procfs" : specials[i].type);
 	}
 	if (fs.f_type != PROC_SUPER_MAGIC)
 		return 0;
@@ -252,7 +268,7 @@ static int open_target(const struct rootfs *r, const struct spec_mount *m, int s
 	enum rootpath_kind kind = ROOTPATH_DIRECTORY;
 	owned_fd target = -1;
 	bool must_be_plain = str_equal(m->type, "proc") || str_equal(m->type, "sysfs");
-	struct stat st, top;
+	struct stat st;
 	int x;
 
 	if (source >= 0) {
@@ -269,20 +285,20 @@ static int open_target(const struct rootfs *r, const struct spec_mount *m, int s
 			return x;
 		if (x < 0)
 			forgive(e);
-		fd_close(&target);
+		else if (fstat(target, &st) < 0 ||
+			 !S_ISDIR(st.st_mode) != (kind == ROOTPATH_FILE))
+			fd_close(&target);	/* the wrong kind: let it be said below */
 	}
-	if ((x = rootpath_ensure(r->root_fd, m->destination, kind, &target, e)) < 0)
-		return x;
-	if (must_be_plain) {
-		fd_close(&target);
-		x = rootpath_open_plain(r->root_fd, m->destination, O_PATH, &target, e);
-		if (x < 0)
+	if (target < 0) {
+		if ((x = rootpath_ensure(r->root_fd, m->destination, kind, &target, e)) < 0)
+			return x;
+		/* once more: a neighbour may have put a link where nothing was */
+		if (must_be_plain)
+			fd_close(&target);
+		if (must_be_plain &&
+		    (x = rootpath_open_plain(r->root_fd, m->destination, O_PATH, &target, e)) < 0)
 			return x;
 	}
-	if (fstat(target, &st) < 0 || fstat(r->root_fd, &top) < 0)
-		return err_set(e, errno, "stat %s", m->destination);
-	if (st.st_dev == top.st_dev && st.st_ino == top.st_ino)
-		return err_say(e, EINVAL, "destination %s is the root itself", m->destination);
 	if ((x = check_target(r, m, target, source, e)) < 0)
 		return x;
 	*ret_fd = fd_take(&target);
@@ -456,6 +472,14 @@ static int check_options(const struct spec_mount *m, const struct mountopt *o, s
 	return 0;
 }
 
+static bool exists(const struct rootfs *r, const char *path)
+{
+	struct err ignored;
+	owned_fd fd = -1;
+
+	return rootpath_open(r->root_fd, path, O_PATH, &fd, &ignored) == 0;
+}
+
 /* As under runc: what covers an existing directory has its mode (/tmp 1777, /run 0755). */
 static void add_mode_of(struct arena *a, int target, struct mountopt *o)
 {
@@ -497,15 +521,13 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 			return x;
 		mounted = fd_take(&tree);
 	} else {
-		bool existed = rootpath_open(r->root_fd, m->destination, O_PATH, &target, e) == 0;
+		bool existed = strcmp(m->type, "tmpfs") == 0 && exists(r, m->destination);
 
-		fd_close(&target);
-		forgive(e);
 		if ((x = open_target(r, m, -1, &target, e)) < 0)
 			return x;
 		if ((o.set & MOUNT_ATTR_RDONLY) && !read_only_by_mount(m->type))
 			mountopt_add_data(a, &o, "ro");
-		if (existed && strcmp(m->type, "tmpfs") == 0 && !mountopt_has_data(&o, "mode"))
+		if (existed && !mountopt_has_data(&o, "mode"))
 			add_mode_of(a, target, &o);
 		if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
 			x = cgroupmnt_attach(r, m->type, &o, target, &mounted, e);

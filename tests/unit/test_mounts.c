@@ -5,6 +5,8 @@
  * directory; `outside` is the host's and must stay as it is.
  */
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <limits.h>
 #include <sys/statvfs.h>
 
@@ -216,6 +218,61 @@ Test(mounts, hostile_images)
 				  rows[i].what, o.e.text);
 		cr_expect(eq(int, o.r < 0, o.e.code != 0), "%s", rows[i].what);
 	}
+}
+
+/* A neighbour that shares a volume exchanges the destination and a link as fast as it can. */
+static void run_race(const void *row, struct outcome *o)
+{
+	static const struct thing image[] = {
+		{ 'd', "root", NULL }, { 'd', "outside", NULL }, { 'd', "host", NULL },
+		{ 'd', "host/vol", NULL }, { 'd', "host/vol/x", NULL },
+		{ 'l', "host/vol/link", "../../outside" }, { 'd', "host/dir", NULL }, { 0 },
+	};
+	struct spec_mount mounts[MOST_MOUNTS] = {
+		BIND("host/vol", "/vol", "rbind"), BIND("host/dir", "/vol/x/new", "rbind"),
+		NEW("tmpfs", "/vol/x", "mode=755"),
+	};
+	size_t landed = 0;
+	pid_t neighbour;
+
+	(void)row;
+	build(o, image);
+	neighbour = fork();
+	if (neighbour == 0) {
+		alarm(50);
+		for (;;)
+			renameat2(AT_FDCWD, "host/vol/x", AT_FDCWD, "host/vol/link",
+				  RENAME_EXCHANGE);
+	}
+	for (int i = 0; i < 300; i++) {
+		struct rootfs r = { 0 };
+		struct spec s = { 0 };
+		struct outcome once = { 0 };
+
+		mount_them(&r, &s, mounts, &once);
+		nothing_outside(&once);
+		WANT(o, access("outside/new", F_OK) < 0, "written outside");
+		WANT(o, !*once.wrong, "%s", once.wrong);
+		landed += once.r == 0;
+		free(s.mounts.v);
+		if (r.root_fd >= 0)
+			close(r.root_fd);
+		umount2("root", MNT_DETACH);
+		if (*o->wrong)
+			break;
+	}
+	kill(neighbour, SIGKILL);
+	waitpid(neighbour, NULL, 0);
+	WANT(o, landed > 0, "never mounted");
+}
+
+Test(mounts, a3_destination_swapped_during_set_up, .timeout = 120)
+{
+	struct outcome o;
+
+	NEED_ROOT();
+	o = sandboxed(run_race, NULL, 0);
+	cr_expect(eq(str, o.wrong, ""));
 }
 
 /* ---- sources ---- */
@@ -624,6 +681,25 @@ static void run_cgroup_v1(const void *row, struct outcome *o)
 	WANT(o, mkdir("root/cg/memory/new", 0755) < 0 && errno == EROFS, "memory writable");
 }
 
+/* In a cgroup namespace of the container's own cgroup2 is mounted: its top is the container's. */
+static void run_cgroup_namespace(const void *row, struct outcome *o)
+{
+	static const struct thing image[] = { { 'd', "root", NULL }, { 0 } };
+	const struct cgroup c = {
+		.layout = CGROUP_V2, .n = 1,
+		.h = { { .controllers = "", .mount = "/none", .dir = "/none" } },
+	};
+	struct spec_mount mounts[MOST_MOUNTS] = { NEW("cgroup", "/cg", "nosuid", "ro") };
+	struct rootfs r = { .cgroup = &c, .cgroup_ns = true };
+	struct spec s = { 0 };
+
+	(void)row;
+	build(o, image);
+	mount_them(&r, &s, mounts, o);
+	WANT(o, access("root/cg/cgroup.procs", F_OK) == 0, "no cgroup2");
+	WANT(o, mkdir("root/cg/new", 0755) < 0 && errno == EROFS, "writable");
+}
+
 static void run_cgroup_v2(const void *row, struct outcome *o)
 {
 	static const struct thing image[] = {
@@ -655,6 +731,9 @@ Test(mounts, cgroups)
 
 	NEED_ROOT();
 	o = sandboxed(run_cgroup_v1, NULL, 0);
+	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
+	cr_expect(eq(str, o.wrong, ""));
+	o = sandboxed(run_cgroup_namespace, NULL, CLONE_NEWCGROUP);
 	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
 	cr_expect(eq(str, o.wrong, ""));
 	o = sandboxed(run_cgroup_v2, &made, 0);
