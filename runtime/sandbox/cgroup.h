@@ -39,7 +39,7 @@ struct cgroup {
 	struct cgroup_hierarchy {
 		char *controllers;	/* "cpu,cpuacct", "name=systemd", "" for version 2 */
 		char *mount;		/* "/sys/fs/cgroup/cpu" */
-		char *root;		/* the cgroup that the mount shows, "/"; NULL: not looked up */
+		char *root;		/* the cgroup that the mount shows; NULL: not looked up */
 		char *dir;		/* the container's directory in it; NULL: not made there */
 		bool created;		/* by us: remove it */
 	} h[CGROUP_MOST];
@@ -53,13 +53,14 @@ int cgroup_plan(struct arena *a, const struct spec *s, const char *id, bool syst
 		bool rootless, struct cgroup *ret, struct err *e);
 /*
  * Creates the container's cgroups and applies linux.resources (device rules included: the devices
- * controller of version 1, an eBPF program on version 2).  linux.cgroupsPath absent: a path made of the id.
+ * controller of version 1, an eBPF program on version 2).  linux.cgroupsPath absent: a path made
+ * of the id.
  * Undoes everything on failure; *ret is then empty, so that signalling and removing it touch nobody
  * else's processes.  A directory that holds processes already is refused (-EBUSY).
  */
 int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool systemd,
 		  bool rootless, struct cgroup *ret, struct err *e);
-/* Version 2: descriptor for CLONE_INTO_CGROUP (also of hybrid's unified part), -1 if there is none. */
+/* Version 2 and hybrid's unified part: descriptor for CLONE_INTO_CGROUP, -1 if there is none. */
 int cgroup_clone_fd(const struct cgroup *c, int *ret_fd, struct err *e);
 /* For exec: that of `sub` below it (NULL: itself), which must not leave it... */
 int cgroup_clone_fd_sub(const struct cgroup *c, const char *sub, int *ret_fd, struct err *e);
@@ -70,8 +71,8 @@ int cgroup_clone_fd_beside(const struct cgroup *c, pid_t pid, int *ret_fd, struc
  * path below the container's cgroup for exec --cgroup, NULL for none; must not leave it.  Does
  * nothing on version 2. */
 int cgroup_join_self(const struct cgroup *c, const char *sub, struct err *e);
-/* The same in two halves, for a child that no longer sees the host's files: the descriptors to write
- * "0" to.  Returns how many (0 on version 2); the caller closes them. */
+/* The same in two halves, for a child that no longer sees the host's files: the descriptors to
+ * write "0" to.  Returns how many (0 on version 2); the caller closes them. */
 int cgroup_join_fds(const struct cgroup *c, const char *sub, int ret_fds[CGROUP_MOST],
 		    struct err *e);
 /* The systemd driver only: moves pid into a new scope (systemd itself does it). */
@@ -83,10 +84,12 @@ int cgroup_freeze(const struct cgroup *c, bool freeze, struct err *e);
 int cgroup_frozen(const struct cgroup *c, bool *ret, struct err *e);
 /* Every process in it and below. */
 int cgroup_pids(struct arena *a, const struct cgroup *c, struct pids *ret, struct err *e);
-/* Signals every process: cgroup.kill where it is SIGKILL and the kernel has it (5.14), else one by one,
- * repeated until none is left for SIGKILL. Thaws for SIGKILL. */
+/* Signals every process: cgroup.kill where it is SIGKILL and the kernel has it (5.14), else one by
+ * one, for SIGKILL repeated until nobody new turns up.  Thaws for SIGKILL.  Does not wait for them
+ * to be gone. */
 int cgroup_signal(const struct cgroup *c, int sig, struct err *e);
-/* Removes the directories (children first); a missing one is no error. Waits briefly for the dying. */
+/* Removes the directories (children first); a missing one is no error.  Waits a second at most for
+ * the dying. */
 int cgroup_remove(const struct cgroup *c, struct err *e);
 
 /* The "data" object of `events --stats`, in runc's form (ENGINES; runc's types/events.go). */

@@ -152,8 +152,9 @@ static void print_rule(const struct cgroup_device_rule *rule, char *ret, size_t 
 }
 
 /*
- * The controller keeps exceptions from its default and takes one back only where it was written with
- * the same numbers: a rule that would cut a piece out of a wider one has no effect, and so is refused.
+ * The controller keeps exceptions from its default and takes one back only where it was written
+ * with the same numbers: a rule that would cut a piece out of a wider one has no effect, and so is
+ * refused.
  */
 static int check_v1(const struct cgroup_device_rules *rules, size_t i, struct err *e)
 {
@@ -230,8 +231,8 @@ static void answer(struct bpf_insn *p, bool allow)
 }
 
 /*
- * The rule's instructions end here if it does not fit.  Fits and denies one of the accesses that are
- * still open: no.  Fits and allows: those are settled; if none is left, yes.
+ * Does not fit: on to the next.  Fits and denies one of the accesses that are still open: no.
+ * Fits and allows: those are settled; if none is left, yes.
  */
 static size_t emit_rule(struct bpf_insn *p, const struct cgroup_device_rule *rule)
 {

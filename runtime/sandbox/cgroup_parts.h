@@ -2,7 +2,8 @@
 /*
  * cgroup_parts: what the cgroup_*.c files and their unit tests share.
  *
- *   cgroup.c            layout of the host, paths, create, join, the state file
+ *   cgroup.c            create, join, the state file
+ *   cgroup_layout.c     what the host mounts, paths, single files
  *   cgroup_procs.c      what is done to the processes: pids, signal, freeze, remove
  *   cgroup_resources.c  linux.resources -> files
  *   cgroup_devices.c    device rules
@@ -16,7 +17,7 @@
 #include "base/str.h"
 #include "sandbox/cgroup.h"
 
-/* ---- cgroup.c ---- */
+/* ---- cgroup_layout.c ---- */
 
 /* The hierarchy with that controller ("memory", "name=systemd", "" for the unified one); on version
  * 2 the only one.  NULL: not mounted, or the container has no directory there. */
@@ -27,8 +28,12 @@ void cgroup_parse_mountinfo(struct arena *a, const char *text, struct cgroup *re
 char *cgroup_parse_own(struct arena *a, const char *text, const char *controllers);
 /* "/a/./b//../c" -> "/a/c"; never climbs above "/". */
 char *cgroup_path_clean(struct arena *a, const char *path);
-/* Makes the controllers that the kernel has usable in DIR's children, down from the mount. */
-void cgroup_enable_controllers(const struct cgroup_hierarchy *h);
+/* Is `name` one of the comma-separated `list`?  "" is in "" only. */
+bool cgroup_listed(const char *list, const char *name);
+/* The container's path below h's mount, from linux.cgroupsPath. */
+int cgroup_container_path(struct arena *a, const struct cgroup *c,
+			  const struct cgroup_hierarchy *h, const char *wanted, char **ret,
+			  struct err *e);
 
 /* One read or write of DIR/FILE. */
 int cgroup_get(const char *dir, const char *file, struct str *out, struct err *e);
@@ -40,6 +45,11 @@ bool cgroup_has_word(const char *text, const char *word);
 bool cgroup_get_u64(const char *dir, const char *file, uint64_t *ret);
 /* The number after KEY in a file of lines "key value". */
 bool cgroup_get_key(const char *dir, const char *file, const char *key, uint64_t *ret);
+
+/* ---- cgroup.c ---- */
+
+/* Hands the controllers that the kernel has down from the mount to h->dir, as far as it may. */
+void cgroup_enable_controllers(const struct cgroup_hierarchy *h);
 
 /* ---- cgroup_procs.c ---- */
 

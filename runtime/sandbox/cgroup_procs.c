@@ -187,8 +187,8 @@ int cgroup_count(const char *dir, size_t *ret, struct err *e)
 	return r;
 }
 
-/* The hierarchy whose lists are believed.  On hybrid that is one of version 1: a process joins those
- * itself, and may have been born before. */
+/* The hierarchy whose lists are believed.  On hybrid that is one of version 1: a process joins
+ * those itself, and may have been born before. */
 static const struct cgroup_hierarchy *for_listing(const struct cgroup *c)
 {
 	static const char *const order[] = { "freezer", "pids", "devices", "memory", "cpu" };
@@ -347,8 +347,8 @@ static void send_all(const struct found *all, const struct found *before, int si
 }
 
 /*
- * SIGKILL: again until a list holds nobody new.  A fork either finished before the list was read, and
- * is in the next one, or sees its own pending SIGKILL and fails.
+ * SIGKILL: again until a list holds nobody new.  A fork either finished before the list was read,
+ * and is in the next one, or sees its own pending SIGKILL and fails.
  */
 static int signal_listed(const char *dir, int sig, struct err *e)
 {
@@ -426,8 +426,8 @@ static int remove_until(const char *dir, int64_t end, struct err *e)
 			return 0;
 		if (now_ms() >= end) {
 			if (cgroup_count(dir, &there, &ignored) == 0 && there)
-				return err_say(e, error, "remove cgroup %s: %zu processes are in it",
-					       dir, there);
+				return err_say(e, error, "remove cgroup %s: %zu processes are in "
+					       "it", dir, there);
 			return err_set(e, error, "remove cgroup %s", dir);
 		}
 		sleep_us(us);

@@ -86,7 +86,8 @@ int cgroup_swap_v2(int64_t swap, int64_t limit, int64_t *ret, struct err *e)
 		return 0;
 	}
 	if (limit == 0)
-		return err_say(e, EINVAL, "memory+swap cannot be limited without a limit of memory");
+		return err_say(e, EINVAL, "memory+swap cannot be limited without a limit of "
+			       "memory");
 	if (swap < limit)
 		return err_say(e, EINVAL,
 			       "%" PRId64 " is less than the limit of memory, %" PRId64
@@ -108,7 +109,7 @@ enum { ITSELF = 1 };	/* no pointer is there */
 struct row {
 	const char *name;	/* JSON path below linux.resources */
 	const char *v1, *v1_file, *v2, *v2_file;	/* controller and file; NULL: none */
-	size_t object;		/* of spec_resources: offset of the pointer to the object, or ITSELF */
+	size_t object;		/* of spec_resources: offset of a pointer to it, or ITSELF */
 	size_t member;		/* of the object */
 	enum { I64, U64, BOOL, TEXT, VECTOR } type;
 	bool zero;		/* zero is a value */
@@ -342,8 +343,8 @@ static int apply_weight_devices(const struct target *t, const struct row *row,
 static int apply_throttle(const struct target *t, const struct row *row,
 			  const struct spec_resources *r, struct err *e)
 {
-	const char *object = (const char *)r->block_io + row->member;
-	const spec_throttle_devices *list = (const void *)(object - offsetof(spec_throttle_devices, n));
+	const char *n = (const char *)r->block_io + row->member;
+	const spec_throttle_devices *list = (const void *)(n - offsetof(spec_throttle_devices, n));
 
 	for (size_t i = 0; i < list->n; i++)
 		if (put_device(t, file_of(t, row), list->v[i].major, list->v[i].minor,
@@ -376,7 +377,7 @@ static int apply_hugepages(const struct target *t, const struct row *row,
 			 t->v2 ? "max" : "limit_in_bytes");
 		if (cgroup_put(t->dir, file, text, e) < 0)
 			return err_in(e, "[%zu]", i);
-		/* Linux 5.7: pages that were reserved but not yet touched have a limit of their own. */
+		/* Linux 5.7: pages reserved but not yet touched have a limit of their own. */
 		snprintf(file, sizeof file, "hugetlb.%s.rsvd.%s", l->page_size,
 			 t->v2 ? "max" : "limit_in_bytes");
 		if (cgroup_has(t->dir, file) && cgroup_put(t->dir, file, text, e) < 0)
@@ -532,7 +533,8 @@ static int find_target(const struct cgroup *c, const struct row *row, struct tar
 	struct err ignored;
 
 	if (c->layout != CGROUP_V2 && !row->v1)
-		return err_say(e, EOPNOTSUPP, "needs version 2 of cgroups; this host has version 1");
+		return err_say(e, EOPNOTSUPP, "needs version 2 of cgroups; this host has "
+			       "version 1");
 	if (c->layout != CGROUP_V2)
 		h = cgroup_hierarchy_of(c, row->v1);
 	t->v2 = !h;
@@ -554,9 +556,10 @@ static int find_target(const struct cgroup *c, const struct row *row, struct tar
 	    cgroup_has_word(str_text(&has), row->v2))
 		return 0;
 	if (c->layout != CGROUP_V2)
-		return err_say(e, ENOENT, "the controller \"%s\" is not mounted on this host", row->v1);
-	return err_say(e, ENOENT, "the controller \"%s\" is not available to the container's cgroup %s",
-		       row->v2, h->dir);
+		return err_say(e, ENOENT, "the controller \"%s\" is not mounted on this host",
+			       row->v1);
+	return err_say(e, ENOENT, "the controller \"%s\" is not available to the container's "
+		       "cgroup %s", row->v2, h->dir);
 }
 
 static int apply_row(const struct cgroup *c, const struct row *row, const struct spec_resources *r,

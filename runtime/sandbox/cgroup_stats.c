@@ -444,7 +444,8 @@ static void put_hugetlb(const struct cgroup *c, struct json_writer *w)
 		if (!str_has_prefix(x->d_name, "hugetlb.") || !str_has_suffix(x->d_name, suffix) ||
 		    strstr(x->d_name, ".rsvd."))
 			continue;
-		snprintf(size, sizeof size, "%.*s", (int)strcspn(x->d_name + 8, "."), x->d_name + 8);
+		snprintf(size, sizeof size, "%.*s", (int)strcspn(x->d_name + 8, "."),
+			 x->d_name + 8);
 		json_key(w, size);
 		json_open(w);
 		put_some(w, "usage", u64(dir, x->d_name));

@@ -64,8 +64,8 @@ int cgroup_systemd_parse(struct arena *a, const char *cgroups_path, const char *
 		return err_say(e, EINVAL, "linux.cgroupsPath: \"%s\" does not name a scope",
 			       cgroups_path);
 	if (str_has_suffix(name, ".slice"))
-		return err_say(e, EOPNOTSUPP, "linux.cgroupsPath: \"%s\": a container in a slice of "
-			       "its own is not yet supported", cgroups_path);
+		return err_say(e, EOPNOTSUPP, "linux.cgroupsPath: \"%s\": a container in a slice "
+			       "of its own is not yet supported", cgroups_path);
 	*ret_slice = arena_strdup(a, slice);
 	*ret_scope = arena_printf(a, "%s%s%s.scope", prefix, *prefix ? "-" : "", name);
 	return 0;
@@ -118,8 +118,8 @@ int cgroup_systemd_plan(struct arena *a, const char *cgroups_path, const char *i
 	int r;
 
 	if (c->layout != CGROUP_V2)
-		return err_say(e, EOPNOTSUPP, "the systemd cgroup driver needs version 2 of cgroups, "
-			       "which this host does not have: use the cgroupfs driver");
+		return err_say(e, EOPNOTSUPP, "the systemd cgroup driver needs version 2 of "
+			       "cgroups, which this host does not have: use the cgroupfs driver");
 	c->systemd = true;
 	c->user = user;
 	r = cgroup_systemd_parse(a, cgroups_path, id, user, &c->slice, &c->scope, e);
@@ -185,7 +185,7 @@ static int load_library(struct library *l, struct err *e)
 #define LOAD(name) \
 	*(void **)(void *)&l->name = dlsym(handle, #name); \
 	if (!l->name) \
-		return err_say(e, ENOENT, "the systemd cgroup driver: libsystemd.so.0 lacks " #name);
+		return err_say(e, ENOENT, "the systemd cgroup driver: libsystemd lacks " #name);
 	SYMBOLS(LOAD)
 #undef LOAD
 	return 0;
@@ -361,7 +361,7 @@ static void put_cpu(struct message *m, const struct spec_cpu *cpu)
 		uint64_t period = cpu->period.v ? cpu->period.v : 100000;
 		uint64_t per_second = (uint64_t)((__uint128_t)cpu->quota.v * 1000000 / period);
 
-		/* systemd counts in percent and cuts off: up, so that nobody gets less than asked */
+		/* systemd counts in percent and cuts off: up, so that nobody gets less */
 		put_u64(m, "CPUQuotaPerSecUSec", (per_second + 9999) / 10000 * 10000);
 	} else if (cpu->quota.v < 0) {
 		put_u64(m, "CPUQuotaPerSecUSec", UINT64_MAX);
@@ -463,8 +463,8 @@ static int put_property(struct message *m, const char *name, const char *value, 
 	errno = 0;
 	number = types[i].type == 't' ? (int64_t)strtoull(value, &end, 0) : strtoll(value, &end, 0);
 	if (errno || end == value || *end)
-		return err_say(e, EOPNOTSUPP, "annotations[\"" PROPERTY "%s\"]: \"%s\" is of a type "
-			       "that is not yet supported", name, value);
+		return err_say(e, EOPNOTSUPP, "annotations[\"" PROPERTY "%s\"]: \"%s\" is of a "
+			       "type that is not yet supported", name, value);
 	if (m->r < 0)
 		return 0;
 	if (types[i].type == 'i' || types[i].type == 'u')
