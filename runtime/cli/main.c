@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command table; global options; the one place that prints errors and exits. */
 #include <errno.h>
+#include <limits.h>
+#include <malloc.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -194,6 +198,23 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
 	return c->run(cli, argc - first, argv + first, e);
 }
 
+/* A short life: memory that is given back to the kernel is soon asked for again, and each page that is
+ * touched for the first time is a fault, much dearer than its share of one call for all.  Only speed
+ * hangs on it. */
+static void settle_memory(void)
+{
+	enum { AT_ONCE = 256 << 10, GROW = 512 << 10, MADV_POPULATE_WRITE_ = 23 /* Linux 5.14 */ };
+	char *here;
+
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	mallopt(M_MMAP_THRESHOLD, INT_MAX);
+	mallopt(M_TOP_PAD, GROW);
+	here = malloc(1);	/* makes the heap */
+	if (here)
+		madvise((void *)((uintptr_t)here & ~(uintptr_t)4095), AT_ONCE, MADV_POPULATE_WRITE_);
+	free(here);
+}
+
 int main(int argc, char **argv)
 {
 	owned_arena arena = ARENA_INIT;
@@ -201,6 +222,7 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	int error_exit = 1, r;
 
+	settle_memory();
 	umask(0022);	/* what is created here has its mode given */
 	r = run(&cli, argc, argv, &error_exit, &e);
 	if (r < 0) {
