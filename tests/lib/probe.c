@@ -5,6 +5,7 @@
  *
  *	probe [NAME...]			prints "NAME ok", "NAME ERRNO" or "NAME signal N"
  *	probe connect ADDRESS PORT	prints "ok|ERRNO MILLISECONDS"
+ *	probe ids			prints "UID EUID NUMBER-OF-EFFECTIVE-CAPABILITIES"
  *	probe overwrite SECONDS		A1: tries to write into any program of /proc/PID/exe that is
  *					not its own; prints the ones it opened for writing
  */
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -30,6 +32,7 @@
 #include <unistd.h>
 
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
@@ -157,6 +160,15 @@ static int by_handle(void)
 static int module(void) { return result(syscall(SYS_init_module, "", 0, "")); }
 static int kexec(void) { return result(syscall(SYS_kexec_load, 0, 0, NULL, 0)); }
 static int personality_call(void) { return result(syscall(SYS_personality, 0x0040000)); }
+static int tiocsti(void) { return result(ioctl(0, TIOCSTI, "x")); }
+
+static int tioclinux(void)
+{
+	char paste = 3;
+
+	return result(ioctl(0, TIOCLINUX, &paste));
+}
+
 static int mknod_device(void) { return result(mknod("/tmp/probe-node", S_IFBLK | 0600, 0x800)); }
 
 static const struct attempt {
@@ -175,7 +187,7 @@ static const struct attempt {
 	{ "bpf", bpf },			{ "perf", perf },		{ "userfaultfd", userfaultfd },
 	{ "keyctl", keyring },		{ "add_key", add_key },		{ "by_handle", by_handle },
 	{ "module", module },		{ "kexec", kexec },		{ "personality", personality_call },
-	{ "mknod", mknod_device },
+	{ "mknod", mknod_device },	{ "tiocsti", tiocsti },		{ "tioclinux", tioclinux },
 };
 
 static void attempt(const struct attempt *a)
@@ -262,6 +274,18 @@ static int overwrite(int seconds)
 	return 0;
 }
 
+static int ids(void)
+{
+	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct d[2];
+
+	if (syscall(SYS_capget, &h, d) < 0)
+		return 1;
+	printf("%u %u %d\n", getuid(), geteuid(), __builtin_popcount(d[0].effective) +
+						  __builtin_popcount(d[1].effective));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	size_t n = sizeof attempts / sizeof *attempts;
@@ -269,6 +293,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 4 && !strcmp(argv[1], "connect"))
 		return connect_to(argv[2], argv[3]);
+	if (argc == 2 && !strcmp(argv[1], "ids"))
+		return ids();
 	if (argc == 3 && !strcmp(argv[1], "overwrite"))
 		return overwrite(atoi(argv[2]));
 	for (size_t i = 0; i < n; i++) {

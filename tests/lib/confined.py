@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles of confined agents: a workspace and the annotations of a policy."""
+import os
+import shutil
+
+import bundle
+
+PREFIX = "io.agentrun."
+LOG = "/var/log/agentrun/audit.jsonl"
+
+
+def annotate(config, **fields):
+    """Sets fields of the policy: egress_allow="..." is io.agentrun.egress.allow."""
+    notes = config.setdefault("annotations", {})
+    for name, value in fields.items():
+        notes[PREFIX + name.replace("_", ".")] = value
+
+
+def bind(source, destination, *options):
+    return bundle.mount(destination, "bind", source, "rbind", *options)
+
+
+def confine(b, work, **fields):
+    """Makes it an agent's container, with a workspace of its own."""
+    source = os.path.join(work, "ws-" + b.id)
+    os.makedirs(source, exist_ok=True)
+    os.chown(source, b.config["process"]["user"]["uid"], b.config["process"]["user"]["gid"])
+    b.workspace = source
+    b.config["mounts"].append(bind(source, "/workspace"))
+    b.config["process"]["cwd"] = "/workspace"
+    annotate(b.config, profile="agent", **fields)
+    b.save()
+    return b
+
+
+def put(b, program):
+    """A program of the machine into the image's /bin."""
+    shutil.copy(program, b.rootfs + "/bin/")
+    return "/bin/" + os.path.basename(program)
+
+
+def refusal(result):
+    """The three lines that every refusal is: what, why, what to do."""
+    assert result.code != 0
+    lines = result.err.splitlines()
+    assert len(lines) == 3, result.err
+    assert lines[0].startswith("agentrun: refused: "), result.err
+    assert lines[1].startswith("  policy: "), result.err
+    assert lines[2].startswith("  to allow it: "), result.err
+    return lines
