@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """sandbox/cgroup by its own functions: every limit, both versions, both drivers."""
+import errno
 import itertools
 import json
 import os
@@ -55,6 +56,17 @@ def left():
     """Directories of the tests', in any hierarchy."""
     return sorted(os.path.join(d, n) for d, names, _ in os.walk("/sys/fs/cgroup") for n in names
                   if n.startswith("agentrun-test-"))
+
+
+def removed(path):
+    """The dying stay in their cgroup for a moment."""
+    try:
+        os.rmdir(path)
+    except OSError as e:
+        if e.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 @pytest.fixture
@@ -345,11 +357,11 @@ def test_in_use_is_refused_and_left_alone(probe, program):
         where = subprocess.run(["pgrep", "-P", str(other.pid)], capture_output=True, text=True,
                                check=True).stdout.split()
         assert len(where) == 1
-        os.kill(int(where[0]), 9)
         other.kill()
+        os.kill(int(where[0]), 9)
     for d in left():
         if d.endswith(probe.top):
-            os.rmdir(d + "/box")
+            runtime.until(lambda path=d + "/box": removed(path))
 
 
 def test_path_stays_below_the_top(probe):
