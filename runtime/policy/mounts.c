@@ -453,14 +453,14 @@ static int judge_never(const struct judge *j, size_t i, struct err *e)
 		return 0;
 	if (f->error && !(j->facts->by_name && f->error == EACCES))
 		return err_set(e, f->error, "%s: source", mount_title(j, i));
+	if (j->places[i] == PLACE_HOST && !is_null_device(f) && (why = why_never(j, f)) &&
+	    !is_excepted(j, f->resolved) && !is_excepted(j, f->same_as))
+		return refuse_always(j, i, why, f->same_as ? f->same_as : f->resolved, e);
 	if (f->socket && !is_excepted(j, f->socket) && !is_excepted(j, f->resolved))
 		return refuse_always(j, i, strcmp(f->socket, f->resolved) == 0 ? "is a socket" :
 				     arena_printf(j->a, "holds the socket %s",
 						  safe_text(j->a, f->socket)), f->socket, e);
-	if (j->places[i] != PLACE_HOST || is_null_device(f) || !(why = why_never(j, f)) ||
-	    is_excepted(j, f->resolved) || is_excepted(j, f->same_as))
-		return 0;
-	return refuse_always(j, i, why, f->same_as ? f->same_as : f->resolved, e);
+	return 0;
 }
 
 static int judge_host(const struct judge *j, size_t i, struct err *e)

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy lets into a container: mounts (D1, D2), namespaces (C18), variables (E1-E3)."""
+import contextlib
+import json
+import os
+import socket
+
+import confined
+import pytest
+import runtime
+from bundle import drop_namespace, namespace, shell
+
+pytestmark = pytest.mark.skipif(runtime.flavour() != "agentrun", reason="policies are agentrun's own")
+# Made up, and in parts, so that no scanner of repositories takes them for real.
+ALNUM36 = "abcdefghijklmnopqrstuvwxyz0123456789"
+LOOKALIKES = {
+    "aws": "AKIA" + "IOSFODNN7EXAMPLE",
+    "github": "ghp_" + ALNUM36,
+    "slack": "xoxb-" + "123456789012-abcdefghijkl",
+    "openai": "sk-" + "proj-" + ALNUM36,
+    "anthropic": "sk-ant-" + "api03-" + ALNUM36,
+    "npm": "npm_" + ALNUM36,
+    "pypi": "pypi-" + "AgEIcHlwaS5vcmc" + ALNUM36,
+    "jwt": "eyJ" + "hbGciOiJIUzI1NiJ9.eyJ" + "zdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+    "pem": "-----BEGIN RSA PRIVATE " + "KEY-----\\nMIIE",
+    "url": "postgres://app:hunter2@db.example/app",
+}
+
+
+@pytest.fixture
+def confine(box, work):
+    def make(script="true", **fields):
+        return confined.confine(box(shell(script)), work, **fields)
+    return make
+
+
+@contextlib.contextmanager
+def listener(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(path)
+        s.listen()
+        yield path
+
+
+def directory(*parts):
+    path = os.path.join(*parts)
+    os.makedirs(path)
+    return path
+
+
+# ---- D: mounts
+
+def refused_mount(rt, b, source, destination="/x", **fields):
+    b.config["mounts"].append(confined.bind(source, destination, "ro"))
+    confined.annotate(b.config, **fields)
+    b.save()
+    return confined.refusal(rt.run(b))
+
+
+def test_D2_outside_the_workspace_as_the_design_says(rt, confine, work):
+    keys = directory(work, "you", ".ssh")
+    b = confine()
+    assert refused_mount(rt, b, keys, "/root/.ssh") == [
+        f"agentrun: refused: mount {keys} -> /root/.ssh is outside the workspace",
+        "  policy: mounts=workspace-only (profile agent)",
+        f"  to allow it: --annotation io.agentrun.mounts.allow={keys}"]
+
+
+def test_D2_what_the_refusal_says_to_do_works(rt, confine, work):
+    keys = directory(work, "you", ".ssh")
+    b = confine("test -d /x; ! touch /x/new 2>/dev/null", mounts_allow=f"{keys}:ro")
+    b.config["mounts"].append(confined.bind(keys, "/x"))
+    b.save()
+    rt.run(b, check=True)
+
+
+def test_D2_credentials_alone_are_no_workspace(rt, box, work):
+    """the only host bind is the workspace, but not if it is a store of credentials"""
+    keys = directory(work, "you", ".ssh")
+    b = box()
+    confined.annotate(b.config, profile="agent")
+    assert "is outside the workspace" in refused_mount(rt, b, keys, "/root/.ssh")[0]
+
+
+@pytest.mark.parametrize("fields", ({}, {"mounts": "any"}), ids=("default", "mounts=any"))
+@pytest.mark.parametrize("how", ("itself", "parent", "grandparent", "symlink", "hard link"))
+def test_D1_sockets(rt, confine, work, how, fields):
+    top = directory(work, "top")
+    held = directory(top, "held")
+    with listener(os.path.join(held, "docker.sock")) as path:
+        if how == "parent":
+            path = held
+        elif how == "grandparent":
+            path = top
+        elif how == "symlink":
+            path = os.path.join(work, "link")
+            os.symlink(held, path)
+        elif how == "hard link":
+            other = directory(work, "other")
+            os.link(path, os.path.join(other, "innocent"))
+            path = other
+        first = refused_mount(rt, confine(), path, **fields)[0]
+        assert "socket" in first
+
+
+def test_D1_socket_in_the_workspace(rt, confine):
+    b = confine()
+    with listener(os.path.join(b.workspace, "agent.sock")):
+        assert "holds the socket" in confined.refusal(rt.run(b))[0]
+
+
+def test_D1_deep_in_the_workspace(rt, confine):
+    b = confine()
+    deep = directory(b.workspace, "a/b/c/d")
+    for i in range(100):    # more than are searched
+        directory(b.workspace, f"dir{i}")
+    with listener(os.path.join(deep, "s")):
+        assert f"holds the socket {deep}/s" in confined.refusal(rt.run(b))[0]
+
+
+@pytest.mark.parametrize("source", ("/", "/etc", "/proc", "/proc/sys", "/sys", "/dev", "/home", "/root",
+                                    "/run", "/var/run", "/var/lib"))
+@pytest.mark.parametrize("fields", ({"mounts": "any"}, {"mounts_allow": "/"}),
+                         ids=("any", "allow"))
+def test_D2_never(rt, confine, source, fields):
+    assert "always refused" in refused_mount(rt, confine(), source, **fields)[1]
+
+
+@pytest.mark.parametrize("target", ("/", "/etc"))
+def test_D2_never_by_another_name(rt, confine, work, target):
+    """through a symbolic link, and as a mount of the same directory"""
+    link = os.path.join(work, "link")
+    os.symlink(target, link)
+    assert "always refused" in refused_mount(rt, confine(), link, mounts="any")[1]
+    again = directory(work, "again")
+    runtime.run(["mount", "--bind", target, again], check=True)
+    try:
+        text = refused_mount(rt, confine(), again, mounts="any")
+        assert f"is {target} by another name" in text[0]
+    finally:
+        runtime.run(["umount", again], check=True)
+
+
+def test_D2_symlink_out_of_the_allowed_tree(rt, confine, work):
+    allowed = directory(work, "allowed")
+    secret = directory(work, "secret")
+    os.symlink(secret, os.path.join(allowed, "link"))
+    first = refused_mount(rt, confine(), f"{allowed}/link", mounts_allow=allowed)[0]
+    assert first == (f"agentrun: refused: mount {allowed}/link ({secret}) -> /x is outside the "
+                     "workspace")
+
+
+def test_D2_home_is_no_workspace(rt, box, work):
+    b = box()
+    b.config["mounts"].append(confined.bind("/root", "/workspace"))
+    b.config["process"]["cwd"] = "/workspace"
+    confined.annotate(b.config, profile="agent")
+    b.save()
+    assert "own directories" in confined.refusal(rt.run(b))[0]
+
+
+def test_shared_propagation(rt, confine, work):
+    b = confine()
+    b.config["mounts"][-1]["options"].append("rshared")
+    b.save()
+    assert "propagation" in confined.refusal(rt.run(b))[0]
+
+
+def test_workspace_modes(rt, confine):
+    for mode, script in (("rw", "touch f"), ("ro", "! touch f 2>/dev/null")):
+        rt.run(confine(script, workspace_mode=mode), check=True)
+    r = rt.run(confine(workspace_mode="cow"), check=False)
+    assert "cow is not supported yet" in r.err
+
+
+def test_workspace_gives_no_devices_and_no_privileges(rt, confine):
+    r = rt.run(confine("grep ' /workspace ' /proc/self/mountinfo"), check=True)
+    assert "nosuid" in r.out and "nodev" in r.out
+
+
+# ---- C18 and the other namespaces
+
+@pytest.mark.parametrize("kind", ("network", "pid", "ipc"))
+def test_C18_host_namespaces(rt, confine, kind):
+    b = confine()
+    drop_namespace(b.config, kind)
+    b.save()
+    assert f"the host's {kind} namespace" in confined.refusal(rt.run(b))[0]
+
+
+@pytest.mark.parametrize("kind, file", (("network", "net"), ("pid", "pid"), ("ipc", "ipc"),
+                                        ("user", "user")))
+@pytest.mark.parametrize("whose", ("self", "1"))
+def test_C18_host_namespaces_by_path(rt, confine, kind, file, whose):
+    b = confine()
+    namespace(b.config, kind, f"/proc/{whose}/ns/{file}")
+    b.save()
+    assert f"the host's {kind} namespace" in confined.refusal(rt.run(b))[0]
+
+
+def test_C18_host_namespace_by_a_bound_path(rt, confine, work):
+    path = os.path.join(work, "netns")
+    with open(path, "w", encoding="ascii"):
+        pass
+    runtime.run(["mount", "--bind", "/proc/self/ns/net", path], check=True)
+    try:
+        b = confine()
+        namespace(b.config, "network", path)
+        b.save()
+        assert "the host's network namespace" in confined.refusal(rt.run(b))[0]
+    finally:
+        runtime.run(["umount", path], check=True)
+
+
+def test_a_mount_namespace_of_another(rt, confine):
+    b = confine()
+    namespace(b.config, "mount", "/proc/1/ns/mnt")
+    b.save()
+    assert "mount namespace" in confined.refusal(rt.run(b))[0]
+
+
+# ---- E: variables
+
+ENVIRON = "for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/environ; done"
+
+
+def test_E1_dropped_variables_are_in_no_environment(rt, confine):
+    b = confine(f"sleep 1 & {ENVIRON}")
+    b.config["process"]["env"] += ["GITHUB_TOKEN=planted-by-name", "KEPT=yes"]
+    b.save()
+    r = rt.run(b, check=True)
+    assert "planted" not in r.text
+    assert r.out.count("KEPT=yes") >= 2
+
+
+def test_E1_nor_in_the_state_nor_in_the_log(rt, confine, work):
+    b = confine("sleep 30")
+    b.config["process"]["env"].append("GITHUB_TOKEN=planted-by-name")
+    b.save()
+    log = os.path.join(work, "log.json")
+    rt.options = ["--log", log, "--log-format", "json", "--debug"]
+    rt.up(b)
+    found, read = [], []
+    for top, _, files in os.walk(os.path.join(rt.root, b.id)):
+        for name in files:
+            path = os.path.join(top, name)
+            with contextlib.suppress(OSError), open(path, "rb") as f:   # a pinned namespace
+                found += [path] if b"planted-by-name" in f.read() else []
+                read.append(name)
+    if os.path.exists(log):
+        with open(log, "rb") as f:
+            assert b"planted-by-name" not in f.read()
+    assert not found and "config.json" in read
+    rt.kill(b, "KILL", check=True)
+
+
+@pytest.mark.parametrize("how", ("--env", "--process"))
+def test_E2_exec(rt, confine, work, how):
+    b = confine("sleep 30")
+    rt.up(b)
+    if how == "--env":
+        r = rt.exec(b, "--env", "GITHUB_TOKEN=planted", "--env", "FOO=" + LOOKALIKES["github"],
+                    "--env", "KEPT=yes", "--", *shell(ENVIRON), check=True)
+    else:
+        process = dict(b.config["process"], args=shell(ENVIRON))
+        process["env"] = ["PATH=/bin", "KEPT=yes", "GITHUB_TOKEN=planted",
+                          "FOO=" + LOOKALIKES["github"]]
+        path = os.path.join(work, "process.json")
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(process, f)
+        r = rt.exec(b, "--process", path, check=True)
+    assert "KEPT=yes" in r.out
+    assert "planted" not in r.text and ALNUM36 not in r.text
+    rt.kill(b, "KILL", check=True)
+
+
+@pytest.mark.parametrize("kind", LOOKALIKES)
+def test_E3_innocent_names(rt, confine, kind):
+    b = confine("env")
+    b.config["process"]["env"] += [f"INNOCENT={LOOKALIKES[kind]}", "KEPT=yes"]
+    b.save()
+    r = rt.run(b, check=True)
+    assert "KEPT=yes" in r.out and "INNOCENT" not in r.out
+
+
+def test_E3_the_same_values_arrive_where_they_are_allowed(rt, confine):
+    b = confine("env", env_allow="INNOCENT")
+    b.config["process"]["env"].append(f"INNOCENT={LOOKALIKES['github']}")
+    b.save()
+    assert f"INNOCENT={LOOKALIKES['github']}" in rt.run(b, check=True).out
+
+
+def test_strict_environment(rt, confine):
+    b = confine("env", env="strict", env_allow="KEPT_*")
+    b.config["process"]["env"] += ["KEPT_1=yes", "OTHER=no", "GITHUB_TOKEN=no"]
+    b.save()
+    r = rt.run(b, check=True)
+    assert "KEPT_1=yes" in r.out and "PATH=" in r.out and "=no" not in r.out
+
+
+# ---- nothing is ignored, nothing is left behind
+
+@pytest.mark.parametrize("fields, text", (
+    ({"egres": "none"}, "the nearest is io.agentrun.egress"),
+    ({"egress": "maybe"}, "must be one of none, allow, open"),
+    ({"egress": "none", "egress_allow": "api.example.com:443 (x)"}, "contradicts"),
+    ({"egress_allow": "169.254.169.254:80 (x)"}, "metadata"),
+))
+def test_bad_annotations_fail_create(rt, confine, fields, text):
+    b = confine(**fields)
+    r = rt.create(b, check=False)
+    assert text in r.err
+    assert rt.ids() == []
