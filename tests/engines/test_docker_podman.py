@@ -119,7 +119,7 @@ def test_restart(engine):
 
 
 def test_create_start_wait(engine):
-    c = engine("create", *engine.runtime_args(False), IMAGE, "sh", "-c", "exit 6",
+    c = engine("create", *engine.runtime_args(None), IMAGE, "sh", "-c", "exit 6",
                check=True).out.strip()
     engine("start", c, check=True)
     assert engine("wait", c, check=True).out.strip() == "6"

@@ -20,7 +20,7 @@ def bind(source, destination, *options):
     return bundle.mount(destination, "bind", source, "rbind", *options)
 
 
-def confine(b, work, **fields):
+def confine(b, work, profile="agent", **fields):
     """Makes it an agent's container, with a workspace of its own."""
     source = os.path.join(work, "ws-" + b.id)
     os.makedirs(source, exist_ok=True)
@@ -28,7 +28,7 @@ def confine(b, work, **fields):
     b.workspace = source
     b.config["mounts"].append(bind(source, "/workspace"))
     b.config["process"]["cwd"] = "/workspace"
-    annotate(b.config, profile="agent", **fields)
+    annotate(b.config, profile=profile, **fields)
     b.save()
     return b
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real engines, started for the tests: Docker, Podman and containerd.
 
-Each has the runtime registered twice: "plain" as it is, and "confined" with
-the runtime argument --profile PROFILE.  tests/run gives them stores and
-networks of their own and ends them with its process namespace.
+Docker has the runtime registered once as it is ("plain") and once for each
+profile, as a runtime argument; the others choose the profile by annotation.
+tests/run gives them stores and networks of their own and ends them with its
+process namespace.
 """
+import contextlib
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -18,9 +21,10 @@ import tempfile
 
 import bundle
 import probe
-from runtime import program, run, until
+from runtime import REPO, program, run, until
 
 IMAGE = "localhost/box:latest"
+PROFILES = ("agent", "work")
 
 
 def make_image(path, rootfs, env=("PATH=/usr/bin:/bin",)):
@@ -103,10 +107,10 @@ class Engine:
     name = None
     annotations = True
     env = None
+    network = None
 
-    def __init__(self, directory, confined_profile="agent"):
+    def __init__(self, directory):
         self.dir = directory
-        self.profile = confined_profile
         os.makedirs(directory, exist_ok=True)
 
     def argv(self, *args):
@@ -122,15 +126,40 @@ class Engine:
         e.update(self.env or {})
         return e
 
-    def run_args(self, *args, confined=False):
-        return ["run", *self.runtime_args(confined), *args]
+    def run_args(self, *args, profile=None):
+        return ["run", *self.runtime_args(profile), *args]
 
-    def run(self, *args, confined=False, **kw):
+    def run(self, *args, profile=None, **kw):
         """run ARGS (options, image, command) with the runtime under test"""
-        return self(*self.run_args(*args, confined=confined), **kw)
+        return self(*self.run_args(*args, profile=profile), **kw)
 
-    def up(self, *args, confined=False):
-        return self.run("-d", *args, confined=confined, check=True).out.strip()
+    def up(self, *args, profile=None):
+        return self.run("-d", *args, profile=profile, check=True).out.strip()
+
+    def options(self, mounts=(), env=(), cwd=None, network=False, annotations=()):
+        options = [f"--annotation={a}" for a in annotations]
+        for source, destination in mounts:
+            options += ["-v", f"{source}:{destination}"]
+        for name in env:
+            options += ["-e", f"{name}={env[name]}"]
+        if cwd:
+            options += ["-w", cwd]
+        if network and self.network:
+            options += ["--network", self.network]
+        return options
+
+    def box(self, profile, command, check=None, image=IMAGE, timeout=60, user=None, **options):
+        """What all engines have in common: one command in a fresh container."""
+        who = ["-u", user] if user else []
+        return self.run("--rm", *who, *self.options(**options), image, *command, profile=profile,
+                        check=check, timeout=timeout)
+
+    @contextlib.contextmanager
+    def running(self, profile, image=IMAGE, **options):
+        c = Running(self, self.up(*self.options(**options), image, "sleep", "100",
+                                  profile=profile))
+        yield c
+        self("rm", "-f", *(["-t", "0"] if self.name == "podman" else []), c.id, check=True)
 
     def inspect(self, cid, template):
         return self("inspect", "-f", template, cid, check=True).out.strip()
@@ -152,16 +181,31 @@ class Engine:
         return tuple(int(x) for x in re.search(r"(\d+)\.(\d+)", out).groups())
 
 
+class Running:
+    def __init__(self, engine, cid):
+        self.engine, self.id = engine, cid
+
+    def exec(self, command, env=(), flags=(), **kw):
+        e = [f"--env={name}={env[name]}" for name in env]
+        return self.engine("exec", *flags, *e, self.id, *command, **kw)
+
+    def pause(self):
+        self.engine("pause", self.id, check=True)
+
+    def unpause(self):
+        self.engine("unpause", self.id, check=True)
+
+
 class Docker(Engine):
     name = "docker"
 
-    def __init__(self, directory, confined_profile="agent", options=()):
-        super().__init__(directory, confined_profile)
+    def __init__(self, directory, options=()):
+        super().__init__(directory)
         os.makedirs("/etc/docker", exist_ok=True)
         with open("/etc/docker/daemon.json", "w", encoding="ascii") as f:
-            json.dump({"runtimes": {
+            json.dump({"ipv6": True, "fixed-cidr-v6": "fd00:d0c::/64", "runtimes": {
                 "plain": {"path": program()},
-                "confined": {"path": program(), "runtimeArgs": ["--profile", self.profile]}}}, f)
+                **{p: {"path": program(), "runtimeArgs": ["--profile", p]} for p in PROFILES}}}, f)
         self.env = {"DOCKER_HOST": "unix:///run/docker.sock"}
         self.daemon = Daemon(
             ["dockerd", "-H", self.env["DOCKER_HOST"], "--exec-root", "/run/docker", *options],
@@ -175,8 +219,8 @@ class Docker(Engine):
     def argv(self, *args):
         return ["docker", *args]
 
-    def runtime_args(self, confined):
-        return ["--runtime", "confined" if confined else "plain"]
+    def runtime_args(self, profile):
+        return ["--runtime", profile or "plain"]
 
     def stop(self):
         self.remove_all()
@@ -186,8 +230,8 @@ class Docker(Engine):
 class Podman(Engine):
     name = "podman"
 
-    def __init__(self, directory, confined_profile="agent", cgroup_manager="cgroupfs"):
-        super().__init__(directory, confined_profile)
+    def __init__(self, directory, cgroup_manager="cgroupfs"):
+        super().__init__(directory)
         conf = directory + "/containers.conf"
         limits = "" if controller("pids") else "[containers]\npids_limit = 0"
         with open(conf, "w", encoding="ascii") as f:
@@ -201,12 +245,15 @@ plain = ["{program()}"]
 """)
         self.env = {"CONTAINERS_CONF": conf, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
         self("load", "-i", busybox_image(directory), check=True)
+        if os.geteuid() == 0:
+            self.network = "both"
+            self("network", "create", "--ipv6", "both", check=True)
 
     def argv(self, *args):
         return ["podman", "--runtime", program(), *args]
 
-    def runtime_args(self, confined):
-        return ["--annotation", f"io.agentrun.profile={self.profile}"] if confined else []
+    def runtime_args(self, profile):
+        return ["--annotation", f"io.agentrun.profile={profile}"] if profile else []
 
     def remove_all(self):
         self("rm", "-f", "-a", "-t", "0", check=True)
@@ -220,8 +267,9 @@ class Containerd:
     name = "ctr"
     annotations = True
 
-    def __init__(self, directory, confined_profile="agent"):
-        self.profile = confined_profile
+    def __init__(self, directory):
+        self.serial = itertools.count(1)
+        self.netnses = []
         os.makedirs(directory, exist_ok=True)
         conf = directory + "/config.toml"
         with open(conf, "w", encoding="ascii") as f:
@@ -242,19 +290,67 @@ address = "{directory}/sock"
         return ["ctr", "-a", self.socket, *args]
 
     def __call__(self, *args, **kw):
+        kw.setdefault("timeout", 60)
         return run(self.argv(*args), **kw)
 
-    def run_args(self, *args, confined=False):
+    def environment(self):
+        return dict(os.environ)
+
+    def run_args(self, *args, profile=None):
         """run OPTIONS... CID COMMAND...; options are those that start with a dash"""
         args = list(args)
         options = []
         while args[0].startswith("-"):
             options.append(args.pop(0))
-        extra = [f"--annotation=io.agentrun.profile={self.profile}"] if confined else []
+        extra = [f"--annotation=io.agentrun.profile={profile}"] if profile else []
         return ["run", "--runc-binary", program(), *extra, *options, IMAGE, *args]
 
-    def run(self, *args, confined=False, **kw):
-        return self(*self.run_args(*args, confined=confined), **kw)
+    def run(self, *args, profile=None, **kw):
+        return self(*self.run_args(*args, profile=profile), **kw)
+
+    def options(self, mounts=(), env=(), cwd=None, network=False, annotations=()):
+        options = [f"--annotation={a}" for a in annotations]
+        options += [f"--mount=type=bind,src={s},dst={d},options=rbind:rw" for s, d in mounts]
+        options += [f"--env={name}={env[name]}" for name in env]
+        if cwd:
+            options.append(f"--cwd={cwd}")
+        if network:
+            options.append("--with-ns=network:" + self.netns())
+        return options
+
+    def box(self, profile, command, check=None, timeout=60, **options):
+        cid = f"c{next(self.serial)}"
+        return self.run("--rm", *self.options(**options), cid, *command, profile=profile,
+                        check=check, timeout=timeout)
+
+    @contextlib.contextmanager
+    def running(self, profile, **options):
+        cid = f"c{next(self.serial)}"
+        self.run("-d", *self.options(**options), cid, "sleep", "100", profile=profile, check=True)
+        yield Task(self, cid)
+        self("task", "kill", "-s", "SIGKILL", cid, check=True)
+        until(lambda: "STOPPED" in self("task", "ls").out)
+        self("task", "rm", cid)
+        self("container", "rm", cid, check=True)
+
+    def netns(self):
+        """A fresh network namespace with a way to this one, as a CNI plugin would make it."""
+        n = next(self.serial)
+        name = f"ctr{n}"
+        for command in (
+                f"ip netns add {name}",
+                f"ip link add v{n} type veth peer name eth0 netns {name}",
+                f"ip addr add 10.99.{n}.1/24 dev v{n}",
+                f"ip -6 addr add fd99:{n}::1/64 dev v{n} nodad",
+                f"ip link set v{n} up",
+                f"ip -n {name} addr add 10.99.{n}.2/24 dev eth0",
+                f"ip -n {name} -6 addr add fd99:{n}::2/64 dev eth0 nodad",
+                f"ip -n {name} link set lo up", f"ip -n {name} link set eth0 up",
+                f"ip -n {name} route add default via 10.99.{n}.1",
+                f"ip -n {name} -6 route add default via fd99:{n}::1"):
+            run(command.split(), check=True)
+        self.netnses.append(name)
+        return f"/run/netns/{name}"
 
     def remove_all(self):
         for cid in self("task", "ls", "-q", check=True).out.split():
@@ -265,16 +361,51 @@ address = "{directory}/sock"
         for cid in self("container", "ls", "-q", check=True).out.split():
             self("container", "rm", cid, check=True)
 
+        while self.netnses:
+            run(["ip", "netns", "del", self.netnses.pop()], check=True)
+
     def stop(self):
         self.remove_all()
         self.daemon.stop()
+
+
+class Task:
+    def __init__(self, engine, cid):
+        self.engine, self.id = engine, cid
+
+    def exec(self, command, env=(), flags=(), **kw):
+        del env  # ctr has no such option: the process has the container's
+        return self.engine("task", "exec", *flags, "--exec-id", f"e{next(self.engine.serial)}",
+                           self.id, *command, **kw)
+
+    def pause(self):
+        self.engine("task", "pause", self.id, check=True)
+
+    def unpause(self):
+        self.engine("task", "resume", self.id, check=True)
 
 
 AVAILABLE = {"docker": (Docker, "dockerd"), "podman": (Podman, "podman"),
              "ctr": (Containerd, "containerd")}
 
 
+def install_profiles():
+    """The profile "work": "agent" with one allowed server, as an administrator would write it."""
+    if os.geteuid() != 0:
+        return
+    with open(os.path.join(REPO, "profiles/agent.json"), encoding="utf-8") as f:
+        profile = json.load(f)
+    profile["egress"] = "allow"
+    profile["egress.allow"] = ["203.0.113.5:8080 (the test's server)",
+                               "[2001:db8:5::1]:8080 (the test's server)"]
+    profile["ingress.allow"] = ["80"]
+    os.makedirs("/etc/agentrun/profiles", exist_ok=True)
+    with open("/etc/agentrun/profiles/work.json", "w", encoding="utf-8") as f:
+        json.dump(profile, f)
+
+
 def start(name, **kw):
+    install_profiles()
     cls, _ = AVAILABLE[name]
     return cls(os.path.join(tempfile.gettempdir(), "engine-" + name), **kw)
 

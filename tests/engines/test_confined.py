@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job: a container under the `agent` profile, through each engine."""
+import os
+import socket
+import threading
+import urllib.request
+
+import probe
+import pytest
+from conftest import get
+from engines import IMAGE, controller
+from runtime import flavour, program, run, until
+from terminal import Spawned
+
+pytestmark = pytest.mark.skipif(flavour() != "agentrun", reason="only agentrun has policies")
+
+TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0" + "k1L2m3N4o5P6q7R8"
+KEY = "sk-ant-api03-" + "Zz9" * 31 + "AA"
+ALLOWED4, ALLOWED6, PORT = "203.0.113.5", "2001:db8:5::1", 8080
+DENIED4, DENIED6 = "203.0.113.6", "2001:db8:5::2"
+# What the probe must not get; each is "ok" for a privileged process (test_probe_can_succeed).
+FORBIDDEN = ("vsock packet packet-dgram xdp raw raw6 netfilter io_uring unshare-user unshare-net "
+             "unshare-mount clone-user clone3-user setns mount-tmpfs mount-bind umount remount "
+             "fsopen open_tree ptrace vm_write bpf perf userfaultfd keyctl add_key by_handle "
+             "module kexec personality mknod").split()
+
+
+@pytest.fixture(params=["docker", "podman", "ctr"])
+def engine(request):
+    e = get(request.param)
+    yield e
+    e.remove_all()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Two addresses of the host's own, one of them allowed by the profile `work`, and answers."""
+    if os.geteuid() != 0:
+        pytest.skip("an ordinary user cannot give this machine addresses")
+    for a in (ALLOWED4 + "/32", DENIED4 + "/32", ALLOWED6 + "/128", DENIED6 + "/128"):
+        run(["ip", "addr", "add", a, "dev", "lo", "nodad"] if ":" in a else
+            ["ip", "addr", "add", a, "dev", "lo"], check=True)
+    sockets = []
+    for family, any_ in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        s = socket.socket(family)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        s.bind((any_, PORT))
+        s.listen(64)
+        sockets.append(s)
+
+        def serve(s=s):
+            while True:
+                try:
+                    c, _ = s.accept()
+                except OSError:
+                    return
+                with c:
+                    try:
+                        c.recv(4096)
+                        c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\nallowed\n")
+                    except OSError:
+                        pass
+        threading.Thread(target=serve, daemon=True).start()
+    yield
+    for s in sockets:
+        s.shutdown(socket.SHUT_RDWR)
+        s.close()
+    for a in (ALLOWED4 + "/32", DENIED4 + "/32", ALLOWED6 + "/128", DENIED6 + "/128"):
+        run(["ip", "addr", "del", a, "dev", "lo"])
+
+
+def planted(engine, how):
+    """The environment as /proc shows it, of every process."""
+    script = "cat /proc/[0-9]*/environ | tr '\\0' '\\n'; true"
+    env = {"GITHUB_TOKEN": TOKEN, "HARMLESS": KEY, "EDITOR": "vi"}
+    if how == "run":
+        return engine.box("agent", ["sh", "-c", script], env=env, check=True).out
+    with engine.running("agent", env=env) as c:
+        return c.exec(["sh", "-c", script], env=env, check=True).out
+
+
+@pytest.mark.parametrize("how", ["run", "exec"])
+def test_planted_credentials_are_gone(engine, how):
+    out = planted(engine, how)
+    assert TOKEN not in out and "GITHUB_TOKEN" not in out
+    assert KEY not in out
+    assert "EDITOR=vi" in out
+
+
+def test_plain_container_keeps_them(engine):
+    """The test above can fail."""
+    out = engine.box(None, ["env"], env={"GITHUB_TOKEN": TOKEN}, check=True).out
+    assert TOKEN in out
+
+
+@pytest.fixture
+def home(work):
+    os.mkdir(work + "/.ssh")
+    with open(work + "/.ssh/id_ed25519", "w", encoding="ascii") as f:
+        f.write("secret\n")
+    os.mkdir(work + "/project")
+    with open(work + "/project/file", "w", encoding="ascii") as f:
+        f.write("code\n")
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(work + "/docker.sock")
+    s.listen()
+    os.chmod(work + "/project", 0o777)
+    yield work
+    s.close()
+
+
+@pytest.mark.parametrize("what", ["/.ssh", "/docker.sock"])
+def test_mounts_outside_the_workspace_are_refused(engine, home, what):
+    r = engine.box("agent", ["cat", "/mnt/x"], check=False, cwd="/workspace",
+                   mounts=[(home + "/project", "/workspace"), (home + what, "/mnt/x")])
+    text = r.text
+    # What, why and what to do, in that order, each on a line of its own.
+    lines = text[text.index("refused:"):].replace("\\n", "\n").splitlines()
+    assert lines[0].startswith(f"refused: mount {home}{what} -> /mnt/x")
+    assert lines[1].startswith("  policy: ") and "(profile agent)" in lines[1]
+    assert lines[2].startswith("  to allow it: ") and home + what in lines[2]
+    assert "secret" not in text
+
+
+def test_workspace_is_writable(engine, home):
+    engine.box("agent", ["sh", "-c", "cat file && echo new >made"], cwd="/workspace",
+               mounts=[(home + "/project", "/workspace")], check=True)
+    with open(home + "/project/made", encoding="ascii") as f:
+        assert f.read() == "new\n"
+
+
+def connect(engine, profile, host, port=PORT):
+    out = engine.box(profile, ["probe", "connect", host, str(port)], network=True,
+                     check=True).out.split()
+    return out[0], float(out[1])
+
+
+@pytest.mark.parametrize("host", [DENIED4, DENIED6, ALLOWED4, ALLOWED6, "169.254.169.254"])
+def test_no_egress_without_a_rule(engine, server, host):
+    result, ms = connect(engine, "agent", host)
+    assert result not in ("ok", "ETIMEDOUT") and ms < 100
+
+
+@pytest.mark.parametrize("host, port, ok", [
+    (ALLOWED4, PORT, True), (ALLOWED6, PORT, True), (ALLOWED4, PORT + 1, False),
+    (DENIED4, PORT, False), (DENIED6, PORT, False),
+])
+def test_egress_by_rule(engine, server, host, port, ok):
+    result, ms = connect(engine, "work", host, port)
+    assert (result == "ok") == ok, result
+    assert ms < 100
+
+
+@pytest.mark.parametrize("host", [ALLOWED4, ALLOWED6, DENIED4])
+def test_plain_container_reaches_all(engine, server, host):
+    """The tests above can fail: without a policy the way is there."""
+    assert connect(engine, None, host)[0] == "ok"
+
+
+def test_what_comes_back(engine, server):
+    out = engine.box("work", ["wget", "-qO-", f"http://{ALLOWED4}:{PORT}/"], network=True,
+                     check=True).out
+    assert out == "allowed\n"
+
+
+@pytest.mark.parametrize("how", ["run", "exec", "exec --privileged", "exec --user 0"])
+def test_forbidden_system_calls(engine, how):
+    if how == "run":
+        out = engine.box("agent", ["probe", *FORBIDDEN], check=True).out
+    else:
+        flags = how.split()[1:]
+        if engine.name == "ctr" and flags:
+            pytest.skip("ctr has no such flag")
+        with engine.running("agent") as c:
+            r = c.exec(["probe", *FORBIDDEN], flags=flags)
+        if r.code != 0 and "--privileged" in flags:
+            assert "refused" in r.text
+            return
+        out = r.out
+    got = probe.results(out)
+    assert set(got) == set(FORBIDDEN)
+    assert [name for name, result in got.items() if result == "ok"] == []
+
+
+def test_probe_can_succeed(engine):
+    """What is forbidden to a confined container works in a plain one, where the machine has it."""
+    out = engine.box(None, ["probe", "packet", "raw", "vsock", "keyctl", "mknod"], check=True).out
+    assert "packet ok" in out and "raw ok" in out
+
+
+def test_no_new_privileges_and_few_capabilities(engine):
+    out = engine.box("agent", ["grep", "-E", "NoNewPrivs|Cap|Seccomp:", "/proc/self/status"],
+                     check=True).out.split()
+    got = dict(zip(out[::2], out[1::2]))
+    assert got["NoNewPrivs:"] == "1" and got["Seccomp:"] == "2"
+    for bit in (12, 13, 17, 19, 16, 21, 27, 38, 39):  # NET_ADMIN ... MKNOD, PERFMON, BPF
+        assert not int(got["CapBnd:"], 16) >> bit & 1
+        assert not int(got["CapEff:"], 16) >> bit & 1
+
+
+def test_host_namespaces_are_refused(engine):
+    if engine.name == "ctr":
+        r = engine.run("--rm", "--net-host", "c1", "true", profile="agent")
+        assert r.code != 0 and "refused" in r.text
+        return
+    for kind in ("--network", "--pid", "--ipc"):
+        r = engine.run("--rm", kind, "host", IMAGE, "true", profile="agent")
+        assert r.code != 0 and "refused" in r.text, kind
+
+
+def test_privileged_is_refused(engine):
+    r = engine.run("--rm", "--privileged", *(["c1"] if engine.name == "ctr" else [IMAGE]), "true",
+                   profile="agent")
+    assert r.code != 0 and "refused" in r.text
+
+
+def test_audit_tells_it(engine, server):
+    with engine.running("work", env={"GITHUB_TOKEN": TOKEN}, network=True) as c:
+        c.exec(["probe", "connect", ALLOWED4, str(PORT)], check=True)
+        c.exec(["probe", "connect", DENIED4, str(PORT)], check=True)
+        cid = c.id
+    until(lambda: "delete" in run([program(), "audit", "show", "--json", cid]).out, 10)
+    text = run([program(), "audit", "show", cid], check=True).out
+    assert "GITHUB_TOKEN" in text and TOKEN not in text
+    assert ALLOWED4 in text and DENIED4 in text
+    r = run([program(), "audit", "verify"])
+    assert r.code == 0 and "unanchored" in r.text
+
+
+def test_audit_verify_finds_a_changed_byte(engine, work):
+    engine.box("agent", ["true"], check=True)
+    source = "/var/log/agentrun" if os.geteuid() == 0 else \
+        os.path.expanduser("~/.local/state/agentrun")
+    run(["cp", "-a", source, work + "/log"], check=True)
+    assert run([program(), "audit", "verify", "--directory", work + "/log"]).code == 0
+    changed = False
+    for d, _, files in os.walk(work + "/log"):
+        for f in files:
+            path = os.path.join(d, f)
+            with open(path, "rb") as h:
+                data = h.read()
+            if b'"create"' in data and not changed:
+                i = data.index(b'"create"') + 1
+                with open(path, "wb") as h:
+                    h.write(data[:i] + b"C" + data[i + 1:])
+                changed = True
+    assert changed
+    assert run([program(), "audit", "verify", "--directory", work + "/log"]).code != 0
+
+
+# ---- what people do with a container works under the profile as well
+
+@pytest.mark.parametrize("command, code", [
+    (["true"], 0), (["sh", "-c", "exit 7"], 7), (["sh", "-c", "sh -c 'kill -9 $$'; exit $?"], 137),
+])
+def test_exit_code(engine, command, code):
+    assert engine.box("agent", command).code == code
+
+
+def test_not_found_and_not_executable(engine):
+    if engine.name == "ctr":
+        pytest.skip("ctr has one exit code for both")
+    assert engine.box("agent", ["no-such"]).code == 127
+    assert engine.box("agent", ["/etc/passwd"]).code == 126
+
+
+def test_interactive_shell(engine):
+    tail = ["-t", "c1"] if engine.name == "ctr" else ["-it", IMAGE]
+    args = engine.run_args("--rm", *tail, "sh", profile="agent")
+    with Spawned(engine.argv(*args), env=engine.environment()) as t:
+        t.expect("#", 30)
+        t.write("echo $((6*7)); exit 5\n")
+        t.expect("42")
+        assert t.wait(30) == 5
+
+
+def test_exec_and_pause(engine):
+    with engine.running("agent") as c:
+        assert c.exec(["echo", "in"], check=True).out == "in\n"
+        c.pause()
+        c.unpause()
+        assert c.exec(["sh", "-c", "exit 3"]).code == 3
+
+
+def docker_like(engine):
+    if engine.name == "ctr":
+        pytest.skip("not a thing of ctr's")
+
+
+def test_stop(engine):
+    docker_like(engine)
+    c = engine.up(IMAGE, "sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done",
+                  profile="agent")
+    until(lambda: "up" in engine("logs", c).out)
+    engine("stop", c, check=True)
+    assert engine.inspect(c, "{{.State.ExitCode}}") == "3"
+
+
+def test_published_port(engine):
+    """The port itself is in the profile: no engine tells the runtime."""
+    docker_like(engine)
+    engine.up("-p", "18081:80", IMAGE, "httpd", "-f", "-p", "80", profile="work")
+
+    def ask():
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:18081/index.html", timeout=2) as r:
+                return r.read()
+        except OSError:
+            return None
+    assert until(ask, 10) == b"served\n"
+
+
+def test_named_volume_init_and_healthcheck(engine):
+    docker_like(engine)
+    engine("volume", "create", "v2", check=True)
+    try:
+        init = ["--init", "--init-path=/usr/bin/tini-static"] if engine.name == "podman" else \
+            ["--init"]
+        r = engine.run("--rm", "-v", "v2:/data", *init, IMAGE, "sh", "-c",
+                       "echo x >/data/f; cat /data/f; cat /proc/1/comm", profile="agent",
+                       check=True)
+        assert r.out.startswith("x\n") and "init" in r.out
+    finally:
+        engine("volume", "rm", "v2", check=True)
+
+
+def test_user_defined_network(engine):
+    docker_like(engine)
+    engine("network", "create", "n2", check=True)
+    try:
+        out = engine.run("--rm", "--network", "n2", IMAGE, "ip", "-o", "addr", profile="agent",
+                         check=True).out
+        assert "eth0" in out
+    finally:
+        engine("network", "rm", "n2", check=True)
+
+
+def test_limits_and_update(engine):
+    docker_like(engine)
+    if not controller("memory"):
+        pytest.skip("no memory controller here")
+    c = engine.up("-m", "64m", IMAGE, "sleep", "100", profile="agent")
+    engine("update", "-m", "96m", *([] if engine.name == "podman" else ["--memory-swap", "200m"]),
+           c, check=True)
+    engine("stats", "--no-stream", c, check=True)
+    assert "sleep" in engine("top", c, check=True).out
+
+
+def test_annotations(engine, server):
+    """Single fields by annotation, where the engine has them."""
+    if not engine.annotations:
+        pytest.skip("this Docker has no annotations")
+    rule = f"{ALLOWED4}:{PORT} (the test's server)"
+    for value, code in ((f"io.agentrun.egress.allow={rule}", 0), ("io.agentrun.no.such=1", 1),
+                        ("io.agentrun.egress=maybe", 1)):
+        r = engine.box(None, ["probe", "connect", ALLOWED4, str(PORT)], network=True,
+                       annotations=[value])
+        if code:
+            assert r.code != 0 and "io.agentrun." in r.text
+        else:
+            assert r.out.split()[0] == "ok", r.text
