@@ -158,7 +158,8 @@ static int reserve(struct creation *c, struct err *e)
 		return -e->code;
 	if (c->spec->agent && names_mount_hosts(c->a, c->spec, &c->dir, e) < 0)
 		return -e->code;
-	if (state_save_spec(&c->dir, c->spec, e) < 0)
+	if (state_save_spec(&c->dir, c->spec, e) < 0 ||
+	    plan_save_filters(c->dir.fd, STATE_FILTERS, c->filter, c->n_filters, e) < 0)
 		return -e->code;
 	return handshake_listen(c->dir.fd, STATE_START, &c->start_fd, e);
 }

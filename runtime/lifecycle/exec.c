@@ -82,7 +82,7 @@ static int confine(struct joining *j, struct err *e)
 	if (j->spec->agent &&
 	    policy_apply_process(j->a, j->spec->agent, j->process, &j->dropped, e) < 0)
 		return -e->code;
-	return plan_filters(j->a, j->spec, j->state.rootless, j->filter, &j->n_filters, e);
+	return plan_load_filters(j->a, j->dir.fd, STATE_FILTERS, j->filter, &j->n_filters, e);
 }
 
 static int prepare(struct joining *j, struct err *e)

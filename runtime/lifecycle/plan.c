@@ -169,6 +169,54 @@ int plan_filters(struct arena *a, const struct spec *s, bool rootless,
 	return 0;
 }
 
+/* What goes before the instructions of each. */
+struct filter_head {
+	uint32_t n, flags;
+};
+
+int plan_save_filters(int dirfd, const char *name, const struct seccomp_program *filter, size_t n,
+		      struct err *e)
+{
+	owned_str file = STR_INIT;
+
+	for (size_t i = 0; i < n; i++) {
+		struct filter_head head = { (uint32_t)filter[i].n, filter[i].flags };
+
+		str_append(&file, &head, sizeof head);
+		str_append(&file, filter[i].insns, filter[i].n * sizeof *filter[i].insns);
+	}
+	return file_replace(dirfd, name, str_text(&file), file.len, 0600, e);
+}
+
+int plan_load_filters(struct arena *a, int dirfd, const char *name,
+		      struct seccomp_program filter[PLAN_FILTERS], size_t *ret_n, struct err *e)
+{
+	enum { MOST = PLAN_FILTERS * (sizeof(struct filter_head) +
+				      BPF_MAXINSNS * sizeof(struct sock_filter)) };
+	owned_str file = STR_INIT;
+	size_t n = 0;
+
+	if (file_read(dirfd, name, MOST, &file, e) < 0)
+		return -e->code;
+	for (size_t at = 0; at < file.len; n++) {
+		struct filter_head head = { 0 };
+		size_t size = 0;
+
+		if (file.len - at >= sizeof head) {
+			memcpy(&head, file.s + at, sizeof head);
+			size = head.n * sizeof *filter->insns;
+			at += sizeof head;
+		}
+		if (n == PLAN_FILTERS || head.n == 0 || head.n > BPF_MAXINSNS || size > file.len - at)
+			return err_say(e, EINVAL, "%s: not the filters of a container", name);
+		filter[n] = (struct seccomp_program){ arena_memdup(a, file.s + at, size), head.n,
+						      head.flags };
+		at += size;
+	}
+	*ret_n = n;
+	return 0;
+}
+
 int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 {
 	const struct spec_process *process = q->process;

@@ -29,6 +29,13 @@ struct plan_request {
 /* Fills filter[] with the engine's and the policy's program, from the cache where that is possible. */
 int plan_filters(struct arena *a, const struct spec *s, bool rootless,
 		 struct seccomp_program filter[PLAN_FILTERS], size_t *ret_n, struct err *e);
+/* A container's programs, kept in a file of its directory: exec loads the very ones that create did, and
+ * no later command has to read thousands of names again.  -ENOENT where there is no such file: a
+ * container without filters has one that says so. */
+int plan_save_filters(int dirfd, const char *name, const struct seccomp_program *filter, size_t n,
+		      struct err *e);
+int plan_load_filters(struct arena *a, int dirfd, const char *name,
+		      struct seccomp_program filter[PLAN_FILTERS], size_t *ret_n, struct err *e);
 /* The block, in memory until plan_seal(): the tty and other descriptors may be filled in before. */
 int plan_build(const struct plan_request *q, struct str *ret, struct err *e);
 /* A sealed memfd with these bytes. */

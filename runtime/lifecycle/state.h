@@ -6,6 +6,7 @@
  * $XDG_RUNTIME_DIR/agentrun or --root.  It holds:
  *   state.json   this struct, replaced atomically
  *   config.json  the effective specification; exec reads it, no policy is evaluated again
+ *   filters      its seccomp rules, compiled (plan.h); config.json is without them
  *   start        the socket on which a created container waits; gone once it was started
  *   deadline     only if limits.time ended it
  *   netns        the network namespace, pinned for the evidence (only under a policy)
@@ -27,6 +28,7 @@
 
 #define STATE_FILE "state.json"
 #define STATE_CONFIG "config.json"
+#define STATE_FILTERS "filters"
 #define STATE_START "start"
 #define STATE_NETNS "netns"
 #define STATE_HOSTS "hosts"
@@ -74,6 +76,7 @@ int state_open(struct arena *a, const char *root, const char *id, enum state_loc
 	       struct state_dir *ret, struct err *e);
 int state_save(const struct state_dir *d, const struct state *s, struct err *e);
 int state_load(struct arena *a, const struct state_dir *d, struct state *ret, struct err *e);
+/* All but the seccomp rules, which STATE_FILTERS has. */
 int state_save_spec(const struct state_dir *d, const struct spec *s, struct err *e);
 int state_load_spec(struct arena *a, const struct state_dir *d, struct spec **ret, struct err *e);
 /* Deletes the files and the directory. */
