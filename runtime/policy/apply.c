@@ -5,7 +5,6 @@
  * I/O, every input an argument.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,17 +21,6 @@ struct apply {
 	struct spec *out;
 	struct spec_agent *agent;
 };
-
-void note(struct arena *a, struct spec_agent *agent, const char *fmt, ...)
-{
-	owned_str line = STR_INIT;
-	va_list ap;
-
-	va_start(ap, fmt);
-	str_vprintf(&line, fmt, ap);
-	va_end(ap);
-	strv_add(a, &agent->changes, line.s);
-}
 
 static char *always(const struct apply *x)
 {

@@ -68,9 +68,10 @@ struct builtin_file {
 };
 extern const struct builtin_file builtin_files[];	/* ends with a NULL name */
 
-/* load.c, for explain and check. */
 extern const char *const builtin_engine_roots[];
+/* load.c: a profile, and the host policy's `allow` (GRAMMAR_CEILING) and `require`. */
 int parse_profile(struct arena *a, const struct json *tree, const char *what, unsigned flags,
 		  const struct origin *from, struct value *ret, struct err *e);
+/* host.c */
 int parse_host_policy(struct arena *a, const struct json *tree, const char *what,
 		      struct host_policy *ret, struct err *e);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,15 +24,20 @@ enum {
 
 /* ---- files ---- */
 
-/* Whoever may write the file decides what the container may: root alone, or the caller itself. */
-static int check_trust(const char *path, const struct stat *st, bool rootless, struct err *e)
+/* Whoever may write the file decides what the container may. */
+enum trust {
+	TRUST_ROOT,		/* root alone */
+	TRUST_ROOT_MAPPED,	/* rootless: in a user namespace the host's root has no id of its own;
+				 * the directories named here are root's on any host */
+	TRUST_SELF,		/* rootless: the caller as well */
+};
+
+static int check_trust(const char *path, const struct stat *st, enum trust trust, struct err *e)
 {
 	if (!S_ISREG(st->st_mode))
 		return err_say(e, EPERM, "%s: is not a regular file", path);
-	/* in a user namespace the host's root shows as the overflow uid; the directories named here
-	 * are root's on any host */
-	if (st->st_uid != 0 &&
-	    !(rootless && (st->st_uid == geteuid() || st->st_uid == OVERFLOW_UID)))
+	if (st->st_uid != 0 && !(trust >= TRUST_ROOT_MAPPED && st->st_uid == OVERFLOW_UID) &&
+	    !(trust == TRUST_SELF && st->st_uid == geteuid()))
 		return err_say(e, EPERM, "%s: must be owned by root, not by uid %u", path,
 			       (unsigned)st->st_uid);
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
@@ -43,7 +47,7 @@ static int check_trust(const char *path, const struct stat *st, bool rootless, s
 }
 
 /* *ret stays NULL where the file does not exist. */
-static int read_json_file(struct arena *a, const char *path, bool rootless,
+static int read_json_file(struct arena *a, const char *path, enum trust trust,
 			  const struct json **ret, struct err *e)
 {
 	owned_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -57,7 +61,7 @@ static int read_json_file(struct arena *a, const char *path, bool rootless,
 		return err_set(e, errno, "open %s", path);
 	if (fstat(fd, &st) < 0)
 		return err_set(e, errno, "stat %s", path);
-	if ((r = check_trust(path, &st, rootless, e)) < 0 ||
+	if ((r = check_trust(path, &st, trust, e)) < 0 ||
 	    (r = fd_read_all(fd, POLICY_MOST, path, &text, e)) < 0)
 		return r;
 	return json_parse(a, str_text(&text), text.len, path, ret, e);
@@ -75,7 +79,7 @@ static int read_by_name(struct arena *a, const char *kind, const char *name, boo
 		int r;
 
 		*ret = NULL;
-		if ((r = read_json_file(a, path, rootless, ret, e)) < 0)
+		if ((r = read_json_file(a, path, rootless ? TRUST_SELF : TRUST_ROOT, ret, e)) < 0)
 			return r;
 		if (*ret) {
 			*ret_file = path;
@@ -127,310 +131,6 @@ int parse_profile(struct arena *a, const struct json *tree, const char *what, un
 		value_merge(a, (enum field_id)id, &ret[id], &v);
 	}
 	return 0;
-}
-
-/* ---- the host policy ---- */
-
-static int want(const struct json *tree, enum json_type type, const char *what,
-		const struct json_path *at, struct err *e)
-{
-	if (tree->type == type)
-		return 0;
-	return json_say(e, EINVAL, what, at, "must be %s, not %s", json_type_names[type],
-			json_type_names[tree->type]);
-}
-
-static int read_paths(struct arena *a, const struct json *tree, const char *what,
-		      const struct json_path *up, struct strv *ret, struct err *e)
-{
-	int r;
-
-	if ((r = want(tree, JSON_ARRAY, what, up, e)) < 0)
-		return r;
-	for (size_t i = 0; i < tree->n; i++) {
-		const struct json_path at = { .up = up, .index = i };
-		struct err inner;
-
-		if ((r = want(tree->items[i], JSON_STRING, what, &at, e)) < 0)
-			return r;
-		if (grammar_container_path(tree->items[i]->text, &inner) < 0)
-			return json_say(e, EINVAL, what, &at, "%s", inner.text);
-		strv_add(a, ret, tree->items[i]->text);
-	}
-	return 0;
-}
-
-static int read_exceptions(struct arena *a, const struct json *tree, const char *what,
-			   const struct json_path *up, struct host_policy *h, struct err *e)
-{
-	int r;
-
-	if ((r = want(tree, JSON_OBJECT, what, up, e)) < 0)
-		return r;
-	for (size_t i = 0; i < tree->n; i++) {
-		const struct json *member = tree->items[i];
-		const struct json_path at = { .up = up, .key = tree->keys[i] };
-
-		if (strcmp(tree->keys[i], "privileged") == 0) {
-			if ((r = want(member, JSON_BOOL, what, &at, e)) < 0)
-				return r;
-			h->may_be_privileged = member->boolean;
-		} else if (strcmp(tree->keys[i], "devices") == 0) {
-			if ((r = read_paths(a, member, what, &at, &h->may_devices, e)) < 0)
-				return r;
-		} else if (strcmp(tree->keys[i], "sources") == 0) {
-			if ((r = read_paths(a, member, what, &at, &h->may_sources, e)) < 0)
-				return r;
-		} else if (strcmp(tree->keys[i], "namespaces") == 0) {
-			if ((r = want(member, JSON_ARRAY, what, &at, e)) < 0)
-				return r;
-			for (size_t j = 0; j < member->n; j++) {
-				const struct json_path item = { .up = &at, .index = j };
-				const char *type = member->items[j]->type == JSON_STRING ?
-					member->items[j]->text : "";
-
-				if (strcmp(type, "network") != 0 && strcmp(type, "pid") != 0 &&
-				    strcmp(type, "ipc") != 0 && strcmp(type, "user") != 0)
-					return json_say(e, EINVAL, what, &item,
-							"must be one of network, pid, ipc, user");
-				strv_add(a, &h->may_namespaces, type);
-			}
-		} else {
-			return json_say(e, EINVAL, what, &at,
-					"is not one of privileged, namespaces, devices, sources");
-		}
-	}
-	return 0;
-}
-
-static int read_texts(struct arena *a, const struct json *tree, const char *const *known,
-		      const char *what, const struct json_path *up, struct strv *ret,
-		      struct err *e)
-{
-	int r;
-
-	if ((r = want(tree, JSON_ARRAY, what, up, e)) < 0)
-		return r;
-	for (size_t i = 0; i < tree->n; i++) {
-		const struct json_path at = { .up = up, .index = i };
-		bool found = !known;
-
-		if ((r = want(tree->items[i], JSON_STRING, what, &at, e)) < 0)
-			return r;
-		for (size_t j = 0; known && known[j]; j++)
-			found |= strcmp(known[j], tree->items[i]->text) == 0;
-		if (!found)
-			return json_say(e, EINVAL, what, &at, "is not the name of an event");
-		strv_add(a, ret, tree->items[i]->text);
-	}
-	return 0;
-}
-
-static int read_audit_hook(struct arena *a, const struct json *tree, const char *what,
-			   const struct json_path *up, struct spec_audit_hook *ret, struct err *e)
-{
-	static const char *const events[] = { "create", "start", "exec", "exit", "checkpoint",
-					      "delete", NULL };
-	struct spec_audit_hook hook = { 0 };
-	struct err inner;
-	int r;
-
-	if ((r = want(tree, JSON_OBJECT, what, up, e)) < 0)
-		return r;
-	for (size_t i = 0; i < tree->n; i++) {
-		const struct json *member = tree->items[i];
-		const struct json_path at = { .up = up, .key = tree->keys[i] };
-
-		if (strcmp(tree->keys[i], "path") == 0) {
-			if ((r = want(member, JSON_STRING, what, &at, e)) < 0)
-				return r;
-			if (grammar_container_path(member->text, &inner) < 0)
-				return json_say(e, EINVAL, what, &at, "%s", inner.text);
-			hook.path = arena_strdup(a, member->text);
-		} else if (strcmp(tree->keys[i], "args") == 0) {
-			if ((r = read_texts(a, member, NULL, what, &at, &hook.args, e)) < 0)
-				return r;
-		} else if (strcmp(tree->keys[i], "events") == 0) {
-			if ((r = read_texts(a, member, events, what, &at, &hook.events, e)) < 0)
-				return r;
-		} else if (strcmp(tree->keys[i], "timeout") == 0) {
-			if (member->type != JSON_NUMBER || json_i64(member, &hook.timeout.v) < 0 ||
-			    hook.timeout.v < 1 || hook.timeout.v > 3600)
-				return json_say(e, EINVAL, what, &at, "must be 1 to 3600 seconds");
-			hook.timeout.set = true;
-		} else if (strcmp(tree->keys[i], "required") == 0) {
-			if ((r = want(member, JSON_BOOL, what, &at, e)) < 0)
-				return r;
-			hook.required = member->boolean;
-		} else {
-			return json_say(e, EINVAL, what, &at,
-					"is not one of path, args, events, timeout, required");
-		}
-	}
-	if (!hook.path)
-		return json_say(e, EINVAL, what, up, "path is missing");
-	/* what section 7 of the design says of hooks that name no event */
-	if (!hook.events.n) {
-		strv_add(a, &hook.events, "create");
-		strv_add(a, &hook.events, "delete");
-	}
-	*ret = hook;
-	return 0;
-}
-
-static int read_audit_hooks(struct arena *a, const struct json *tree, const char *what,
-			    const struct json_path *up, struct host_policy *h, struct err *e)
-{
-	int r;
-
-	if ((r = want(tree, JSON_ARRAY, what, up, e)) < 0)
-		return r;
-	h->audit_hooks.v = arena_array(a, struct spec_audit_hook, tree->n + 1);
-	for (size_t i = 0; i < tree->n; i++) {
-		const struct json_path at = { .up = up, .index = i };
-
-		if ((r = read_audit_hook(a, tree->items[i], what, &at,
-					 &h->audit_hooks.v[i], e)) < 0)
-			return r;
-		h->audit_hooks.n++;
-	}
-	return 0;
-}
-
-static int read_credentials(struct arena *a, const struct json *tree, const char *what,
-			    const struct json_path *up, struct host_policy *h, struct err *e)
-{
-	int r;
-
-	if ((r = want(tree, JSON_OBJECT, what, up, e)) < 0)
-		return r;
-	for (size_t i = 0; i < tree->n; i++) {
-		const struct json_path at = { .up = up, .key = tree->keys[i] };
-		struct err inner;
-
-		if (grammar_name(tree->keys[i], &inner) < 0)
-			return json_say(e, EINVAL, what, &at, "%s", inner.text);
-		if ((r = want(tree->items[i], JSON_OBJECT, what, &at, e)) < 0)
-			return r;
-		strv_add(a, &h->credentials, tree->keys[i]);
-	}
-	return 0;
-}
-
-static int read_member(struct arena *a, const char *key, const struct json *tree, const char *what,
-		       struct host_policy *h, struct err *e)
-{
-	const struct json_path at = { .key = key };
-	const char *inside;
-	struct err inner;
-	int r;
-
-	if (strcmp(key, "allow") == 0 || strcmp(key, "require") == 0) {
-		bool allow = *key == 'a';
-
-		inside = arena_printf(a, "%s: %s", what, key);
-		return parse_profile(a, tree, inside,
-				     allow ? GRAMMAR_CEILING | GRAMMAR_NO_REASON : 0, &h->origin,
-				     allow ? h->allow : h->require, e);
-	}
-	if (strcmp(key, "engine_roots") == 0)
-		return read_paths(a, tree, what, &at, &h->engine_roots, e);
-	if (strcmp(key, "exceptions") == 0)
-		return read_exceptions(a, tree, what, &at, h, e);
-	if (strcmp(key, "audit.hooks") == 0)
-		return read_audit_hooks(a, tree, what, &at, h, e);
-	if (strcmp(key, "credentials") == 0)
-		return read_credentials(a, tree, what, &at, h, e);
-	if (strcmp(key, "default_profile") == 0) {
-		if ((r = want(tree, JSON_STRING, what, &at, e)) < 0)
-			return r;
-		if (grammar_name(tree->text, &inner) < 0)
-			return json_say(e, EINVAL, what, &at, "%s", inner.text);
-		h->default_profile = arena_strdup(a, tree->text);
-		return 0;
-	}
-	if (strcmp(key, "egress.reasons") == 0) {
-		if (tree->type != JSON_STRING || (strcmp(tree->text, "required") != 0 &&
-						  strcmp(tree->text, "optional") != 0))
-			return json_say(e, EINVAL, what, &at, "must be required or optional");
-		h->reasons_optional = *tree->text == 'o';
-		return 0;
-	}
-	if (strcmp(key, "description") == 0 || strcmp(key, "$schema") == 0)
-		return want(tree, JSON_STRING, what, &at, e);
-	return json_say(e, EINVAL, what, &at,
-			"is not one of default_profile, allow, require, exceptions, engine_roots, "
-			"egress.reasons, audit.hooks, credentials");
-}
-
-int parse_host_policy(struct arena *a, const struct json *tree, const char *what,
-		      struct host_policy *ret, struct err *e)
-{
-	int r;
-
-	ret->path = what;
-	ret->origin = (struct origin){ LAYER_HOST, arena_printf(a, "host policy %s", what), what };
-	if ((r = want(tree, JSON_OBJECT, what, NULL, e)) < 0)
-		return r;
-	for (size_t i = 0; i < tree->n; i++)
-		if ((r = read_member(a, tree->keys[i], tree->items[i], what, ret, e)) < 0)
-			return r;
-	return 0;
-}
-
-/* ---- refusals ---- */
-
-int refuse(struct err *e, const char *policy, const char *remedy, const char *what_fmt, ...)
-{
-	owned_str what = STR_INIT;
-	va_list ap;
-
-	va_start(ap, what_fmt);
-	str_vprintf(&what, what_fmt, ap);
-	va_end(ap);
-	return err_say(e, EPERM, "refused: %s\n  policy: %s\n  to allow it: %s", what.s, policy,
-		       remedy);
-}
-
-char *safe_text(struct arena *a, const char *text)
-{
-	owned_str safe = STR_INIT;
-
-	str_put_safe(&safe, text, 300);
-	return arena_strdup(a, str_text(&safe));
-}
-
-const char *policy_text(const struct policy *p, enum field_id id)
-{
-	return p->v[id].items.n ? p->v[id].items.v[0].text : NULL;
-}
-
-struct strv policy_list(struct arena *a, const struct policy *p, enum field_id id)
-{
-	struct strv list = { 0 };
-
-	for (size_t i = 0; i < p->v[id].items.n; i++)
-		strv_add(a, &list, p->v[id].items.v[i].text);
-	return list;
-}
-
-char *policy_say(struct arena *a, const struct policy *p, enum field_id id)
-{
-	owned_str text = STR_INIT;
-	const struct origin *from = p->v[id].from;
-
-	str_printf(&text, "%s=", fields[id].name);
-	value_put(&p->v[id], &text);
-	if (!from || from->layer == LAYER_FALLBACK)
-		str_printf(&text, " (profile %s)", p->profile);
-	else
-		str_printf(&text, " (%s)", from->text);
-	return arena_strdup(a, text.s);
-}
-
-const char *policy_host_path(const struct policy *p)
-{
-	return p->host.path ? p->host.path : HOST_POLICY;
 }
 
 /* ---- selection and merge ---- */
@@ -733,12 +433,14 @@ static int load_host_policy(struct arena *a, const struct policy_options *o, str
 			    struct err *e)
 {
 	const char *path = o->host_policy ? o->host_policy : HOST_POLICY;
+	/* whoever is bound must not own the bounds; yet a file that the rootless caller names on
+	 * purpose may be its own */
+	enum trust trust = !o->rootless ? TRUST_ROOT :
+			   o->host_policy ? TRUST_SELF : TRUST_ROOT_MAPPED;
 	const struct json *tree = NULL;
 	int r;
 
-	/* rootless: whoever is bound must not own the bounds; yet a file that the caller names on
-	 * purpose (tests, explain) may be the caller's own */
-	if ((r = read_json_file(a, path, o->host_policy && o->rootless, &tree, e)) < 0)
+	if ((r = read_json_file(a, path, trust, &tree, e)) < 0)
 		return r;
 	if (tree)
 		return parse_host_policy(a, tree, arena_strdup(a, path), &p->host, e);

@@ -694,6 +694,13 @@ Test(policy, files_that_others_may_write_are_refused)
 		cr_assert_eq(chown(path, 1000, 0), 0);
 		cr_expect(policy_load(&a, s, &o, &p, &e) < 0);
 		cr_expect(strstr(e.text, "must be owned by root, not by uid 1000"), "%s", e.text);
+		/* in a user namespace the host's root looks like nobody */
+		cr_assert_eq(chown(path, OVERFLOW_UID, 0), 0);
+		cr_expect(policy_load(&a, s, &o, &p, &e) < 0);
+		o.rootless = true;
+		cr_expect_eq(policy_load(&a, s, &o, &p, &e), 0, "%s", e.text);
+		cr_assert_eq(chown(path, 1000, 0), 0);
+		cr_expect(policy_load(&a, s, &o, &p, &e) < 0);
 	}
 	unlink(path);
 	cr_expect_eq(policy_load(&a, s, &o, &p, &e), -ENOENT);
