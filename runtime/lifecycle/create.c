@@ -125,6 +125,7 @@ static void describe(struct creation *c)
 {
 	struct passwd *user = getpwuid(geteuid());
 	char now[LOG_TIME], session[32];
+	struct err none;
 	struct state *s = &c->state;
 
 	log_time(now);
@@ -139,6 +140,9 @@ static void describe(struct creation *c)
 	if (c->spec->agent) {
 		audit_session_id(session);
 		s->session = arena_strdup(c->a, session);
+		/* Podman calls start and delete without HOME. No directory is the records' error. */
+		if (audit_directory(c->a, c->rt->rootless, &s->audit, &none) < 0)
+			s->audit = NULL;
 	}
 }
 

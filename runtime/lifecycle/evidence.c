@@ -79,9 +79,9 @@ static int append(struct arena *a, const struct state *st, const struct spec_age
 		  const struct audit_frame *frame, const struct str *members, struct err *e)
 {
 	owned_str line = STR_INIT;
-	char *directory;
+	char *directory = st->audit;
 
-	if (audit_directory(a, st->rootless, &directory, e) < 0 ||
+	if ((!directory && audit_directory(a, st->rootless, &directory, e) < 0) ||
 	    audit_append(directory, frame, members, &line, e) < 0) {
 		if (str_equal(agent->audit_mode, "required"))
 			return err_in(e, "audit record of %s (audit.mode=required)", frame->event);

@@ -188,6 +188,7 @@ static const struct field {
 	F("created", TEXT, created),
 	F("owner", TEXT, owner),
 	F("session", TEXT, session),
+	F("audit", TEXT, audit),
 	F("pid", NUMBER, pid),
 	F("pidStart", UNSIGNED, pid_start),
 	F("ready", BOOLEAN, ready),

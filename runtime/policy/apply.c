@@ -376,6 +376,38 @@ static int apply_seccomp(struct apply *x, struct err *e)
 
 /* ---- egress ---- */
 
+/* A port that the engine publishes (-p) was asked for by whoever started the container, as with
+ * ingress.allow; the host policy bounds both. */
+static int add_published(struct apply *x, struct err *e)
+{
+	const struct value *ceiling = &x->p->host.allow[FIELD_INGRESS_ALLOW];
+	const struct strv *ports = &x->facts->published;
+
+	for (size_t i = 0; !egress_is_open(x->p) && i < ports->n; i++) {
+		struct item item = { .text = ports->v[i] };
+		uint64_t port = value_number(FIELD_INGRESS_ALLOW, ports->v[i]);
+		owned_str most = STR_INIT;
+		bool known = false;
+
+		for (size_t k = 0; k < x->agent->published_ports.n; k++)
+			known |= x->agent->published_ports.v[k] == port;
+		if (known)
+			continue;
+		if (!value_within(x->a, FIELD_INGRESS_ALLOW, ceiling, &item)) {
+			value_put(ceiling, &most);
+			return refuse(e, arena_printf(x->a, "ingress.allow at most %s (%s)",
+						      str_text(&most), x->p->host.origin.text),
+				      arena_printf(x->a, "the administrator raises allow[\"ingress.allow\"] in %s",
+						   x->p->host.path),
+				      "port %s, published by the engine, is more than this host allows",
+				      ports->v[i]);
+		}
+		x->agent->published_ports.v[x->agent->published_ports.n++] = port;
+		note(x->a, x->agent, "ingress: port %s, published by the engine", ports->v[i]);
+	}
+	return 0;
+}
+
 static int apply_egress(struct apply *x, struct err *e)
 {
 	const struct value *v = &x->p->v[FIELD_EGRESS_ALLOW];
@@ -391,11 +423,12 @@ static int apply_egress(struct apply *x, struct err *e)
 			return r;
 		x->agent->egress_allow.n++;
 	}
-	x->agent->published_ports.v = arena_array(x->a, uint64_t, in->items.n + 1);
+	x->agent->published_ports.v = arena_array(x->a, uint64_t,
+						  in->items.n + x->facts->published.n + 1);
 	for (size_t i = 0; i < in->items.n; i++)
 		x->agent->published_ports.v[x->agent->published_ports.n++] =
 			value_number(FIELD_INGRESS_ALLOW, in->items.v[i].text);
-	return 0;
+	return add_published(x, e);
 }
 
 static int compare_texts(const void *x, const void *y)

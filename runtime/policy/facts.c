@@ -338,6 +338,7 @@ int facts_gather(struct arena *a, const struct spec *s, const struct policy *p, 
 		resolve_roots(a, p, &f.engine_roots);
 		read_homes(a, &f.homes);
 		find_aliases(&f);
+		find_published(a, s, &f);
 	}
 	*ret = f;
 	return 0;

@@ -39,6 +39,7 @@ struct facts {
 	bool by_name;		/* explain only: judge by name what may not be opened */
 	uid_t euid;
 	char *bundle, *rootfs;	/* real paths */
+	struct strv published;	/* ports of the container that its engine publishes, decimal */
 	struct strv homes;	/* home directories of the host's people */
 	struct strv engine_roots;	/* the policy's, resolved; those that exist */
 };

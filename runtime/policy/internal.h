@@ -60,6 +60,9 @@ void note(struct arena *a, struct spec_agent *agent, const char *fmt, ...)
 int apply_mounts(struct arena *a, const struct spec *in, const struct policy *p,
 		 struct facts *facts, struct spec *out, struct err *e);
 
+/* published.c: the ports that the engine publishes, into f->published. */
+void find_published(struct arena *a, const struct spec *s, struct facts *f);
+
 /* builtin.c, made from profiles/ by the build. */
 struct builtin_file {
 	const char *name;		/* "agent.json", "seccomp/agent.json" */
