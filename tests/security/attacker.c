@@ -17,10 +17,12 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -219,6 +221,21 @@ static int do_flood(char **v)
 	return r;
 }
 
+/* unix PATH | unix @NAME: connects */
+static int do_unix(char **v)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(v[1]));
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (strlen(v[1]) >= sizeof to.sun_path)
+		return ENAMETOOLONG;
+	strcpy(to.sun_path, v[1]);
+	if (*v[1] == '@')
+		to.sun_path[0] = 0;
+	return fd < 0 || connect(fd, (void *)&to, len) < 0 ? errno : 0;
+}
+
 /* family NUMBER TYPE PROTOCOL: only the socket */
 static int do_family(char **v)
 {
@@ -317,6 +334,7 @@ static const struct action {
 	{ "hbh", 3, do_hbh },
 	{ "fragments", 4, do_fragments },
 	{ "flood", 4, do_flood },
+	{ "unix", 2, do_unix },
 	{ "family", 4, do_family },
 	{ "serve", 4, do_serve },
 	{ "flush", 1, do_nft },

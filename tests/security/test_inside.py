@@ -4,12 +4,9 @@
 Each attack is made by the container's own process and again through every way
 by which exec starts one more (B9).
 """
-import functools
 import json
 import os
 import struct
-import subprocess
-import tempfile
 import time
 
 import confined
@@ -19,7 +16,6 @@ from bundle import DEFAULT_CAPS, shell
 from runtime import status_field, until
 from terminal import Spawned
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 SLEEP = ["sleep", "100"]
 # What the profile lets a process keep, by number.
 ALLOWED_CAPS = sum(1 << n for n in (0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31))
@@ -32,14 +28,6 @@ PROBE = {
     "io_uring": "ENOSYS", "clone3-user": "ENOSYS", "personality": "ENOSYS",
     "chroot": "ok",    # CAP_SYS_CHROOT is the profile's: package managers need it
 }
-
-
-@functools.lru_cache(None)
-def syscalls():
-    out = os.path.join(tempfile.gettempdir(), "seccomp_probe")
-    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O1", "-D_GNU_SOURCE", "-static",
-                    "-o", out, os.path.join(HERE, "seccomp_probe.c")], check=True, timeout=60)
-    return out
 
 
 def process_file(b, command, **kw):
@@ -90,7 +78,7 @@ def inside(request, rt, box, work):
     """inside(command, edit): the command's result inside a fresh agent's container."""
     def run(command, edit=None, **fields):
         b = confined.confine(box(SLEEP, edit), work, **fields)
-        for program in (syscalls(), probe.program()):
+        for program in (confined.tool("seccomp_probe"), probe.program()):
             confined.put(b, program)
         return WAYS[request.param](rt, b, command)
     run.way = request.param
@@ -120,7 +108,7 @@ def test_b1_b2_b3_b4_b6_every_forbidden_call_on_every_abi(inside):
 def test_b1_the_calls_work_without_a_policy(rt, box):
     """So it is the profile that refuses them, not the machine."""
     b = box(["/bin/seccomp_probe", "try"])
-    confined.put(b, syscalls())
+    confined.put(b, confined.tool("seccomp_probe"))
     got = {x[0]: x[2] for x in calls(rt.run(b)) if x[1] == "native"}
     for name in ("socket-packet", "socket-netfilter", "socket-raw", "unshare-user", "clone-user"):
         assert got[name] == "ok"
