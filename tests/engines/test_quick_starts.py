@@ -6,7 +6,7 @@ import re
 import pytest
 import readme
 from conftest import get
-from engines import IMAGE
+from engines import IMAGE, controller
 from runtime import flavour
 
 pytestmark = pytest.mark.skipif(flavour() != "agentrun", reason="it is agentrun's")
@@ -82,6 +82,7 @@ def test_podman(work, project):
         os.unlink(drop_in)
 
 
+@pytest.mark.skipif(not controller("cpu"), reason="ctr asks for CPU shares")
 def test_containerd(work):
     ctr = get("ctr")
     name = "docker.io/library/busybox:latest"
