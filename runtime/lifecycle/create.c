@@ -123,7 +123,8 @@ static int prepare(struct creation *c, struct err *e)
 
 static void describe(struct creation *c)
 {
-	struct passwd *user = getpwuid(geteuid());
+	/* The usual answer without nscd, nsswitch.conf and what that names. */
+	struct passwd *user = geteuid() ? getpwuid(geteuid()) : NULL;
 	char now[LOG_TIME], session[32];
 	struct err none;
 	struct state *s = &c->state;
@@ -133,7 +134,11 @@ static void describe(struct creation *c)
 	s->oci_version = c->spec->oci_version;
 	s->bundle = c->bundle;
 	s->created = arena_strdup(c->a, now);
-	s->owner = user ? arena_strdup(c->a, user->pw_name) : arena_printf(c->a, "%u", geteuid());
+	if (geteuid() == 0)
+		s->owner = arena_strdup(c->a, "root");
+	else
+		s->owner = user ? arena_strdup(c->a, user->pw_name)
+				: arena_printf(c->a, "%u", geteuid());
 	s->rootless = c->rt->rootless;
 	s->new_keyring = !c->o->no_new_keyring;
 	s->annotations = c->asked->annotations;
@@ -161,9 +166,6 @@ static int reserve(struct creation *c, struct err *e)
 	if (state_save(&c->dir, &c->state, e) < 0)
 		return -e->code;
 	if (c->spec->agent && names_mount_hosts(c->a, c->spec, &c->dir, e) < 0)
-		return -e->code;
-	if (state_save_spec(&c->dir, c->spec, e) < 0 ||
-	    plan_save_filters(c->dir.fd, STATE_FILTERS, c->filter, c->n_filters, e) < 0)
 		return -e->code;
 	return handshake_listen(c->dir.fd, STATE_START, &c->start_fd, e);
 }
@@ -379,6 +381,14 @@ static int run_hooks(struct creation *c, struct err *e)
 	return handshake_say(c->sync_fd, MESSAGE_HOOKED, c->state.pid, e);
 }
 
+/* What later commands read: not before the child has work to do meanwhile, but before any hook. */
+static int store(struct creation *c, struct err *e)
+{
+	if (state_save_spec(&c->dir, c->spec, e) < 0)
+		return -e->code;
+	return plan_save_filters(c->dir.fd, STATE_FILTERS, c->filter, c->n_filters, e);
+}
+
 static int write_pid_file(struct creation *c, struct err *e)
 {
 	char pid[16];
@@ -460,6 +470,7 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "clone", clone_child },
 		{ "settle", settle },
 		{ "id maps", map_ids },
+		{ "store", store },
 		{ "hooks", run_hooks },
 		{ "conclude", conclude },
 	};
