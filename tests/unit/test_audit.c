@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -141,6 +142,16 @@ static void put_lines(const struct strv *lines)
 	spit(AUDIT_LOG, str_text(&text), text.len);
 }
 
+static unsigned count(const char *name, const char *what)
+{
+	struct strv lines = lines_of(name);
+	unsigned n = 0;
+
+	for (size_t i = 0; i < lines.n; i++)
+		n += strstr(lines.v[i], what) != NULL;
+	return n;
+}
+
 /* ---- the frame ---- */
 
 Test(audit, a_record_has_the_frame_and_the_members)
@@ -203,9 +214,9 @@ Test(audit, what_is_no_file_of_ours_is_refused)
 	cr_expect(append_text("s", "create", "", NULL, &e) == -EPERM);
 	chmod(dir, 0700);
 	/* a link in the log's place */
-	cr_assert(symlink("/tmp/elsewhere-test-audit", in_dir(AUDIT_LOG)) == 0);
+	cr_assert(symlink("elsewhere", in_dir(AUDIT_LOG)) == 0);
 	cr_expect(append_text("s", "create", "", NULL, &e) == -ELOOP, "%s", e.text);
-	cr_expect(access("/tmp/elsewhere-test-audit", F_OK) < 0);
+	cr_expect(access(in_dir("elsewhere"), F_OK) < 0);
 	unlink(in_dir(AUDIT_LOG));
 	/* a FIFO must not hang us */
 	cr_assert(mkfifo(in_dir(AUDIT_LOG), 0600) == 0);
@@ -587,6 +598,32 @@ Test(audit, F3_a_rotated_log_goes_on_in_the_new_file)
 	cr_expect(v.bad_seq == 0 && v.first_seq == 11, "%llu %s", v.bad_seq, v.reason);
 }
 
+/* Two that hold the lock of two files of one name would write at the same time. */
+Test(audit, F3_the_lock_is_that_of_the_present_file)
+{
+	owned_fd fd = -1;
+	int status;
+
+	fill();
+	fd = open(in_dir(AUDIT_HEAD), O_RDWR | O_CLOEXEC);
+	cr_assert(fd >= 0 && flock(fd, LOCK_EX) == 0);
+	if (fork() == 0) {
+		struct err e;
+
+		close(fd);	/* or it would keep the lock */
+		_exit(append_text("b", "exec", "waited", NULL, &e) != 0);
+	}
+	usleep(100000);
+	cr_expect(count(AUDIT_LOG, "waited") == 0);
+	cr_assert(unlink(in_dir(AUDIT_HEAD)) == 0);
+	spit(AUDIT_HEAD, "", 0);
+	fd_close(&fd);
+	cr_assert(wait(&status) > 0 && status == 0);
+	cr_expect(count(AUDIT_LOG, "waited") == 1);
+	cr_expect(count(AUDIT_HEAD, "agentrun-head 1") == 1);
+	cr_expect(verify().bad_seq == 0, "%s", verify().reason);
+}
+
 Test(audit, F3_disk_full_leaves_the_log_as_it_was)
 {
 	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
@@ -612,16 +649,6 @@ Test(audit, F3_disk_full_leaves_the_log_as_it_was)
 }
 
 /* ---- F2: exactly one delete record ---- */
-
-static unsigned count(const char *name, const char *what)
-{
-	struct strv lines = lines_of(name);
-	unsigned n = 0;
-
-	for (size_t i = 0; i < lines.n; i++)
-		n += strstr(lines.v[i], what) != NULL;
-	return n;
-}
 
 Test(audit, F2_delete_is_recorded_once)
 {
