@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A1, A5, A10, A13, A14: attacks on setting a container up.  A15 and A16 are in
+"""A1-A5, A10, A13, A14: attacks on setting a container up.  A15 and A16 are in
 integration/test_errors.py."""
 import concurrent.futures as cf
 import hashlib
@@ -10,9 +10,11 @@ import signal
 import subprocess
 import time
 
+import confined
+import leaks
 import probe
 import pytest
-from bundle import shell
+from bundle import mount, shell
 from runtime import program, status_field, until
 
 SLEEP = ["sleep", "100"]
@@ -69,6 +71,175 @@ def test_a1_entry_point_is_the_runtime_itself(rt, box, expendable, entry):
     r = rt.exec(c, "--", entry, "--version", timeout=10)
     assert "spec:" not in r.out
     assert digest(expendable) == before
+
+
+# ---- A2
+
+
+def volume(work, destination, *options):
+    source = work + "/volume"
+    os.makedirs(source + "/sys/kernel", exist_ok=True)
+    for name in ("self/attr/apparmor", "thread-self/attr/apparmor", "1"):
+        os.makedirs(f"{source}/{name}", exist_ok=True)
+    return confined.bind(source, destination, *options)
+
+
+@pytest.mark.parametrize("destination", [
+    "/proc", "/proc/", "/proc/self", "/proc/sys", "/proc/self/attr", "/proc/thread-self",
+    "//proc/../proc", "/sys", "/link", "/linked/self", "/a/../proc", "/linked/../link"])
+@pytest.mark.parametrize("position", ["last", "first"])
+@pytest.mark.differs("crun runc", "they refuse fewer of these")
+def test_a2_volume_over_proc_or_sys(rt, box, work, destination, position):
+    """Before procfs is mounted, what is mounted beneath its place is hidden by it."""
+    b = box(shell("cat /proc/1/comm /proc/sys/kernel/ostype; test -L /proc/self/ns/pid"))
+    os.symlink("/proc", b.rootfs + "/link")
+    os.symlink("proc", b.rootfs + "/linked")
+    os.mkdir(b.rootfs + "/a")
+    mounts = b.config["mounts"]
+    mounts.insert(len(mounts) if position == "last" else 0, volume(work, destination))
+    b.save()
+    r = rt.run(b)
+    if position == "first" and r.code == 0:
+        assert "self" in destination or "/proc/" in destination
+        assert r.out == "sh\nLinux\n"
+    else:
+        assert "mounts[" in r.err and r.out == ""
+    assert rt.ids() == []
+
+
+def test_a2_proc_that_is_a_link_in_the_image(rt, box, work):
+    """The kernel's files must not be mounted where the image says, and never outside."""
+    for target in ("/tmp", "../../..", work, "/etc/passwd"):
+        b = box(["true"])
+        os.rmdir(b.rootfs + "/proc")
+        os.symlink(target, b.rootfs + "/proc")
+        rt.create(b, check=False)
+    assert rt.ids() == []
+
+
+@pytest.mark.parametrize("destination", ["/proc/cpuinfo", "/proc/meminfo", "/proc/uptime"])
+def test_a2_what_lxcfs_does_works(rt, box, work, destination):
+    """Single files that show the container's share are mounted over by some."""
+    with open(work + "/file", "w", encoding="ascii") as f:
+        f.write("ours\n")
+    b = box(["cat", destination])
+    b.config["mounts"].append(confined.bind(work + "/file", destination))
+    b.save()
+    assert rt.run(b, check=True).out == "ours\n"
+
+
+# ---- A3
+
+
+RACER = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+os.chdir(sys.argv[1])
+while True:    # RENAME_EXCHANGE
+    libc.renameat2(-100, b"data", -100, b"link", 2)
+"""
+
+
+@pytest.mark.parametrize("target", ["/", "/proc", "outside"])
+def test_a3_destination_swapped_for_a_link(rt, box, work, target):
+    """Another container shares the volume and swaps a directory in it all the time.
+
+    What is mounted on VOLUME/data must never land outside of the container's root.
+    """
+    volume_dir, payload = work + "/shared", work + "/payload"
+    outside = work + "/outside"
+    for d in (volume_dir + "/data/sub", payload, outside):
+        os.makedirs(d)
+    with open(payload + "/mark", "w", encoding="ascii") as f:
+        f.write("x")
+    os.symlink(outside if target == "outside" else target, volume_dir + "/link")
+    before = leaks.mounts()
+    racer = subprocess.Popen(["/usr/bin/python3", "-c", RACER, volume_dir])
+    try:
+        for _ in range(8):
+            b = box(["true"])
+            b.config["mounts"] += [confined.bind(volume_dir, "/vol"),
+                                   confined.bind(payload, "/vol/data"),
+                                   confined.bind(payload, "/vol/data/sub")]
+            b.save()
+            rt.run(b)
+            assert leaks.mounts() == before
+            assert os.listdir(outside) == []
+    finally:
+        racer.kill()
+        racer.wait()
+
+
+# ---- A4
+
+
+@pytest.mark.parametrize("destination", ["/out", "/out/new", "/up/new", "/chain/new/deeper",
+                                         "/new/../../../../OUTSIDE/new", "/magic/new",
+                                         "/dangling/new"])
+@pytest.mark.parametrize("kind", ["directory", "file", "tmpfs"])
+def test_a4_target_made_through_a_link_of_the_image(rt, box, work, destination, kind):
+    """Where links lead is looked up within the root: nothing is made or mounted outside."""
+    outside = work + "/outside"
+    os.mkdir(outside)
+    b = box(["true"])
+    for name, target in (("out", outside), ("up", "../../../../../../.." + outside),
+                         ("chain", "/out"), ("magic", "/proc/self/root"),
+                         ("dangling", outside + "/not/there")):
+        os.symlink(target, f"{b.rootfs}/{name}")
+    source = work + "/source"
+    if kind == "file":
+        with open(source, "w", encoding="ascii"):
+            pass
+    else:
+        os.mkdir(source)
+    destination = destination.replace("/OUTSIDE", outside)
+    b.config["mounts"].append(mount(destination, "tmpfs") if kind == "tmpfs" else
+                              confined.bind(source, destination))
+    b.save()
+    rt.run(b)
+    assert os.listdir(outside) == [] and sorted(os.listdir(work)) == ["b", "outside", "source",
+                                                                      "state"]
+
+
+@pytest.mark.parametrize("link", ["/var/run", "/var/lock"])
+def test_a4_links_within_the_image_work(rt, box, work, link):
+    """/var/run -> /run and /var/lock -> ../run/lock are in every image."""
+    b = box(["ls", "/run/lock/made/here"])
+    if link == "/var/lock":
+        os.symlink("/run/lock", b.rootfs + link)
+        destination = "/var/lock/made/here"
+    else:
+        os.unlink(b.rootfs + "/var/run")
+        os.symlink("/run", b.rootfs + "/var/run")
+        destination = "/var/run/lock/made/here"
+    os.mkdir(work + "/source")
+    with open(work + "/source/mark", "w", encoding="ascii"):
+        pass
+    b.config["mounts"].append(confined.bind(work + "/source", destination))
+    b.save()
+    assert rt.run(b, check=True).out == "mark\n"
+
+
+@pytest.mark.parametrize("where", ["devices", "maskedPaths", "readonlyPaths", "cwd"])
+def test_a4_other_paths_through_a_link_of_the_image(rt, box, work, where):
+    outside = work + "/outside"
+    os.mkdir(outside)
+    with open(outside + "/file", "w", encoding="ascii") as f:
+        f.write("mine\n")
+    b = box(["true"])
+    os.symlink(outside, b.rootfs + "/out")
+    if where == "devices":
+        b.config["linux"]["devices"] = [{"path": "/out/null", "type": "c", "major": 1, "minor": 3}]
+    elif where == "cwd":
+        b.config["process"]["cwd"] = "/out/made"
+    else:
+        b.config["linux"][where] += ["/out/file", "/out"]
+    b.save()
+    before = leaks.mounts()
+    rt.run(b)
+    assert os.listdir(outside) == ["file"] and leaks.mounts() == before
+    with open(outside + "/file", "a", encoding="ascii") as f:
+        f.write("still\n")
 
 
 OUTSIDE = [f"/proc/self/fd/{n}" for n in range(3, 12)] + [
