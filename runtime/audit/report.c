@@ -684,8 +684,10 @@ static void page_did(struct str *out, const struct json *const *records, size_t 
 
 		if (str_equal(event, "delete") || str_equal(event, "hook") || !time)
 			continue;
-		str_printf(out, "  %.8s  %-8s", time + 11, event);
+		str_printf(out, "  %.8s  ", time + 11);
+		put(out, event);
 		if (str_equal(event, "exec") || str_equal(event, "create")) {
+			str_puts(out, str_equal(event, "exec") ? "    " : "  ");
 			put_command(out, get(records[i], "process.command_args"));
 			str_puts(out, " (");
 			put_identity(out, records[i]);
