@@ -161,7 +161,6 @@ const char *audit_image_of(const struct kvs *annotations)
 	static const char *const keys[] = {
 		"org.opencontainers.image.ref.name", "io.podman.annotations.image",
 		"io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName",
-		"io.container.image.name", "org.opencontainers.image.base.name",
 		"org.opencontainers.image.title",
 	};
 
