@@ -50,8 +50,8 @@ struct audit_frame {
 /*
  * Appends one record.  `members` is the text of one JSON object (of a json_writer that is not
  * pretty) whose members follow the frame's own.  What makes the line longer than
- * AUDIT_LINE_MOST is cut, and the record says what was.  *ret_line (may be NULL) gets the line as written, newline
- * included, for the audit hooks; nothing if nothing was written.
+ * AUDIT_LINE_MOST is cut, and the record says what was.  *ret_line (may be NULL) gets the line as
+ * written, newline included, for the audit hooks; nothing if nothing was written.
  * Creates the directory (0700) and the file (0600) where they are missing.
  *
  * Returns 0, or 1 if `once` found the record there already.  On a negative result the log is as it was
@@ -76,8 +76,8 @@ struct audit_verdict {
 
 /*
  * Checks both chains.  `anchor` is the hash of a record as a witness outside of this host has it
- * (a forwarded line's hash), NULL if there is none: then a log that was written anew as a whole cannot be
- * told from the true one, and anchor_seq is 0.  Negative only where the log cannot be read: a
+ * (a forwarded line's hash), NULL if there is none: then a log that was written anew as a whole
+ * cannot be told from the true one, and anchor_seq is 0.  Negative only where the log cannot be read: a
  * fault that was found is no error, see bad_seq.
  */
 int audit_verify(const char *directory, const char *anchor, struct audit_verdict *ret,
