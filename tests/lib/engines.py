@@ -233,6 +233,8 @@ class Podman(Engine):
     def __init__(self, directory, cgroup_manager="cgroupfs"):
         super().__init__(directory)
         conf = directory + "/containers.conf"
+        if os.path.isdir("/run/systemd/system"):
+            cgroup_manager = "systemd"
         limits = "" if controller("pids") else "[containers]\npids_limit = 0"
         with open(conf, "w", encoding="ascii") as f:
             f.write(f"""{limits}
