@@ -322,6 +322,8 @@ Test(spec, not_supported_yet)
 		BAD_LINUX("'intelRdt':{}", "linux.intelRdt: not supported yet"),
 		BAD_LINUX("'memoryPolicy':{}", "linux.memoryPolicy: not supported yet"),
 		BAD_LINUX("'netDevices':{}", "linux.netDevices: not supported yet"),
+		BAD_LINUX("'mountLabel':'x'", "linux.mountLabel: not supported yet"),
+		BAD_PROCESS("'selinuxLabel':'x'", "process.selinuxLabel: not supported yet"),
 		BAD_PROCESS("'scheduler':{'policy':'SCHED_BATCH'}",
 			    "process.scheduler: not supported yet"),
 		BAD_PROCESS("'ioPriority':{'class':'IOPRIO_CLASS_BE'}",
@@ -694,7 +696,7 @@ static const char everything[] =
   "'permitted':['CAP_D','CAP_E'],'ambient':['CAP_F']},"
  "'rlimits':[{'type':'RLIMIT_NOFILE','hard':18446744073709551615,'soft':1},"
   "{'type':'RLIMIT_CORE','hard':0,'soft':0}],"
- "'noNewPrivileges':true,'apparmorProfile':'p','selinuxLabel':'l','oomScoreAdj':-5},"
+ "'noNewPrivileges':true,'apparmorProfile':'p','oomScoreAdj':-5},"
 "'root':{'path':'rootfs','readonly':true},"
 "'hostname':'h','domainname':'d',"
 "'mounts':[{'destination':'/proc','type':'proc','source':'proc'},"
@@ -738,7 +740,7 @@ static const char everything[] =
     "{'index':0,'value':18446744073709551615,'valueTwo':2,'op':'SCMP_CMP_MASKED_EQ'},"
     "{'index':5,'value':0,'valueTwo':0,'op':'SCMP_CMP_NE'}]}]},"
  "'rootfsPropagation':'rslave','maskedPaths':['/proc/kcore'],'readonlyPaths':['/proc/sys'],"
- "'mountLabel':'m','personality':{'domain':'LINUX32'},"
+ "'personality':{'domain':'LINUX32'},"
  "'timeOffsets':{'monotonic':{'secs':-5,'nanosecs':999999999},"
   "'boottime':{'secs':0,'nanosecs':0}}},"
 "'agent':{'profile':'agent','policyDigest':'00ff',"
