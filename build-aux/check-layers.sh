@@ -39,7 +39,7 @@ only yajl/ json.c
 only libmnl/ nl.c
 only nettle/ hash.c
 # Decide in policy, act in sandbox. (org.systemd.property.* are not ours: the systemd driver's own.)
-if grep -rniE 'annotation' runtime/sandbox --exclude=cgroup_systemd.c; then
+if grep -rniE 'annotation' runtime/sandbox --include='*.[ch]' --exclude=cgroup_systemd.c; then
 	echo 'runtime/sandbox knows nothing of annotations'
 	bad=1
 fi
