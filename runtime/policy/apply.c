@@ -464,6 +464,18 @@ static int apply_digest(struct apply *x, struct err *e)
 
 /* ---- the process ---- */
 
+/* startContainer hooks are processes of the container: their environments show in its /proc. */
+static void scrub_hooks(struct apply *x)
+{
+	spec_hooks_list *list = x->out->hooks ? &x->out->hooks->start_container : NULL;
+
+	if (!list || !list->n)
+		return;
+	for (size_t i = 0; i < list->n; i++)
+		env_scrub(x->a, x->agent, &list->v[i].env, &x->agent->env_dropped,
+			  &x->agent->changes);
+}
+
 static int apply_environment(struct apply *x, struct err *e)
 {
 	(void)e;
@@ -473,6 +485,7 @@ static int apply_environment(struct apply *x, struct err *e)
 	if (x->out->process)
 		env_scrub(x->a, x->agent, &x->out->process->env, &x->agent->env_dropped,
 			  &x->agent->changes);
+	scrub_hooks(x);
 	return 0;
 }
 
