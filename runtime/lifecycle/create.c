@@ -195,6 +195,20 @@ static int prepare_console(struct creation *c, struct err *e)
 	return 0;
 }
 
+/*
+ * The kernel takes a millisecond for the table.  Where nobody else gets to run in the namespace before
+ * the container is created - it is new, so nothing reaches it, and there are no hooks - the runtime
+ * installs the table while the child mounts.  Everywhere else the child does, before a word is said.
+ */
+static bool installs_egress(const struct creation *c)
+{
+	const struct spec_hooks *hooks = c->spec->hooks;
+
+	return egress_wanted(c->spec->agent) && c->ns.fresh[NS_NETWORK] &&
+	       !c->rt->rootless && !c->ns.fresh[NS_USER] && c->ns.join_fd[NS_USER] < 0 &&
+	       !(hooks && (hooks->prestart.n || hooks->create_runtime.n || hooks->create_container.n));
+}
+
 static _Noreturn void child(struct creation *c, int sync_fd)
 {
 	struct init in = {
@@ -214,6 +228,7 @@ static _Noreturn void child(struct creation *c, int sync_fd)
 		},
 		.filter = c->filter,
 		.n_filters = c->n_filters,
+		.egress_by_runtime = installs_egress(c),
 		.sync_fd = sync_fd,
 		.stage2_fd = c->stage2_fd,
 		.start_fd = c->start_fd,
@@ -381,6 +396,19 @@ static int run_hooks(struct creation *c, struct err *e)
 	return handshake_say(c->sync_fd, MESSAGE_HOOKED, c->state.pid, e);
 }
 
+/* By the pin: it holds the very namespace, whatever becomes of the child. */
+static int arm(struct creation *c, struct err *e)
+{
+	owned_fd netns = -1;
+
+	if (!installs_egress(c))
+		return 0;
+	netns = openat(c->dir.fd, STATE_NETNS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (netns < 0)
+		return err_set(e, errno, "open the network namespace");
+	return egress_install(c->spec->agent, netns, e);
+}
+
 /* What later commands read: not before the child has work to do meanwhile, but before any hook. */
 static int store(struct creation *c, struct err *e)
 {
@@ -472,6 +500,7 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "id maps", map_ids },
 		{ "store", store },
 		{ "hooks", run_hooks },
+		{ "egress", arm },
 		{ "conclude", conclude },
 	};
 	struct creation c = { .a = a, .rt = rt, .o = o, .dir = STATE_DIR_INIT, .sync_fd = -1,

@@ -62,6 +62,7 @@ struct init {
 	struct rootfs rootfs;
 	const struct seccomp_program *filter;
 	size_t n_filters;
+	bool egress_by_runtime;	/* the runtime installs the table */
 	int sync_fd;		/* its end of the handshake */
 	int stage2_fd;
 	int start_fd;		/* the listening socket on which start is heard */

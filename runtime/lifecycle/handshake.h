@@ -15,12 +15,12 @@
  *                          <- NAMESPACES
  *   write id maps, raise limits
  *                             MAPPED ->
- *                                             loopback up, egress table
+ *                                             loopback up, egress table (if not below)
  *                          <- NETWORK
  *   pin the network namespace
  *   prestart, createRuntime hooks
  *                             HOOKED ->
- *                                             mounts, devices
+ *   no hooks at all: egress table             mounts, devices
  *                                             createContainer hooks
  *                                             enter the root, mask, terminal
  *                                             execveat stage two: ids, capabilities, cwd

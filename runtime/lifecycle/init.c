@@ -109,7 +109,7 @@ static int step_egress(struct stage *s, struct err *e)
 {
 	if (s->in->ns->fresh[NS_NETWORK] && egress_loopback_up(e) < 0)
 		return -e->code;
-	if (egress_wanted(s->in->spec->agent) && egress_install(s->in->spec->agent, e) < 0)
+	if (!s->in->egress_by_runtime && egress_install(s->in->spec->agent, -1, e) < 0)
 		return -e->code;
 	return 0;
 }

@@ -84,7 +84,7 @@ static bool is_log_rule(const struct egress_table *t, size_t message)
 	return message && (message == t->log_messages[0] || message == t->log_messages[1]);
 }
 
-int egress_install(const struct spec_agent *agent, struct err *e)
+int egress_install(const struct spec_agent *agent, int netns_fd, struct err *e)
 {
 	owned_arena a = ARENA_INIT;
 	owned_nl n = NL_INIT;
@@ -102,7 +102,7 @@ int egress_install(const struct spec_agent *agent, struct err *e)
 	r = egress_rules_expand(&a, agent, &t.allow4, &t.allow6, e);
 	if (r < 0)
 		return r;
-	r = nl_open(&n, -1, e);
+	r = nl_open(&n, netns_fd, e);
 	if (r < 0)
 		return err_in(e, "egress");
 	for (;;) {

@@ -17,14 +17,14 @@
 bool egress_wanted(const struct spec_agent *agent);
 
 /*
- * Installs the table in the caller's network namespace, in one batch; does
- * nothing where none is wanted.  Where a table of the same name is there
+ * Installs the table in the network namespace of netns_fd (-1: the caller's
+ * own), in one batch; does nothing where none is wanted.  Where a table of the same name is there
  * already (a pod's shared namespace) its comment must carry
  * agent->policy_digest; otherwise -EPERM, a refusal of three lines (THREATS
  * C18).  A kernel without nfnetlink_log gets the table without its two log
  * rules: that loses the live log, never protection or evidence.
  */
-int egress_install(const struct spec_agent *agent, struct err *e);
+int egress_install(const struct spec_agent *agent, int netns_fd, struct err *e);
 
 /* One line of evidence: a destination and what was counted for it. */
 struct egress_count {

@@ -155,7 +155,7 @@ static int time_installs(const struct spec_agent *agent, struct err *e)
 		if (unshare(CLONE_NEWNET) < 0)
 			return err_set(e, errno, "unshare");
 		clock_gettime(CLOCK_MONOTONIC, &from);
-		r = egress_install(agent, e);
+		r = egress_install(agent, -1, e);
 		clock_gettime(CLOCK_MONOTONIC, &to);
 		if (r < 0)
 			return r;
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 		goto out;
 	}
 	command = parse(&a, &agent, argv + 2);
-	r = !strcmp(argv[1], "time") ? time_installs(&agent, &e) : egress_install(&agent, &e);
+	r = !strcmp(argv[1], "time") ? time_installs(&agent, &e) : egress_install(&agent, -1, &e);
 	if (r >= 0)
 		r = egress_loopback_up(&e);
 	if (r >= 0 && *command) {

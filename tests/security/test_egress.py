@@ -256,7 +256,9 @@ def test_c8_neighbour_opens_the_flow(lab, rt, agent, protocol, address, port, pu
 # ---- C11
 
 
-def test_c11_the_table_is_there_before_any_hook(lab, rt, box, work):
+@pytest.mark.parametrize("kinds", [("prestart",), ("createRuntime",), ("createContainer",),
+                                   ("prestart", "createRuntime", "createContainer")])
+def test_c11_the_table_is_there_before_any_hook(lab, rt, box, work, kinds):
     """prestart is where engines plug the wire in."""
     out = work + "/seen"
     script = ("pid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); nsenter -t $pid -n "
@@ -265,9 +267,9 @@ def test_c11_the_table_is_there_before_any_hook(lab, rt, box, work):
     def edit(c):
         c["hooks"] = {kind: [{"path": "/bin/sh", "args": ["sh", "-c", script, "sh", kind],
                               "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}]
-                      for kind in ("prestart", "createRuntime")}
+                      for kind in kinds}
     rt.run(confined.confine(box(["true"], edit), work, egress_allow=RULES), check=True)
-    for kind in ("prestart", "createRuntime"):
+    for kind in kinds:
         with open(f"{out}.{kind}", encoding="utf-8") as f:
             text = f.read()
         assert "goto deny" in text and WORLD4 in text

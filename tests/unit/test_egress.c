@@ -456,5 +456,5 @@ Test(egress_install, policy_without_digest)
 	struct err e = { 0 };
 
 	agent.policy_digest = NULL;
-	cr_assert_eq(egress_install(&agent, &e), -EINVAL);	/* before anything is opened */
+	cr_assert_eq(egress_install(&agent, -1, &e), -EINVAL);	/* before anything is opened */
 }
