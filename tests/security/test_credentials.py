@@ -15,7 +15,8 @@ import runtime
 from bundle import shell
 from runtime import until
 
-pytestmark = pytest.mark.skipif(runtime.flavour() != "agentrun", reason="policies are agentrun's own")
+pytestmark = pytest.mark.skipif(runtime.flavour() != "agentrun",
+                                reason="policies are agentrun's own")
 SLEEP = ["sleep", "100"]
 MARK = "planted-by-name"
 # Made up, and in parts, so that no scanner of repositories takes them for real.
@@ -48,13 +49,15 @@ VALUES = {
     "openai": "sk-" + ALNUM, "openai-project": "sk-" + "proj-" + ALNUM,
     "anthropic": "sk-ant-" + "api03-" + ALNUM, "npm": "npm_" + ALNUM,
     "pypi": "pypi-" + "AgEIcHlwaS5vcmc" + ALNUM, "google": "AIza" + "SyA" + ALNUM[:34],
-    "google-oauth": "ya29." + ALNUM, "stripe": "sk_live_" + ALNUM, "stripe-test": "sk_test_" + ALNUM,
+    "google-oauth": "ya29." + ALNUM, "stripe": "sk_live_" + ALNUM,
+    "stripe-test": "sk_test_" + ALNUM,
     "sendgrid": "SG." + ALNUM + "." + ALNUM, "huggingface": "hf_" + ALNUM,
     "digitalocean": "dop_v1_" + HEX * 4, "docker": "dckr_pat_" + ALNUM[:27],
     "vault": "hvs." + ALNUM, "groq": "gsk_" + ALNUM, "linear": "lin_api_" + ALNUM,
     "shopify": "shpat_" + HEX * 2, "atlassian": "ATATT3" + ALNUM, "age": "AGE-SECRET-KEY-1" + UPPER,
     "jwt": JWT, "bearer": "Bearer " + ALNUM, "basic": "Basic " + ALNUM,
-    "pem-rsa": PEM.format("RSA "), "pem-ec": PEM.format("EC "), "pem-openssh": PEM.format("OPENSSH "),
+    "pem-rsa": PEM.format("RSA "), "pem-ec": PEM.format("EC "),
+    "pem-openssh": PEM.format("OPENSSH "),
     "pem-plain": PEM.format(""), "pem-encoded": base64.b64encode(PEM.format("").encode()).decode(),
     "url": "postgres://app:hunter2@db.example/app", "url-slash": "amqp://u:pa/ss@h/",
     "url-token": "https://" + ALNUM + "@git.example/x.git", "in-a-list": "a,b;ghp_" + ALNUM + ";c",
@@ -205,7 +208,8 @@ def test_e1_core_dump(rt, box, work):
         pattern = f.read().strip()
     if pattern not in ("core", "core.%p"):
         pytest.skip(f"this machine puts cores elsewhere ({pattern})")
-    b = confined.confine(box(shell("sleep 100 & sleep 0.2; kill -ABRT $!; wait $! || true; ls")), work)
+    b = box(shell("sleep 100 & sleep 0.2; kill -ABRT $!; wait $! || true; ls"))
+    confined.confine(b, work)
     b.config["process"]["env"] += [f"GITHUB_TOKEN={MARK}", f"X={VALUES['npm']}", "KEPT=yes"]
     b.config["process"]["rlimits"] = [{"type": "RLIMIT_CORE", "soft": 1 << 30, "hard": 1 << 30}]
     b.save()

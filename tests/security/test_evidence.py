@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
+import time
 
 import confined
 import pytest
@@ -172,6 +174,79 @@ def test_audit_verify_finds_a_changed_byte(rt, agent):
         f.write(b"C")
     r = audit("verify", check=False)
     assert r.code == 1 and "first bad record: 1" in r.err
+
+
+TAMPERING = {
+    "edited": lambda x: x[:3] + [x[3].replace(b'"exec"', b'"exit"')] + x[4:],
+    "argument edited": lambda x: x[:3] + [x[3].replace(b"step1", b"step9")] + x[4:],
+    "removed": lambda x: x[:3] + x[4:],
+    "first removed": lambda x: x[1:],
+    "reordered": lambda x: x[:2] + [x[3], x[2]] + x[4:],
+    "repeated": lambda x: x[:3] + x[2:],
+    "tail cut": lambda x: x[:-1],
+    "torn": lambda x: x[:-1] + [x[-1][:50]],
+    "emptied": lambda x: [],
+    "session removed": lambda x: [line for line in x if x[0].partition(b'"session":"')[2][:26]
+                                  not in line],
+}
+
+
+@pytest.mark.parametrize("how", TAMPERING)
+def test_F1_verify_finds_what_was_done_to_the_log(rt, agent, how):
+    """Also after the log went on: two sessions, tampered with, and one more."""
+    for _ in range(2):
+        b = agent(["sleep", "60"])
+        rt.up(b)
+        for i in range(2):
+            rt.exec(b, "--", "true", f"step{i}", check=True)
+        rt.delete(b, "--force", check=True)
+    with open(confined.LOG, "rb") as f:
+        lines = f.read().splitlines()
+    assert len(lines) == 10 and audit("verify").out.startswith("unanchored: 10 records")
+    with open(confined.LOG, "wb") as f:
+        f.write(b"".join(x + b"\n" for x in TAMPERING[how](lines)))
+    assert "first bad record" in audit("verify", check=False).err
+    rt.run(agent(), check=True)
+    if how == "emptied":    # as after a rotation: it says so
+        assert "begins with record 11:" in audit("verify").out
+    else:
+        audit("verify", check=False)
+
+
+def test_F1_a_log_that_was_hashed_anew_needs_a_witness(rt, agent):
+    """verify says so: unanchored, not ok; with the hash that a hook forwarded it is told."""
+    rt.run(agent(), check=True)
+    head = json.loads(audit("verify", "--json").out)["head"]
+    assert audit("verify", "--anchor", head).out.startswith("ok: ")
+    shutil.rmtree(DIRECTORY)
+    rt.run(agent(), check=True)
+    assert audit("verify").out.startswith("unanchored: ")
+    assert "anchor" in audit("verify", "--anchor", head, check=False).err
+
+
+def test_F2_after_the_host_crashed(rt, agent):
+    """All processes gone at once, the engine deletes later, and twice."""
+    b = agent(["sleep", "60"])
+    rt.up(b)
+    os.kill(rt.state(b)["pid"], signal.SIGKILL)
+    rt.wait(b)
+    assert records(b, "delete") == []
+    rt.delete(b, check=True)
+    rt.delete(b, "--force")
+    assert len(records(b, "delete")) == 1
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_F2_delete_killed_on_its_way(rt, agent, step):
+    b = agent(["sleep", "60"])
+    rt.up(b)
+    with subprocess.Popen(rt.argv("delete", "--force", b.id), stderr=subprocess.DEVNULL) as p:
+        time.sleep(0.002 * step)
+        p.kill()
+    rt.delete(b, "--force")
+    rt.delete(b, "--force")
+    assert len(records(b, "delete")) == 1
+    assert audit("verify").code == 0
 
 
 # ---- audit hooks

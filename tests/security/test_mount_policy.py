@@ -127,8 +127,8 @@ def test_d1_any_agents_socket(rt, box, work, name):
 
 
 HOST_DIRECTORIES = ["/", "/etc", "/proc", "/sys", "/dev", "/home", "/root", "/run", "/var/run",
-                    "/proc/1", "/proc/self/root", "/dev/kmsg", "/sys/fs/cgroup", "/var/log/agentrun",
-                    "/var/lib/docker", "/var", "/etc/../etc", "//"]
+                    "/proc/1", "/proc/self/root", "/dev/kmsg", "/sys/fs/cgroup",
+                    "/var/log/agentrun", "/var/lib/docker", "/var", "/etc/../etc", "//"]
 
 
 @pytest.mark.parametrize("fields", [{}, {"mounts": "any"}, {"mounts_allow": "/"}],
@@ -188,7 +188,8 @@ def test_d2_link_out_of_the_allowed_tree(rt, box, trees, link):
 
 def test_d2_an_allowed_link_is_what_it_leads_to(rt, box, trees):
     """mounts.allow names what is mounted, not the way there."""
-    b = with_mount(box, trees, trees + "/allowed/absolute", mounts_allow=trees + "/allowed/absolute")
+    link = trees + "/allowed/absolute"
+    b = with_mount(box, trees, link, mounts_allow=link)
     refused(rt, b, trees + "/secret")
 
 
@@ -277,8 +278,8 @@ def test_d2_kernel_files_are_masked_and_read_only(rt, box, work):
         for m in c["mounts"]:
             if m["destination"] in ("/sys", "/sys/fs/cgroup"):
                 m["options"].remove("ro")
-    script = shell("for f in /proc/sys/kernel/hostname /proc/sysrq-trigger /sys/kernel/uevent_seqnum"
-                   "; do (echo x >$f) 2>/dev/null && echo wrote $f; done; "
+    script = shell("for f in /proc/sys/kernel/hostname /proc/sysrq-trigger "
+                   "/sys/kernel/uevent_seqnum; do (echo x >$f) 2>/dev/null && echo wrote $f; done; "
                    "cat /proc/timer_list /proc/keys; ls /sys/firmware; "
                    "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mkdir $d/x 2>/dev/null && echo $d;"
                    " done; true")

@@ -9,7 +9,8 @@ import pytest
 import runtime
 from runtime import errors
 
-pytestmark = pytest.mark.skipif(runtime.flavour() != "agentrun", reason="policies are agentrun's own")
+pytestmark = pytest.mark.skipif(runtime.flavour() != "agentrun",
+                                reason="policies are agentrun's own")
 SLEEP = ["sleep", "100"]
 
 
@@ -118,8 +119,8 @@ def test_annotation_that_is_no_text(box, work, refused, value):
 def test_annotation_given_twice(box, work, refused):
     """No parser may take the one and its reader the other."""
     b = confined.confine(box(SLEEP), work, egress="none")
-    text = json.dumps(b.config).replace('"io.agentrun.egress": "none"',
-                                        '"io.agentrun.egress": "none", "io.agentrun.egress": "open"')
+    once, other = '"io.agentrun.egress": "none"', '"io.agentrun.egress": "open"'
+    text = json.dumps(b.config).replace(once, f"{once}, {other}")
     with open(b.path + "/config.json", "w", encoding="utf-8") as f:
         f.write(text)
     assert "io.agentrun.egress" in refused(b).err
