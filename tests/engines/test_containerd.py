@@ -6,14 +6,10 @@ import os
 import leaks
 import pytest
 from conftest import kept
-from engines import controller
 from runtime import until
 from terminal import Spawned
 
 SEQUENCE = int(os.environ.get("AGENTRUN_SEQUENCE", "200"))
-
-
-pytestmark = pytest.mark.skipif(not controller("cpu"), reason="ctr asks for CPU shares")
 
 
 @pytest.fixture

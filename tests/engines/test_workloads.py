@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 import registry
-from conftest import get
+from conftest import DOCKER_LIKE, get
 from runtime import REPO, flavour, run
 
 IMAGE = "localhost/workload:latest"
@@ -131,7 +131,7 @@ AS_ROOT = {
 }
 
 
-@pytest.fixture(scope="module", params=["docker", "podman"])
+@pytest.fixture(scope="module", params=DOCKER_LIKE)
 def engine(request):
     e = get(request.param)
     if not getattr(e, "has_workload", False):
