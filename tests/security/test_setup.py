@@ -14,8 +14,8 @@ import confined
 import leaks
 import probe
 import pytest
-from bundle import mount, shell
-from runtime import program, status_field, until
+from bundle import mount, namespace, shell
+from runtime import program, run, status_field, until
 
 SLEEP = ["sleep", "100"]
 
@@ -51,6 +51,24 @@ def test_a1_overwritten_through_proc_exe(rt, box, expendable):
     while time.monotonic() < end:
         done += rt.exec(b, "--", "true", check=None).code == 0
     assert done
+    rt.wait(b)
+    assert digest(expendable) == before
+    assert digest(program()) == before
+
+
+def test_a1_overwritten_from_a_shared_pid_namespace(rt, box, expendable):
+    """Where containers share a PID namespace, one sees the runtime that sets the next one up."""
+    before = digest(expendable)
+    b = box(["/bin/probe", "overwrite", "3"])
+    shutil.copy(probe.program(), b.rootfs + "/bin/probe")
+    b.config["process"]["capabilities"] = {
+        k: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"] for k in ("bounding", "effective", "permitted")}
+    b.save()
+    rt.up(b)
+    path = f"/proc/{rt.state(b)['pid']}/ns/pid"
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        rt.run(box(["true"], lambda c: namespace(c, "pid", path)))
     rt.wait(b)
     assert digest(expendable) == before
     assert digest(program()) == before
@@ -260,6 +278,32 @@ def test_a5_cwd_of_exec(rt, box, cwd):
     r = rt.exec(b, "--cwd", cwd, "--", "ls", ".")
     assert r.code != 0 or set(r.out.split()) <= {
         "bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "var"}, r.out
+
+
+@pytest.mark.parametrize("preserve", [False, True])
+@pytest.mark.parametrize("how", ["run", "exec", "exec-link"])
+@pytest.mark.differs("crun runc", "as Debian has them they are open to it")
+def test_a5_cwd_through_a_descriptor_of_the_engine(rt, box, work, how, preserve):
+    """It leads to a directory of the host: open in the runtime while it sets the process up."""
+    os.mkdir(work + "/host")
+    with open(work + "/host/mark", "w", encoding="ascii"):
+        pass
+    fd = os.open(work + "/host", os.O_RDONLY | os.O_DIRECTORY)
+    b = box(["ls", "."] if how == "run" else SLEEP)
+    os.symlink("/proc/self/fd/3", b.rootfs + "/link")
+    b.config["process"]["cwd"] = "/proc/self/fd/3" if how == "run" else "/"
+    b.save()
+    at_3 = ["sh", "-c", f"exec 3<&{fd}; exec \"$@\"", "sh"] if fd != 3 else []
+    flags = ["--preserve-fds", "1"] if preserve else []
+    if how == "run":
+        argv = rt.argv("run", *flags, "--bundle", b.path, b.id)
+    else:
+        rt.up(b)
+        argv = rt.argv("exec", *flags, "--cwd", "/link" if how == "exec-link" else
+                       "/proc/self/fd/3", b.id, "ls", ".")
+    r = run(at_3 + argv, pass_fds=[fd])
+    os.close(fd)
+    assert r.code != 0 and "mark" not in r.out
 
 
 @pytest.mark.parametrize("how", ["run", "exec"])
