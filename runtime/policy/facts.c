@@ -300,7 +300,9 @@ static void resolve_roots(struct arena *a, const struct policy *p, struct strv *
 	for (size_t i = 0; i < p->engine_roots.n; i++) {
 		char real[PATH_MAX];
 
-		if (realpath(p->engine_roots.v[i], real) && strv_find(ret, real) < 0)
+		/* Few hosts have more than one engine; realpath looks at each directory above. */
+		if (access(p->engine_roots.v[i], F_OK) == 0 &&
+		    realpath(p->engine_roots.v[i], real) && strv_find(ret, real) < 0)
 			strv_add(a, ret, real);
 	}
 }
