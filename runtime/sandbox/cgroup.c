@@ -176,16 +176,21 @@ static bool is_denied(int r)
 struct wish {
 	const char *path;
 	bool may_lack;	/* rootless and unnamed: what may not be made is left out */
+	bool limits_v2;	/* resources that a hybrid layout can only have on its version 2 */
 };
 
 static struct wish wish_of(struct arena *a, const struct spec *s, const char *id, bool rootless)
 {
-	const char *path = s->linux_ ? s->linux_->cgroups_path : NULL;
+	const struct spec_resources *r = s->linux_ ? s->linux_->resources : NULL;
+	struct wish wish = { .path = s->linux_ ? s->linux_->cgroups_path : NULL };
 
-	if (path && *path)
-		return (struct wish){ path, false };
+	wish.limits_v2 = r && (r->hugepage_limits.n || r->rdma.n || r->unified.n);
+	if (wish.path && *wish.path)
+		return wish;
 	/* nobody but root may make cgroups at the top */
-	return (struct wish){ arena_printf(a, rootless ? "%s" : "/%s", id), rootless };
+	wish.path = arena_printf(a, rootless ? "%s" : "/%s", id);
+	wish.may_lack = rootless;
+	return wish;
 }
 
 /* Which directories: all, made or not. */
@@ -227,7 +232,8 @@ static int make_dirs(struct arena *a, struct cgroup *c, const struct wish *wish,
 		if (r < 0)
 			return r;
 		c->rootless_without = false;
-		if (!*h->controllers)
+		/* In a hybrid layout the host's version 2 stays as it is unless it is needed. */
+		if (!*h->controllers && (c->layout == CGROUP_V2 || wish->limits_v2))
 			cgroup_enable_controllers(h);
 		if (cgroup_listed(h->controllers, "cpuset")) {
 			r = cpuset_inherit(a, h, e);
