@@ -292,6 +292,8 @@ static int settle(struct creation *c, struct err *e)
 		c->pidfd = sys_pidfd_open(m.pid, 0);
 		if (c->pidfd < 0)
 			return err_set(e, errno, "pidfd_open");
+		if (handshake_say(c->sync_fd, MESSAGE_PID, m.pid, e) < 0)
+			return -e->code;
 	}
 	if (state_start_time(c->state.pid, &c->state.pid_start) < 0)
 		return err_say(e, ESRCH, "the container's first process ended at once");

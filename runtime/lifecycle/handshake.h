@@ -11,7 +11,8 @@
  *   clone ----------------------------------> version 1: joins its cgroup
  *   systemd driver: scope made,  CGROUP ->    else waits for this
  *                                             joins the given namespaces
- *                        (<- PID              if that took a second clone)
+ *                        (<- PID              if that took a second clone
+ *                            PID ->)           the second one waits for this
  *                          <- NAMESPACES
  *   write id maps, raise limits
  *                             MAPPED ->

@@ -76,6 +76,9 @@ static int step_namespaces(struct stage *s, struct err *e)
 			return -e->code;
 		_exit(0);
 	}
+	/* Not a word before the runtime has heard from the one that is gone: they share the socket. */
+	if (handshake_expect(s->in->sync_fd, MESSAGE_PID, NULL, e) < 0)
+		return -e->code;
 	return step_bind_to_parent(s, e);
 }
 

@@ -72,6 +72,14 @@ def test_joined_by_path(rt, box, type_):
     assert ns_of(rt, b, "mount") != ns_of(rt, a, "mount")
 
 
+def test_pid_namespace_joined_again_and_again(rt, box):
+    """Joining takes a second clone: whichever of the two is faster must not matter."""
+    a = rt.up(box(["sleep", "100"]))
+    b = box(["true"], lambda c: namespace(c, "pid", f"/proc/{rt.state(a)['pid']}/ns/pid"))
+    for _ in range(40):
+        rt.run(b, check=True)
+
+
 @pytest.mark.parametrize("path", ["/no/such", "/etc/passwd", "/proc/self/ns/uts"])
 def test_bad_path(rt, box, path):
     r = rt.create(box(["true"], lambda c: namespace(c, "network", path)), check=False)
