@@ -200,7 +200,7 @@ def test_device_access_is_limited(rt, box):
         c["linux"]["resources"]["devices"] += [
             {"allow": True, "type": "c", "access": "m"}, {"allow": True, "type": "b", "access": "m"}]
         c["process"]["capabilities"]["bounding"].append("CAP_SYS_ADMIN")
-    b = box(shell("mknod /tmp/m c 1 11 && ! cat /tmp/m 2>/tmp/e && cat /tmp/e; "
+    b = box(shell("mknod /dev/m c 1 11 && ! cat /dev/m 2>/tmp/e && cat /tmp/e; "
                   "echo x >/dev/null; head -c1 /dev/zero | wc -c"), edit)
     out = rt.run(b, check=True).out
     assert "not permitted" in out and out.endswith("1\n")
