@@ -293,7 +293,7 @@ def test_a5_cwd_through_a_descriptor_of_the_engine(rt, box, work, how, preserve)
     os.symlink("/proc/self/fd/3", b.rootfs + "/link")
     b.config["process"]["cwd"] = "/proc/self/fd/3" if how == "run" else "/"
     b.save()
-    at_3 = ["sh", "-c", f"exec 3<&{fd}; exec \"$@\"", "sh"] if fd != 3 else []
+    at_3 = ["bash", "-c", f"exec 3<&{fd}; exec \"$@\"", "bash"] if fd != 3 else []
     flags = ["--preserve-fds", "1"] if preserve else []
     if how == "run":
         argv = rt.argv("run", *flags, "--bundle", b.path, b.id)
@@ -304,6 +304,7 @@ def test_a5_cwd_through_a_descriptor_of_the_engine(rt, box, work, how, preserve)
     r = run(at_3 + argv, pass_fds=[fd])
     os.close(fd)
     assert r.code != 0 and "mark" not in r.out
+    assert "process.cwd: " in r.err, r.err
 
 
 @pytest.mark.parametrize("how", ["run", "exec"])
@@ -396,6 +397,21 @@ def test_a13_killed_by_its_own_hook(rt, box, kind):
     assert rt.create(b, check=None).code != 0
     rt.delete(b, "--force", check=True)
     assert rt.ids() == []
+
+
+@pytest.mark.differs("runc crun", "they leave it to delete --force")
+def test_a13_nothing_outlives_the_runtime(rt, box, work):
+    """Killed while a hook of the container's side runs: all of that ends at once, by itself."""
+    b = box(SLEEP, lambda c: c.update(hooks={"createContainer": [{
+        "path": "/bin/sh", "args": ["sh", "-c", f"touch {work}/began; sleep 20"]}]}))
+    before = leaks.processes()
+    with subprocess.Popen(rt.argv("create", "--bundle", b.path, b.id), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
+        until(lambda: os.path.exists(work + "/began"))
+        p.send_signal(signal.SIGKILL)
+        p.wait(10)
+    until(lambda: not set(leaks.processes()) - set(before), 3)
+    rt.delete(b, "--force", check=True)
 
 
 def parallel(*jobs):
