@@ -57,6 +57,9 @@ int cli_parse(struct arena *a, const struct cli_option *options, enum cli_order 
 /* Parses a command's options and exactly one operand, the container id. */
 int cli_parse_id(struct cli *cli, const char *command, void *values, int argc, char **argv,
 		 const char **ret_id, struct err *e);
+/* --preserve-fds: the caller must have given all of them.  Descriptors of ours, which are close-on-exec,
+ * would take the places of those that are missing. */
+int cli_check_preserved(unsigned n, struct err *e);
 /* Writes all of it to standard output. */
 int cli_print(const struct str *text, struct err *e);
 

@@ -85,7 +85,7 @@ int cmd_create(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	int r = cli_parse_id(cli, "create", &o, argc, argv, &id, e);
 
-	if (r < 0)
+	if (r < 0 || (r = cli_check_preserved(o.preserve_fds, e)) < 0)
 		return r;
 	create = create_options(cli, &o, id, false);
 	r = lifecycle_create(cli->arena, &cli->runtime, &create, &created, e);
@@ -110,7 +110,7 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	int r = cli_parse_id(cli, "run", &o, argc, argv, &id, e), status = -1;
 
-	if (r < 0)
+	if (r < 0 || (r = cli_check_preserved(o.preserve_fds, e)) < 0)
 		return r;
 	create = create_options(cli, &o, id, !o.detach);
 	/* So that what the container leaves behind is ours to reap. */

@@ -158,6 +158,8 @@ int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_in(e, "exec");
 	if (first >= argc || (!o.process && first + 1 >= argc))
 		return err_say(e, EINVAL, "exec: expected a container id and a command");
+	if (cli_check_preserved(o.preserve_fds, e) < 0)
+		return -e->code;
 	if (o.process)
 		r = from_file(cli, o.process, &exec.process, e);
 	else

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command table; global options; the one place that prints errors and exits. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -215,6 +217,17 @@ static void settle_memory(void)
 	free(here);
 }
 
+/* What a caller may do to its child that would turn against us. */
+static void settle_inheritance(void)
+{
+	/* Ignored, it would have the kernel reap whom we wait for. */
+	signal(SIGCHLD, SIG_DFL);
+	/* Else what is opened next becomes somebody's standard stream. */
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			_exit(1);
+}
+
 int main(int argc, char **argv)
 {
 	owned_arena arena = ARENA_INIT;
@@ -223,6 +236,7 @@ int main(int argc, char **argv)
 	int error_exit = 1, r;
 
 	settle_memory();
+	settle_inheritance();
 	umask(0022);	/* what is created here has its mode given */
 	r = run(&cli, argc, argv, &error_exit, &e);
 	if (r < 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The option tables' parser, on top of getopt_long. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,15 @@ int cli_parse_id(struct cli *cli, const char *command, void *values, int argc, c
 			       argc - first);
 	*ret_id = argv[first];
 	return state_check_id(argv[first], e);
+}
+
+int cli_check_preserved(unsigned n, struct err *e)
+{
+	for (unsigned fd = 3; fd < 3 + n; fd++)
+		if (fcntl((int)fd, F_GETFD) != 0)
+			return err_say(e, EBADF, "--preserve-fds %u: descriptor %u is not open", n,
+				       fd);
+	return 0;
 }
 
 int cli_print(const struct str *text, struct err *e)
