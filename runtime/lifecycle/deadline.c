@@ -42,6 +42,25 @@ static void let_go_of_the_caller(void)
 		_exit(1);
 }
 
+/* All but these, the lock on the directory included. */
+static int close_others(const int *keep, size_t n)
+{
+	unsigned from = 3;
+
+	for (;;) {
+		unsigned next = ~0U;
+
+		for (size_t i = 0; i < n; i++)
+			if ((unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next == ~0U)
+			return sys_close_range(from, ~0U, 0);
+		if (next > from && sys_close_range(from, next - 1, 0) < 0)
+			return -1;
+		from = next + 1;
+	}
+}
+
 static _Noreturn void companion(int dir_fd, const struct state *s, int pidfd, int timer)
 {
 	struct pollfd p[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = timer, .events = POLLIN } };
@@ -78,18 +97,11 @@ int deadline_watch(const struct state_dir *d, const struct state *s, uint64_t se
 		pid_t second;
 
 		let_go_of_the_caller();
+		if (close_others((const int[]){ dir, pidfd, timer }, 3) < 0)
+			_exit(1);
 		second = fork();
-		if (second == 0) {
-			/* everything but what it waits for, the lock on the directory included */
-			int keep[3] = { fcntl(dir, F_DUPFD_CLOEXEC, 100),
-					fcntl(pidfd, F_DUPFD_CLOEXEC, 101),
-					fcntl(timer, F_DUPFD_CLOEXEC, 102) };
-
-			if (keep[0] != 100 || keep[1] != 101 || keep[2] != 102 ||
-			    sys_close_range(3, 99, 0) < 0 || sys_close_range(103, ~0U, 0) < 0)
-				_exit(1);
-			companion(keep[0], s, keep[1], keep[2]);
-		}
+		if (second == 0)
+			companion(dir, s, pidfd, timer);
 		_exit(second < 0);
 	}
 	for (int status;;) {

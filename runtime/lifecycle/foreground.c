@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "sandbox/tty.h"
+
+enum { LAST_OUTPUT_MOST = 1 << 20 };	/* more than the kernel holds for a terminal */
 
 static void relayed(sigset_t *set)
 {
@@ -44,31 +47,71 @@ static void take_signal(int signal_fd, const struct created *c)
 		sys_pidfd_send_signal(c->pidfd, (int)info.ssi_signo);	/* ESRCH: it is over anyway */
 }
 
-/* Some bytes from one side to the other; 0 at the end. */
-static int copy(int from, int to)
+/* What was typed and the terminal has no room for yet. */
+struct held {
+	char bytes[4096];
+	size_t at, n;
+};
+
+static bool try_again(ssize_t n)
+{
+	return n < 0 && (errno == EINTR || errno == EAGAIN);
+}
+
+/* false: there is no more. */
+static bool take_input(struct held *h)
+{
+	ssize_t n = read(0, h->bytes, sizeof h->bytes);
+
+	h->at = 0;
+	h->n = n > 0 ? (size_t)n : 0;
+	return n > 0 || try_again(n);
+}
+
+static void give_input(struct held *h, int console)
+{
+	ssize_t n = write(console, h->bytes + h->at, h->n);
+
+	if (n < 0 && !try_again(n))
+		h->n = 0;	/* nobody to read it */
+	if (n > 0) {
+		h->at += (size_t)n;
+		h->n -= (size_t)n;
+	}
+}
+
+/* Takes what it copied from *left; false at the end. */
+static bool copy_output(int console, size_t *left)
 {
 	char buf[8192];
-	ssize_t n = read(from, buf, sizeof buf);
+	ssize_t n = read(console, buf, sizeof buf);
 	struct err e;
 
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return 1;
 	if (n <= 0)	/* EIO: the terminal's last user is gone */
-		return 0;
-	return fd_write_all(to, buf, (size_t)n, "terminal", &e) == 0;
+		return try_again(n);
+	*left -= (size_t)n < *left ? (size_t)n : *left;
+	return fd_write_all(1, buf, (size_t)n, "terminal", &e) == 0;
 }
 
 static int relay(const struct created *c, int signal_fd, struct err *e)
 {
 	bool input = c->console >= 0, output = c->console >= 0, ended = false;
+	size_t last = LAST_OUTPUT_MOST, unlimited = SIZE_MAX;
+	struct held held = { .n = 0 };
 
-	/* After the end of the process its last output is still to be drained. */
-	while (!ended || output) {
+	/* A process that does not read must not keep us from reading what it says: it may wait for that.
+	 * Only the terminal's own side does not block; the caller's is shared with others. */
+	if (output && fcntl(c->console, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return err_set(e, errno, "fcntl");
+	/* After the end of the process its last output is still to be drained; what others say who hold
+	 * the terminal open is not. */
+	while (!ended || (output && last)) {
 		struct pollfd p[4] = {
 			{ .fd = ended ? -1 : c->pidfd, .events = POLLIN },
 			{ .fd = signal_fd, .events = POLLIN },
-			{ .fd = output ? c->console : -1, .events = POLLIN },
-			{ .fd = input && !ended ? 0 : -1, .events = POLLIN },
+			{ .fd = output ? c->console : -1,
+			  .events = (short)(POLLIN | (held.n ? POLLOUT : 0)) },
+			{ .fd = input && !held.n && !ended ? 0 : -1, .events = POLLIN },
 		};
 		int n = poll(p, 4, ended ? 100 : -1);
 
@@ -81,10 +124,12 @@ static int relay(const struct created *c, int signal_fd, struct err *e)
 		}
 		if (p[1].revents)
 			take_signal(signal_fd, c);
-		if (p[2].revents)
-			output = copy(c->console, 1);
+		if (p[2].revents & POLLOUT)
+			give_input(&held, c->console);
+		if (p[2].revents & ~POLLOUT)
+			output = copy_output(c->console, ended ? &last : &unlimited);
 		if (p[3].revents)
-			input = copy(0, c->console);
+			input = take_input(&held);
 		if (p[0].revents)
 			ended = true;
 	}

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Terminals: handed over a console socket, or run in the foreground on the caller's."""
 import json
+import os
+import subprocess
+import time
 
 import pytest
 from bundle import shell
@@ -142,3 +145,28 @@ def test_foreground_exec(rt, box):
         t.write("tty; exit 9\n")
         t.expect("/dev/pts/")
         assert t.wait() == 9
+
+
+@pytest.mark.differs("runc crun", "they take a terminal for stdin only")
+def test_a_process_that_does_not_read_is_still_heard(rt, box):
+    """More than a terminal holds goes in while as much comes out."""
+    size = 300000
+    b = box(shell("stty raw -echo; echo ready; exec cat"), with_terminal)
+    with subprocess.Popen(rt.argv("run", "--bundle", b.path, b.id), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as p:
+        os.set_blocking(p.stdout.fileno(), False)
+        os.set_blocking(p.stdin.fileno(), False)
+        seen = b""
+        sent = 0
+        end = time.monotonic() + 15
+        while len(seen) < size + 6 and time.monotonic() < end:
+            seen += p.stdout.read() or b""
+            if b"ready" in seen and sent < size:
+                try:
+                    sent += os.write(p.stdin.fileno(), b"x" * min(65536, size - sent))
+                except BlockingIOError:
+                    pass
+            time.sleep(0.001)
+        rt.kill(b, "KILL", check=True)
+        assert p.wait(5) == 137
+    assert len(seen.strip()) == size + 6
