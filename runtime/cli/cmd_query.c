@@ -15,16 +15,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "lifecycle/manage.h"
 
 static int open_container(struct cli *cli, const char *id, struct state_dir *dir,
 			  struct state *state, struct err *e)
 {
-	char *root;
-
-	if (state_root(cli->arena, cli->runtime.root, cli->runtime.rootless, false, &root, e) < 0 ||
-	    state_open(cli->arena, root, id, STATE_UNLOCKED, dir, e) < 0)
-		return -e->code;
-	return state_load(cli->arena, dir, state, e);
+	return lifecycle_open(cli->arena, &cli->runtime, id, STATE_UNLOCKED, dir, state, e);
 }
 
 int cmd_state(struct cli *cli, int argc, char **argv, struct err *e)
@@ -280,6 +276,7 @@ int cmd_events(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	char *end = NULL;
 	double seconds = 5;
+	int r;
 
 	if (cli_parse_id(cli, "events", &o, argc, argv, &id, e) < 0)
 		return -e->code;
@@ -296,8 +293,9 @@ int cmd_events(struct cli *cli, int argc, char **argv, struct err *e)
 		status = state_status(&dir, &state);
 		if (status == STATUS_STOPPED)
 			return o.stats ? err_say(e, EINVAL, "container %s is stopped", id) : 0;
-		if (print_stats(&state, e) < 0 || o.stats)
-			return e->code ? -e->code : 0;
+		r = print_stats(&state, e);
+		if (r < 0 || o.stats)
+			return r;
 		nanosleep(&pause, NULL);
 	}
 }

@@ -27,6 +27,7 @@
 #include "lifecycle/evidence.h"
 #include "lifecycle/handshake.h"
 #include "lifecycle/hookrun.h"
+#include "lifecycle/manage.h"
 #include "lifecycle/names.h"
 #include "lifecycle/plan.h"
 #include "policy/policy.h"
@@ -271,7 +272,7 @@ static int clone_child(struct creation *c, struct err *e)
 	if (pid < 0)
 		return err_set(e, errno, "clone the container's first process");
 	c->state.pid = pid;
-	return 0;
+	return c->ns.fresh[NS_TIME] ? ns_keep_time(e) : 0;
 }
 
 /* Once it is where it belongs, its pid is worth remembering. */
@@ -536,11 +537,8 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 	struct state state;
 	struct spec *spec;
 	enum status status;
-	char *root;
 
-	if (state_root(a, rt->root, rt->rootless, false, &root, e) < 0 ||
-	    state_open(a, root, id, STATE_EXCLUSIVE, &dir, e) < 0 ||
-	    state_load(a, &dir, &state, e) < 0)
+	if (lifecycle_open(a, rt, id, STATE_EXCLUSIVE, &dir, &state, e) < 0)
 		return -e->code;
 	status = state_status(&dir, &state);
 	if (status != STATUS_CREATED)
@@ -557,8 +555,12 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 		return -e->code;
 	if (unlinkat(dir.fd, STATE_START, 0) < 0)
 		return err_set(e, errno, "remove %s/%s", dir.path, STATE_START);
+	if (handshake_say(init, MESSAGE_GO, 0, e) < 0)
+		return -e->code;
+	/* It runs.  Whatever hook hangs from here on, others can pause, kill and delete it. */
+	state_dir_close(&dir);
 	/* Its end is closed by the exec, or it says why there was none. */
-	if (handshake_say(init, MESSAGE_GO, 0, e) < 0 || handshake_expect_end(init, e) < 0)
+	if (handshake_expect_end(init, e) < 0)
 		return -e->code;
 	if (spec->hooks && spec->hooks->poststart.n) {
 		state_write_oci(&state, STATUS_RUNNING, false, &text);

@@ -17,6 +17,7 @@
 #include "base/sys.h"
 #include "lifecycle/evidence.h"
 #include "lifecycle/handshake.h"
+#include "lifecycle/manage.h"
 #include "lifecycle/plan.h"
 #include "policy/policy.h"
 #include "sandbox/tty.h"
@@ -41,12 +42,9 @@ struct joining {
 static int open_running(struct joining *j, struct err *e)
 {
 	enum status status;
-	char *root;
 
-	/* Shared: execs go side by side; start, kill and delete wait. */
-	if (state_root(j->a, j->rt->root, j->rt->rootless, false, &root, e) < 0 ||
-	    state_open(j->a, root, j->o->id, STATE_SHARED, &j->dir, e) < 0 ||
-	    state_load(j->a, &j->dir, &j->state, e) < 0)
+	/* Shared: execs go side by side; start, pause and delete wait. */
+	if (lifecycle_open(j->a, j->rt, j->o->id, STATE_SHARED, &j->dir, &j->state, e) < 0)
 		return -e->code;
 	status = state_status(&j->dir, &j->state);
 	if (status == STATUS_PAUSED && !j->o->ignore_paused)
@@ -128,12 +126,16 @@ static int enter(struct joining *j, int sync_fd, struct err *e)
 		.no_setgroups = j->state.rootless && !j->process->user.additional_gids.n,
 		.keep_fds = j->o->preserve_fds,
 		.sync_fd = sync_fd,
-		.pidns_fd = j->ns.join_fd[NS_PID],
+		.clone = j->ns.join_fd[NS_PID] >= 0,
 		.start_fd = -1,
 		.tty_fd = -1,
 		.pdeathsig = SIGKILL,
 	};
 
+	/* By itself: the runtime would come too late, for it or for the clone in stage two.  And first:
+	 * what is not dumpable does not own its files in /proc. */
+	if (lifecycle_privileged_settings(getpid(), j->process, e) < 0)
+		return -e->code;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_set(e, errno, "prctl");
 	if (cgroup_join_self(&j->state.cgroup, j->o->cgroup, e) < 0 || ns_enter(&j->ns, e) < 0)
@@ -204,8 +206,6 @@ static int follow(struct joining *j, struct err *e)
 {
 	struct message m;
 
-	if (lifecycle_privileged_settings(j->pid, j->process, e) < 0)
-		return -e->code;
 	if (j->ns.join_fd[NS_PID] >= 0) {
 		if (handshake_expect(j->sync_fd, MESSAGE_PID, &m, e) < 0)
 			return -e->code;

@@ -64,8 +64,6 @@ static int step_namespaces(struct stage *s, struct err *e)
 		return -e->code;
 	if (!ns_needs_second_clone(ns))
 		return 0;
-	if (ns->join_fd[NS_PID] >= 0 && setns(ns->join_fd[NS_PID], CLONE_NEWPID) < 0)
-		return err_set(e, errno, "join the pid namespace");
 	if (ns->fresh[NS_PID])
 		again.flags |= CLONE_NEWPID;
 	pid = sys_clone3(&again, sizeof again);
@@ -210,7 +208,6 @@ static int step_stage_two(struct stage *s, struct err *e)
 		.no_setgroups = s->in->state.rootless && !s->in->spec->process->user.additional_gids.n,
 		.keep_fds = s->in->options->preserve_fds,
 		.sync_fd = s->in->sync_fd,
-		.pidns_fd = -1,
 		.start_fd = s->in->start_fd,
 		.tty_fd = s->tty_fd,
 		.pdeathsig = SIGKILL,

@@ -11,10 +11,16 @@
 #include "base/err.h"
 #include "lifecycle/create.h"
 
+/*
+ * Opens and reads a container.  A command that waits for a process inside holds a lock as long as that
+ * one likes; what must work meanwhile (kill, state, ps) takes none.
+ */
+int lifecycle_open(struct arena *a, const struct runtime *rt, const char *id, enum state_lock lock,
+		   struct state_dir *dir, struct state *state, struct err *e);
 /* "9", "KILL", "SIGKILL", "sigkill", "RTMIN+3" -> number; -1 unknown. */
 int signal_number(const char *text);
 
-/* all: every process of its cgroup.  A container that is stopped is an error but with `all`. */
+/* all: every process of its cgroup.  SIGKILL ends a paused one, too.  A container that is stopped is an error but with `all`. */
 int lifecycle_kill(struct arena *a, const struct runtime *rt, const char *id, int sig, bool all,
 		   struct err *e);
 int lifecycle_pause(struct arena *a, const struct runtime *rt, const char *id, bool pause,

@@ -226,7 +226,6 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 	struct plan p = {
 		.magic = PLAN_MAGIC,
 		.sync_fd = q->sync_fd,
-		.pidns_fd = q->pidns_fd,
 		.start_fd = q->start_fd,
 		.tty_fd = q->tty_fd,
 		.keep_fds = q->keep_fds,
@@ -253,6 +252,8 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 		p.flags |= PLAN_TERMINAL;
 	if (q->new_keyring)
 		p.flags |= PLAN_NEW_KEYRING;
+	if (q->clone)
+		p.flags |= PLAN_CLONE;
 	if (q->no_setgroups)
 		p.flags |= PLAN_NO_SETGROUPS;
 	if (personality)
@@ -362,8 +363,7 @@ int plan_enter_stage2(int stage2_fd, const struct str *plan, struct err *e)
 	int r = plan_seal("agentrun-plan", plan->s, plan->len, &fd, e);
 
 	if (r < 0 || (r = keep(fd, e)) < 0 || (r = keep(p->sync_fd, e)) < 0 ||
-	    (r = keep(p->pidns_fd, e)) < 0 || (r = keep(p->start_fd, e)) < 0 ||
-	    (r = keep(p->tty_fd, e)) < 0)
+	    (r = keep(p->start_fd, e)) < 0 || (r = keep(p->tty_fd, e)) < 0)
 		return r;
 	snprintf(number, sizeof number, "%d", fd);
 	sys_execveat(stage2_fd, "", argv, envp, AT_EMPTY_PATH);

@@ -21,8 +21,9 @@ struct plan_request {
 	const char *hook_state;
 	bool new_keyring;
 	bool no_setgroups;
+	bool clone;	/* PLAN_CLONE */
 	unsigned keep_fds;
-	int sync_fd, pidns_fd, start_fd, tty_fd;	/* -1: none */
+	int sync_fd, start_fd, tty_fd;	/* -1: none */
 	unsigned pdeathsig;
 };
 

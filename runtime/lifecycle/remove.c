@@ -32,6 +32,21 @@ static int end_process(const struct state *s, struct err *e)
 	return 0;
 }
 
+/*
+ * Who holds the lock may wait for a process of the container, which may have been stopped inside (exec,
+ * start).  What is to die anyway dies first, then.
+ */
+static void end_unlocked(struct arena *a, const struct runtime *rt, const char *id)
+{
+	owned_state_dir dir = STATE_DIR_INIT;
+	struct state state;
+	struct err e;
+
+	if (lifecycle_open(a, rt, id, STATE_UNLOCKED, &dir, &state, &e) < 0 ||
+	    end_process(&state, &e) < 0 || cgroup_signal(&state.cgroup, SIGKILL, &e) < 0)
+		log_debug("%s", e.text);
+}
+
 /* A directory without a readable state file: create died before it wrote one, so nothing else exists. */
 static int forget_torn(const struct state_dir *dir, bool force, struct err *e)
 {
@@ -53,7 +68,11 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 
 	if (state_root(a, rt->root, rt->rootless, false, &root, e) < 0)
 		return -e->code;
-	r = state_open(a, root, id, STATE_EXCLUSIVE, &dir, e);
+	r = state_open(a, root, id, force ? STATE_TRY : STATE_EXCLUSIVE, &dir, e);
+	if (r == -EBUSY) {
+		end_unlocked(a, rt, id);
+		r = state_open(a, root, id, STATE_EXCLUSIVE, &dir, e);
+	}
 	if (r == -ENOENT && force)
 		return 0;
 	if (r < 0)

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,8 @@ int state_reserve(struct arena *a, const char *root, const char *id, struct stat
 int state_open(struct arena *a, const char *root, const char *id, enum state_lock lock,
 	       struct state_dir *ret, struct err *e)
 {
+	static const int how[] = { [STATE_SHARED] = LOCK_SH, [STATE_EXCLUSIVE] = LOCK_EX,
+				   [STATE_TRY] = LOCK_EX | LOCK_NB };
 	char *path = arena_printf(a, "%s/%s", root, id);
 	owned_fd fd = -1;
 
@@ -133,9 +136,10 @@ int state_open(struct arena *a, const char *root, const char *id, enum state_loc
 	if (fd < 0)
 		return err_set(e, errno, "open %s", path);
 	if (lock != STATE_UNLOCKED) {
-		while (flock(fd, lock == STATE_SHARED ? LOCK_SH : LOCK_EX) < 0)
+		while (flock(fd, how[lock]) < 0)
 			if (errno != EINTR)
-				return err_set(e, errno, "lock %s", path);
+				return err_set(e, errno == EWOULDBLOCK ? EBUSY : errno, "lock %s",
+					       path);
 		if (!still_there(fd, path))	/* deleted while we waited */
 			return err_say(e, ENOENT, "container \"%s\" does not exist", id);
 	}
@@ -319,13 +323,24 @@ int state_start_time(pid_t pid, uint64_t *ret)
 	return process_stat(pid, &state, ret);
 }
 
+/* A process whose first thread ended is a zombie to /proc/PID/stat while its others run on; its pidfd
+ * waits for all of them. */
+static bool has_ended(pid_t pid)
+{
+	owned_fd fd = sys_pidfd_open(pid, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return fd < 0 || poll(&p, 1, 0) != 0;
+}
+
 static bool alive(const struct state *s)
 {
 	char state;
 	uint64_t start;
 
-	return s->pid > 0 && process_stat(s->pid, &state, &start) == 0 && state != 'Z' &&
-	       state != 'X' && (s->pid_start == 0 || start == s->pid_start);
+	return s->pid > 0 && process_stat(s->pid, &state, &start) == 0 && state != 'X' &&
+	       (s->pid_start == 0 || start == s->pid_start) &&
+	       (state != 'Z' || !has_ended(s->pid));
 }
 
 enum status state_status(const struct state_dir *d, const struct state *s)
@@ -337,11 +352,10 @@ enum status state_status(const struct state_dir *d, const struct state *s)
 		return s->ready || s->pid > 0 ? STATUS_STOPPED : STATUS_CREATING;
 	if (!s->ready)
 		return STATUS_CREATING;
-	if (faccessat(d->fd, STATE_START, F_OK, 0) == 0)
-		return STATUS_CREATED;
+	/* First: what waits for start may be paused, and does not hear it then. */
 	if (cgroup_frozen(&s->cgroup, &frozen, &e) == 0 && frozen)
 		return STATUS_PAUSED;
-	return STATUS_RUNNING;
+	return faccessat(d->fd, STATE_START, F_OK, 0) == 0 ? STATUS_CREATED : STATUS_RUNNING;
 }
 
 int state_pidfd(const struct state *s, int *ret_fd, struct err *e)

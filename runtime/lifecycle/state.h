@@ -71,7 +71,8 @@ void state_dir_close(struct state_dir *d);
 /* Creates and locks it; -EEXIST if there is such a container. */
 int state_reserve(struct arena *a, const char *root, const char *id, struct state_dir *ret,
 		  struct err *e);
-enum state_lock { STATE_UNLOCKED, STATE_SHARED, STATE_EXCLUSIVE };
+/* STATE_TRY: exclusive, but -EBUSY at once where somebody holds it. */
+enum state_lock { STATE_UNLOCKED, STATE_SHARED, STATE_EXCLUSIVE, STATE_TRY };
 /* -ENOENT "container ID does not exist".  Waits for the lock. */
 int state_open(struct arena *a, const char *root, const char *id, enum state_lock lock,
 	       struct state_dir *ret, struct err *e);

@@ -114,31 +114,51 @@ static bool made_by_clone(const struct ns_set *set, int kind)
 	return set->fresh[kind] && kind != NS_CGROUP && kind != NS_TIME;
 }
 
+/* A namespace of the host's is joined with the host's rights, before the user namespace is entered. */
+static bool user_is_late(const struct ns_set *set)
+{
+	bool joins = false;
+
+	for (int i = 0; i < NS_KINDS; i++)
+		joins |= set->join_fd[i] >= 0;
+	return joins && (set->join_fd[NS_USER] >= 0 || set->fresh[NS_USER]);
+}
+
 uint64_t ns_clone_flags(const struct ns_set *set)
 {
 	uint64_t flags = 0;
 
 	for (int i = 0; i < NS_KINDS; i++)
-		if (made_by_clone(set, i) && set->join_fd[NS_USER] < 0)
+		if (made_by_clone(set, i) && !user_is_late(set))
 			flags |= (uint64_t)ns_kinds[i].clone_flag;
 	return flags;
 }
 
 bool ns_needs_second_clone(const struct ns_set *set)
 {
-	return set->join_fd[NS_PID] >= 0 || (set->join_fd[NS_USER] >= 0 && set->fresh[NS_PID]);
+	return set->join_fd[NS_PID] >= 0 || (user_is_late(set) && set->fresh[NS_PID]);
 }
 
 int ns_enter(const struct ns_set *set, struct err *e)
 {
 	int flags = set->fresh[NS_CGROUP] ? CLONE_NEWCGROUP : 0;
+	bool joined[NS_KINDS] = { false };
 
-	for (int i = 0; i < NS_KINDS; i++) {	/* NS_USER is the first */
-		if (set->join_fd[i] >= 0 && i != NS_PID && setns(set->join_fd[i], 0) < 0)
+	for (int i = NS_USER + 1; i < NS_KINDS; i++) {
+		joined[i] = set->join_fd[i] < 0 || setns(set->join_fd[i], 0) == 0;
+		/* A caller without rights of its own finds them in the user namespace. */
+		if (!joined[i] && (errno != EPERM || set->join_fd[NS_USER] < 0))
 			return err_set(e, errno, "join the %s namespace", ns_kinds[i].oci);
-		if (set->join_fd[NS_USER] >= 0 && made_by_clone(set, i) && i != NS_PID)
+		if (user_is_late(set) && made_by_clone(set, i) && i != NS_PID)
 			flags |= ns_kinds[i].clone_flag;
 	}
+	if (user_is_late(set) && set->fresh[NS_USER])
+		flags |= CLONE_NEWUSER;
+	if (set->join_fd[NS_USER] >= 0 && setns(set->join_fd[NS_USER], 0) < 0)
+		return err_set(e, errno, "join the user namespace");
+	for (int i = NS_USER + 1; i < NS_KINDS; i++)
+		if (!joined[i] && setns(set->join_fd[i], 0) < 0)
+			return err_set(e, errno, "join the %s namespace", ns_kinds[i].oci);
 	if (flags && unshare(flags) < 0)
 		return err_set(e, errno, "create namespaces (flags %#x)", (unsigned)flags);
 	return 0;
@@ -157,5 +177,14 @@ int ns_unshare_time(const struct spec *s, struct err *e)
 	}
 	if (text.len && file_put(AT_FDCWD, "/proc/self/timens_offsets", text.s, e) < 0)
 		return err_in(e, "linux.timeOffsets");
+	return 0;
+}
+
+int ns_keep_time(struct err *e)
+{
+	owned_fd own = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
+
+	if (own < 0 || setns(own, CLONE_NEWTIME) < 0)
+		return err_set(e, errno, "keep the runtime's time namespace");
 	return 0;
 }

@@ -36,15 +36,17 @@ int ns_from_spec(const struct spec *s, struct ns_set *ret, struct err *e);
 int ns_of_process(pid_t pid, struct ns_set *ret, struct err *e);
 
 /*
- * Flags for clone3 of the first process.  Without those of a set that joins a
- * user namespace: they must belong to it, see ns_needs_second_clone().
+ * Flags for clone3 of the first process.  None for a set with a user namespace that is joined, or
+ * made after others were joined: what is new must belong to it.
  */
 uint64_t ns_clone_flags(const struct ns_set *set);
-/* A PID namespace can be joined, and one be made inside a joined user namespace, only by a child of
- * the process that joined. */
+/* A PID namespace can be joined, and one be made inside such a user namespace, only by a child of the
+ * process that joined. */
 bool ns_needs_second_clone(const struct ns_set *set);
-/* setns into all of join_fd but the PID namespace, the user namespace first; then unshares what
- * ns_clone_flags() left out but the PID namespace. */
+/* setns into all of join_fd (the PID namespace: its children's), then unshares what ns_clone_flags()
+ * left out but the PID namespace. */
 int ns_enter(const struct ns_set *set, struct err *e);
 /* The caller's children enter a new time namespace with these offsets. */
 int ns_unshare_time(const struct spec *s, struct err *e);
+/* Takes that back: they are in the caller's own. */
+int ns_keep_time(struct err *e);

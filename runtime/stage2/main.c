@@ -43,6 +43,7 @@ struct stage {
 	const char *program;	/* argv[0], looked up */
 	int parent;		/* who listens: create or exec, then start; -1: nobody, use stderr */
 	uint64_t late_caps;	/* kept until the filter is loaded */
+	bool in_cwd;
 };
 
 static const char *text(const struct stage *s, uint32_t offset)
@@ -101,16 +102,14 @@ static _Noreturn void fail(const struct stage *s, const struct err *e)
 }
 
 /*
- * exec: the PID namespace can only be entered by a child.  CLONE_PARENT makes
- * that child the runtime's own, so that it can wait for it.
+ * exec: the PID namespace, joined already, is entered only by a child.  CLONE_PARENT
+ * makes that child the runtime's own, so that it can wait for it.
  */
 static int step_join(struct stage *s, struct err *e)
 {
 	pid_t pid;
 
-	if (s->plan->pidns_fd >= 0) {
-		if (setns(s->plan->pidns_fd, CLONE_NEWPID) < 0)
-			return err_set(e, errno, "join the PID namespace");
+	if (s->plan->flags & PLAN_CLONE) {
 		pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 		if (pid < 0)
 			return err_set(e, errno, "clone into the PID namespace");
@@ -153,8 +152,10 @@ static int step_keyring(struct stage *s, struct err *e)
 {
 	if (!(s->plan->flags & PLAN_NEW_KEYRING))
 		return 0;
-	/* Without it the container would hold the caller's session keyring. ENOSYS: no keyrings. */
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "_ses.agentrun") < 0 &&
+	/* Without it the container would hold the caller's session keyring. ENOSYS: no keyrings.
+	 * Without a name: a named one is shared with whoever holds one of that name already, and opens
+	 * it to others (KEYCTL_SETPERM), be it a container. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
 	    errno != ENOSYS && errno != EDQUOT)
 		return err_set(e, errno, "join a new session keyring");
 	return 0;
@@ -218,7 +219,8 @@ static int step_identity(struct stage *s, struct err *e)
 			return err_set(e, errno, "drop capability %u from the bounding set", i);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return err_set(e, errno, "prctl PR_SET_KEEPCAPS");
-	if (!(p->flags & PLAN_NO_SETGROUPS) && setgroups(p->n_groups, p->n_groups ? groups : NULL) < 0)
+	if (setgroups(p->n_groups, p->n_groups ? groups : NULL) < 0 &&
+	    !(errno == EPERM && p->flags & PLAN_NO_SETGROUPS))
 		return err_set(e, errno, "process.user.additionalGids: setgroups");
 	if (setresgid(p->gid, p->gid, p->gid) < 0)
 		return err_set(e, errno, "process.user.gid: setresgid %u", p->gid);
@@ -230,14 +232,22 @@ static int step_identity(struct stage *s, struct err *e)
 	return 0;
 }
 
-/* After the user is set: its rights count (runc does the same; root squash file systems). */
+/* As runc does: into a directory that is closed to the user (/root) with root's rights, into one that is
+ * closed to root (root squash file systems) with the user's. */
+static int step_cwd_as_root(struct stage *s, struct err *e)
+{
+	(void)e;
+	s->in_cwd = chdir(text(s, s->plan->cwd)) == 0;
+	return 0;
+}
+
 static int step_cwd(struct stage *s, struct err *e)
 {
 	const char *cwd = text(s, s->plan->cwd);
 	char buf[4096];
 	long n;
 
-	if (chdir(cwd) < 0)
+	if (!s->in_cwd && chdir(cwd) < 0)
 		return err_set(e, errno, "process.cwd: chdir %s", cwd);
 	/* A directory outside the root has no path from here (CVE-2024-21626). */
 	n = syscall(SYS_getcwd, buf, sizeof buf);
@@ -479,6 +489,7 @@ static const struct step {
 	{ "keyring", step_keyring },
 	{ "fds", step_fds },
 	{ "label", step_label },	/* as root: our files in /proc are root's while we are not dumpable */
+	{ "cwd-as-root", step_cwd_as_root },
 	{ "identity", step_identity },
 	{ "cwd", step_cwd },
 	{ "caps", step_caps },

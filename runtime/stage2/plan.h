@@ -65,8 +65,8 @@ enum {
 	PLAN_NO_NEW_PRIVS = 1,
 	PLAN_TERMINAL = 2,	/* make tty_fd the controlling terminal and the stdio */
 	PLAN_NEW_KEYRING = 4,
-	PLAN_USERNS = 8,	/* runs inside a user namespace of the container's */
-	PLAN_NO_SETGROUPS = 16,	/* a map under which setgroups(2) is denied */
+	PLAN_CLONE = 8,		/* go on in a child: what was joined is the children's PID namespace */
+	PLAN_NO_SETGROUPS = 16,	/* setgroups(2) may be denied by the map: the caller's then stay */
 };
 
 enum { PLAN_FILTERS = 2, PLAN_MAGIC = 0x616e7031 };
@@ -76,7 +76,6 @@ struct plan {
 	uint32_t size;		/* of the whole block */
 	uint32_t flags;
 	int32_t sync_fd;
-	int32_t pidns_fd;	/* join this PID namespace first; -1: none */
 	int32_t start_fd;	/* listening socket on which `start` says GO; -1: do not wait */
 	int32_t tty_fd;		/* -1: none */
 	uint32_t keep_fds;	/* descriptors 3 .. 3 + keep_fds - 1 stay open in the container */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The runtime under test: $RUNTIME, or ./agentrun."""
+import contextlib
 import json
 import os
 import re
@@ -68,6 +69,17 @@ def run(args, *, check=None, timeout=TIMEOUT, stdin=None, **kw):
     if check is not None:
         assert (r.code == 0) == check, f"{args}: exit code {r.code}\n{r.out}\n{r.err}"
     return r
+
+
+@contextlib.contextmanager
+def background(args, **kw):
+    """A command that goes on meanwhile; killed at the end."""
+    with subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, **kw) as p:
+        try:
+            yield p
+        finally:
+            p.kill()
 
 
 def until(condition, timeout=5, what=None):
