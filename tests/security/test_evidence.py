@@ -102,7 +102,8 @@ def test_E1_no_secret_reaches_the_log(rt, agent):
     b.config["process"]["args"] = ["sh", "-c", f"sleep 60; TOKEN={TOKEN} x", "--password", "hunter2"]
     b.save()
     rt.up(b)
-    rt.exec(b, "--env", f"DB_PASSWORD={TOKEN}", "--", "true", f"https://u:{TOKEN}@h/", check=True)
+    rt.exec(b, "--env", f"DB_PASSWORD={TOKEN}", "--", "true", f"https://u:{TOKEN}@h/", TOKEN,
+            f"x={TOKEN},y", check=True)
     rt.delete(b, "--force", check=True)
     with open(confined.LOG, encoding="utf-8") as f:
         text = f.read()

@@ -108,6 +108,16 @@ def test_bad_annotation(box, work, refused, fields, word, command):
     assert word in r.err and len(r.err) < 600
 
 
+@pytest.mark.parametrize("name", ["../agent", "/etc/passwd", "agent.json/../agent", "", "no-such",
+                                  "Agent", "a\nb"])
+def test_bad_profile_of_the_command_line(rt, box, refused, name):
+    rt.options = ["--profile", name]
+    r = refused(box(SLEEP))
+    assert "--profile" in r.err
+    if "/" in name:
+        assert "never a path" in r.err
+
+
 @pytest.mark.parametrize("value", [1, None, True, [], {}])
 def test_annotation_that_is_no_text(box, work, refused, value):
     b = confined.confine(box(SLEEP), work)

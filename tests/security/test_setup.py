@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A1-A5, A10, A13, A14: attacks on setting a container up.  A15 and A16 are in
+"""A1-A6, A10, A13, A14: attacks on setting a container up.  A15 and A16 are in
 integration/test_errors.py."""
 import concurrent.futures as cf
 import hashlib
@@ -258,6 +258,22 @@ def test_a4_other_paths_through_a_link_of_the_image(rt, box, work, where):
     assert os.listdir(outside) == ["file"] and leaks.mounts() == before
     with open(outside + "/file", "a", encoding="ascii") as f:
         f.write("still\n")
+
+
+# ---- A6
+
+
+@pytest.mark.parametrize("trick", ["echo pwned >dev/null", "ln -s /proc/sys/kernel/ostype dev/null",
+                                   "mknod dev/null c 1 5"])
+def test_a6_null_device_replaced(rt, box, trick):
+    """Between the making of the devices and the masking: here a hook does what a racer would."""
+    b = box(["cat", "/proc/keys"])
+    b.config["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": [
+        "sh", "-ec", f"cd {b.rootfs}; rm dev/null; {trick}"], "env": ["PATH=/usr/bin:/bin"]}]}
+    b.save()
+    r = rt.run(b, check=False)
+    assert "/dev/null" in r.err and r.out == ""
+    assert rt.ids() == []
 
 
 OUTSIDE = [f"/proc/self/fd/{n}" for n in range(3, 12)] + [
