@@ -94,33 +94,33 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct options o = { 0 };
 	owned_str text = STR_INIT;
+	const char *what, *name;
 	char *directory;
 	int first, r;
 
-	if (argc < 2)
-		return err_say(e, EINVAL, "audit: expected list, show or verify");
-	argc--;
-	argv++;
 	if ((r = cli_parse(cli->arena, cmd_audit_options, CLI_ANYWHERE, &o, argc, argv, &first, e)) < 0)
-		return r;
-	if ((r = audit_directory(cli->arena, cli->runtime.rootless, &directory, e)) < 0)
-		return r;
+		return err_in(e, "audit");
+	if (first == argc)
+		return err_say(e, EINVAL, "audit: expected list, show or verify");
+	what = argv[first];
+	name = first + 1 < argc ? argv[first + 1] : NULL;
 	if (o.directory)
 		directory = arena_strdup(cli->arena, o.directory);
-	if (argc - first > (strcmp(argv[0], "show") == 0))
-		return err_say(e, EINVAL, "audit %s: too many operands", argv[0]);
-	if (o.anchor && strcmp(argv[0], "verify") != 0)
-		return err_say(e, EINVAL, "audit %s: --anchor is for verify", argv[0]);
+	else if ((r = audit_directory(cli->arena, cli->runtime.rootless, &directory, e)) < 0)
+		return r;
+	if (argc - first > 1 + (strcmp(what, "show") == 0))
+		return err_say(e, EINVAL, "audit %s: too many operands", what);
+	if (o.anchor && strcmp(what, "verify") != 0)
+		return err_say(e, EINVAL, "audit %s: --anchor is for verify", what);
 
-	if (strcmp(argv[0], "verify") == 0)
+	if (strcmp(what, "verify") == 0)
 		return verify(directory, &o, e);
-	if (strcmp(argv[0], "list") == 0)
+	if (strcmp(what, "list") == 0)
 		r = (o.json ? audit_list_json : audit_list)(directory, &text, e);
-	else if (strcmp(argv[0], "show") == 0)
-		r = (o.json ? audit_show_json : audit_show)(directory, first < argc ? argv[first] : NULL,
-							    &text, e);
+	else if (strcmp(what, "show") == 0)
+		r = (o.json ? audit_show_json : audit_show)(directory, name, &text, e);
 	else
 		return err_say(e, EINVAL, "audit: unknown command \"%s\": expected list, show or verify",
-			       argv[0]);
+			       what);
 	return r < 0 ? r : cli_print(&text, e);
 }

@@ -85,7 +85,9 @@ def test_a_session_from_create_to_delete(rt, agent):
     assert create["process.command_args"] == shell("exit 7")
     assert delete["process.exit.code"] == 7
     assert len({r["session"] for r in events}) == 1
-    assert audit("verify").out.startswith("unanchored: 3 records")
+    for where in ([], ["--directory", os.path.dirname(confined.LOG)]):
+        assert audit("verify", *where).out.startswith("unanchored: 3 records")
+        assert audit(*where, "verify").out.startswith("unanchored: 3 records")
     page = audit("show", b.id).out
     for part in ("code 7", "the model", b.workspace, "task: issue 7", "shell built-ins"):
         assert part in page
