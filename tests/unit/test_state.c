@@ -140,7 +140,7 @@ static const struct {
 	int number;
 } signals[] = {
 	{ "9", 9 },	   { "KILL", 9 },      { "SIGKILL", 9 }, { "sigterm", 15 }, { "TERM", 15 },
-	{ "IOT", SIGABRT }, { "CLD", SIGCHLD }, { "RTMIN+1", -2 }, { "0", -1 },	    { "65", -1 },
+	{ "IOT", SIGABRT }, { "CLD", SIGCHLD }, { "RTMIN+1", -2 }, { "0", 0 },	    { "65", -1 },
 	{ "-1", -1 },	   { "", -1 },	       { "NOPE", -1 },	 { "9x", -1 },	    { "SIG", -1 },
 	{ "RTMIN+", -1 },  { "RTMIN+99", -1 },
 };
