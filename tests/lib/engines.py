@@ -119,6 +119,8 @@ class Engine:
     def __call__(self, *args, **kw):
         kw.setdefault("env", self.environment())
         kw.setdefault("timeout", 60)
+        # conmon leaves a file called oom where it was started
+        kw.setdefault("cwd", tempfile.gettempdir())
         return run(self.argv(*args), **kw)
 
     def environment(self):
