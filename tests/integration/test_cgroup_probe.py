@@ -153,8 +153,7 @@ def test_limit(probe, resources, controller, v1, want1, v2, want2):
 
 
 def test_hugepages(probe):
-    if not V2:
-        need("hugetlb")
+    need("hugetlb")
     got = values(probe("create", json.dumps({"hugepageLimits": [
         {"pageSize": "2MB", "limit": 4 * MiB}]}), "spawn",
         *cat("hugetlb", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max")))
