@@ -13,53 +13,12 @@
 #include "sandbox/rootfs_parts.h"
 #include "sandbox/rootpath.h"
 
-/* What belongs to a namespace.  Every other key is the host's. */
-static const struct {
-	const char *prefix;	/* in dotted form; ends with "." or is the whole key */
-	const char *namespace;
-} owners[] = {
-	{ "fs.mqueue.", "ipc" },
-	{ "kernel.domainname", "uts" },
-	{ "kernel.msgmax", "ipc" },
-	{ "kernel.msgmnb", "ipc" },
-	{ "kernel.msgmni", "ipc" },
-	{ "kernel.sem", "ipc" },
-	{ "kernel.shm_rmid_forced", "ipc" },
-	{ "kernel.shmall", "ipc" },
-	{ "kernel.shmmax", "ipc" },
-	{ "kernel.shmmni", "ipc" },
-	{ "net.", "network" },
-};
-
-/*
- * sysctl(8)'s two spellings: where the first separator is a slash, slashes
- * separate and dots are part of a name (net/ipv4/conf/eth0.100/forwarding);
- * else the other way round.  Gives the path form.
- */
+/* The model's keys have dots between names, and slashes for dots within one: a path has it the other
+ * way round. */
 static void put_path(struct str *path, const char *key)
 {
-	size_t first = strcspn(key, "./");
-	bool dotted = key[first] == '.';
-
-	for (; *key; key++) {
-		char c = *key;
-
-		if (dotted && c == '.')
-			c = '/';
-		else if (dotted && c == '/')
-			c = '.';
-		str_append(path, &c, 1);
-	}
-}
-
-static bool owned_by(const char *path, const char *prefix)
-{
-	size_t i;
-
-	for (i = 0; prefix[i]; i++)
-		if (path[i] != (prefix[i] == '.' ? '/' : prefix[i]))
-			return false;
-	return prefix[i - 1] == '.' || !path[i];
+	for (; *key; key++)
+		str_append(path, *key == '.' ? "/" : *key == '/' ? "." : key, 1);
 }
 
 /* net/../kernel/core_pattern is beneath /proc/sys, and not what its prefix says. */
@@ -75,19 +34,17 @@ static bool climbs(const char *path)
 	return false;
 }
 
-static int check_owner(const struct spec *s, const char *path, struct err *e)
+static int check_owner(const struct spec *s, const char *key, const char *path, struct err *e)
 {
+	const char *namespace = spec_sysctl_namespace(key);
+
 	if (climbs(path))
 		return err_say(e, EINVAL, "is not the name of a sysctl");
-	for (size_t i = 0; i < sizeof owners / sizeof *owners; i++) {
-		if (!owned_by(path, owners[i].prefix))
-			continue;
-		if (spec_namespace_find(s, owners[i].namespace))
-			return 0;
-		return err_say(e, EPERM, "needs a %s namespace of the container's own",
-			       owners[i].namespace);
-	}
-	return err_say(e, EPERM, "belongs to no namespace: it would change the host");
+	if (!namespace)
+		return err_say(e, EPERM, "belongs to no namespace: it would change the host");
+	if (!spec_namespace_find(s, namespace))
+		return err_say(e, EPERM, "needs a %s namespace of the container's own", namespace);
+	return 0;
 }
 
 /*
@@ -134,7 +91,7 @@ int sysctl_write(int root_fd, const struct spec *s, struct err *e)
 		owned_str path = STR_INIT;
 
 		put_path(&path, kv->key);
-		if ((r = check_owner(s, str_text(&path), e)) < 0 ||
+		if ((r = check_owner(s, kv->key, str_text(&path), e)) < 0 ||
 		    (r = write_one(proc, str_text(&path), kv->value, e)) < 0)
 			return err_in(e, "linux.sysctl[\"%s\"]", kv->key);
 	}

@@ -221,8 +221,7 @@ static int check_time(const struct check *c, const struct json_path *linux_at)
 	return 0;
 }
 
-/* Which namespace a key belongs to, for all keys that a container may set; a key that ends with
- * '.' stands for all below it.  Any other key would change the host. */
+/* A key that ends with '.' stands for all below it. */
 static const struct { const char *key, *namespace; } sysctls[] = {
 	{ "fs.mqueue.", "ipc" },
 	{ "kernel.domainname", "uts" },
@@ -237,7 +236,7 @@ static const struct { const char *key, *namespace; } sysctls[] = {
 	{ "net.", "network" },
 };
 
-static const char *sysctl_namespace(const char *key)
+const char *spec_sysctl_namespace(const char *key)
 {
 	for (size_t i = 0; i < sizeof sysctls / sizeof *sysctls; i++) {
 		const char *k = sysctls[i].key;
@@ -255,7 +254,7 @@ static int check_sysctl(const struct check *c, const struct json_path *linux_at)
 	for (size_t i = 0; i < all->n; i++) {
 		const char *key = all->v[i].key, *p = key;
 		const struct json_path *at = MEMBER(MEMBER(linux_at, "sysctl"), key);
-		const char *namespace = sysctl_namespace(key);
+		const char *namespace = spec_sysctl_namespace(key);
 
 		/* both '.' and '/' become part of a path: no empty step, so never "..", too */
 		for (; *p; p += p[0] && p[1]) {

@@ -341,5 +341,13 @@ struct spec *spec_copy(struct arena *a, const struct spec *s);
 /* The entry of that type, NULL if the container shares the runtime's. */
 const struct spec_namespace *spec_namespace_find(const struct spec *s, const char *type);
 
+/*
+ * The type of the namespace that a sysctl belongs to, NULL for one of the host's; key as the model
+ * has it.  A container may set those of its own namespaces only (config-linux.md, "Sysctl").  The
+ * kernel decides which are a namespace's: network_namespaces(7), ipc_namespaces(7),
+ * uts_namespaces(7).
+ */
+const char *spec_sysctl_namespace(const char *key);
+
 /* `agentrun spec`: the configuration to start from. */
 struct spec *spec_default(struct arena *a, bool rootless);

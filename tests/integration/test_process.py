@@ -177,9 +177,11 @@ def test_hostname_and_domainname(rt, box):
     assert rt.run(box(["hostname"], edit), check=True).out == "some-host\n"
 
 
-def test_sysctl(rt, box):
+@pytest.mark.parametrize("key", ["net.ipv4.ip_unprivileged_port_start",
+                                 "net/ipv4/ip_unprivileged_port_start"])
+def test_sysctl(rt, box, key):
     def edit(c):
-        c["linux"]["sysctl"] = {"net.ipv4.ip_unprivileged_port_start": "77"}
+        c["linux"]["sysctl"] = {key: "77"}
     b = box(["cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"], edit)
     assert rt.run(b, check=True).out == "77\n"
 
