@@ -11,6 +11,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -26,8 +27,16 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "sandbox/rootfs.h"
 
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
+
+#define STRV(...) { (char *[]){ __VA_ARGS__, NULL }, \
+	sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *) }
+#define NEW(type_, where, ...) { .type = type_, .source = type_, .destination = where, \
+	.options = STRV(__VA_ARGS__), .source_fd = -1 }
+#define BIND(from, where, ...) { .type = "bind", .source = from, .destination = where, \
+	.options = STRV(__VA_ARGS__), .source_fd = -1 }
 
 struct outcome {
 	int r;			/* of what is tested */
@@ -108,12 +117,24 @@ static inline const char *text_of(const char *path)
 	return text;
 }
 
-/* Whether this may run: root, or in a user namespace of the caller's. */
-#define NEED_ROOT() do { if (geteuid() != 0) cr_skip_test("needs root"); } while (0)
+/* Prepares ./root as the container's and makes the mounts; r->path stays valid. */
+static inline void prepare_root(struct rootfs *r, const struct spec *s, struct outcome *o)
+{
+	static char path[PATH_MAX];
+
+	WANT(o, getcwd(path, sizeof path - 8) != NULL, "getcwd");
+	strcat(path, "/root");
+	r->path = path;
+	r->root_fd = -1;
+	o->r = rootfs_prepare(r, s, &o->e);
+	if (o->r == 0)
+		o->r = rootfs_mount_all(r, s, &o->e);
+}
+
+typedef void sandboxed_body(const void *row, struct outcome *o);
 
 /* Runs body in an empty tmpfs as working directory, in namespaces of its own. */
-static inline struct outcome sandboxed(void (*body)(const void *row, struct outcome *o),
-				       const void *row, int more_namespaces)
+static inline struct outcome sandboxed(sandboxed_body *body, const void *row, int more_namespaces)
 {
 	char top[] = "/tmp/sandboxed.XXXXXX";
 	static struct outcome o;
@@ -121,6 +142,8 @@ static inline struct outcome sandboxed(void (*body)(const void *row, struct outc
 	int ends[2], status;
 	pid_t pid;
 
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
 	memset(&o, 0, sizeof o);
 	cr_assert(mkdtemp(top) != NULL && pipe2(ends, O_CLOEXEC) == 0);
 	fflush(NULL);
@@ -150,5 +173,20 @@ static inline struct outcome sandboxed(void (*body)(const void *row, struct outc
 	rmdir(top);
 	if (got < sizeof o || status != 0)
 		wrong(&o, "the body ended early (status %x)", (unsigned)status);
+	return o;
+}
+
+/* The same, and all must be well, or the error must have `refused` as a part. */
+static inline struct outcome expect_sandboxed(const char *what, sandboxed_body *body,
+					      const void *row, int more_namespaces,
+					      const char *refused)
+{
+	struct outcome o = sandboxed(body, row, more_namespaces);
+
+	cr_expect(eq(str, o.wrong, ""), "%s", what);
+	cr_expect(eq(int, o.r < 0, refused != NULL), "%s: %s", what, o.e.text);
+	cr_expect(eq(int, o.r < 0, o.e.code != 0), "%s", what);
+	if (refused)
+		cr_expect(strstr(o.e.text, refused) != NULL, "%s: %s", what, o.e.text);
 	return o;
 }

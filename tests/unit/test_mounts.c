@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <limits.h>
 #include <sys/statvfs.h>
 
 #include "base/arena.h"
@@ -15,15 +14,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/idmap.h"
 #include "sandbox/mountopt.h"
-#include "sandbox/rootfs.h"
 #include "sandboxed.h"
-
-#define STRV(...) { (char *[]){ __VA_ARGS__, NULL }, \
-	sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *) }
-#define NEW(type_, where, ...) { .type = type_, .source = type_, .destination = where, \
-	.options = STRV(__VA_ARGS__), .source_fd = -1 }
-#define BIND(from, where, ...) { .type = "bind", .source = from, .destination = where, \
-	.options = STRV(__VA_ARGS__), .source_fd = -1 }
 
 enum { MOST_MOUNTS = 4, MOST_THINGS = 10 };
 
@@ -36,23 +27,14 @@ static size_t count(const struct spec_mount *m)
 	return n;
 }
 
-/* Prepares ./root and makes the mounts; r->path stays valid. */
 static void mount_them(struct rootfs *r, struct spec *s, const struct spec_mount *m,
 		       struct outcome *o)
 {
-	static char path[PATH_MAX];
-
-	WANT(o, getcwd(path, sizeof path - 8) != NULL, "getcwd");
-	strcat(path, "/root");
-	r->path = path;
-	r->root_fd = -1;
 	s->mounts.n = m ? count(m) : 0;
 	s->mounts.v = must(calloc(MOST_MOUNTS, sizeof *s->mounts.v));
 	if (m)
 		memcpy(s->mounts.v, m, s->mounts.n * sizeof *m);
-	o->r = rootfs_prepare(r, s, &o->e);
-	if (o->r == 0)
-		o->r = rootfs_mount_all(r, s, &o->e);
+	prepare_root(r, s, o);
 }
 
 /* No mount point below the working directory but in `root`. */
@@ -112,7 +94,13 @@ static void run_attack(const void *row, struct outcome *o)
 		WANT(o, is_mount_point(a->lands), "%s is no mount point", a->lands);
 }
 
-Test(mounts, hostile_images)
+static void run_attacks(const struct attack *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		expect_sandboxed(rows[i].what, run_attack, &rows[i], 0, rows[i].refused);
+}
+
+Test(mounts, a2_a8_proc_and_sys)
 {
 	const struct attack rows[] = {
 		{ .what = "A2: /proc is a link", .image = { { 'd', "root/etc", NULL },
@@ -158,6 +146,14 @@ Test(mounts, hostile_images)
 		  .mounts = { NEW("proc", "/proc", "ro"),
 			BIND("host/file", "/proc/uptime", "bind") },
 		  .lands = "root/proc/uptime" },
+	};
+
+	run_attacks(rows, ROWS(rows));
+}
+
+Test(mounts, a4_a9_links)
+{
+	const struct attack rows[] = {
 		{ .what = "A9: /dev is a link", .image = { { 'd', "root/etc", NULL },
 			{ 'l', "root/dev", "/etc" } },
 		  .mounts = { NEW("tmpfs", "/dev", "mode=755") }, .refused = "symbolic link" },
@@ -178,6 +174,14 @@ Test(mounts, hostile_images)
 		  .image = { { 'l', "host/dir/link", "../../../../outside" } },
 		  .mounts = { BIND("host/dir", "/v", "rbind"), NEW("tmpfs", "/v/link", "ro") },
 		  .lands = "root/outside" },
+	};
+
+	run_attacks(rows, ROWS(rows));
+}
+
+Test(mounts, what_cannot_be_mounted)
+{
+	const struct attack rows[] = {
 		{ .what = "the root itself", .image = { { 0 } },
 		  .mounts = { NEW("tmpfs", "/", "ro") }, .refused = "the root itself" },
 		{ .what = "the root itself by dots", .image = { { 0 } },
@@ -206,18 +210,7 @@ Test(mounts, hostile_images)
 		  .refused = "tmpcopyup" },
 	};
 
-	NEED_ROOT();
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct outcome o = sandboxed(run_attack, &rows[i], 0);
-
-		cr_expect(eq(str, o.wrong, ""), "%s", rows[i].what);
-		cr_expect(eq(int, o.r < 0, rows[i].refused != NULL), "%s: %s", rows[i].what,
-			  o.e.text);
-		if (rows[i].refused)
-			cr_expect(strstr(o.e.text, rows[i].refused) != NULL, "%s: %s",
-				  rows[i].what, o.e.text);
-		cr_expect(eq(int, o.r < 0, o.e.code != 0), "%s", rows[i].what);
-	}
+	run_attacks(rows, ROWS(rows));
 }
 
 /* A neighbour that shares a volume exchanges the destination and a link as fast as it can. */
@@ -268,11 +261,7 @@ static void run_race(const void *row, struct outcome *o)
 
 Test(mounts, a3_destination_swapped_during_set_up, .timeout = 120)
 {
-	struct outcome o;
-
-	NEED_ROOT();
-	o = sandboxed(run_race, NULL, 0);
-	cr_expect(eq(str, o.wrong, ""));
+	expect_sandboxed("a race", run_race, NULL, 0, NULL);
 }
 
 /* ---- sources ---- */
@@ -306,14 +295,9 @@ Test(mounts, d2_source_replaced_after_it_was_judged)
 	bool here = false, elsewhere = true;
 	struct outcome o;
 
-	NEED_ROOT();
-	o = sandboxed(run_replaced, &here, 0);
-	cr_expect(eq(str, o.wrong, ""));
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	o = sandboxed(run_replaced, &elsewhere, 0);
-	cr_expect(eq(str, o.wrong, ""));
-	cr_expect(eq(int, o.r, -ESTALE), "%s", o.e.text);
-	cr_expect(strstr(o.e.text, "replaced") != NULL, "%s", o.e.text);
+	expect_sandboxed("held by the descriptor", run_replaced, &here, 0, NULL);
+	o = expect_sandboxed("opened anew", run_replaced, &elsewhere, 0, "replaced");
+	cr_expect(eq(int, o.r, -ESTALE));
 }
 
 /* ---- attributes ---- */
@@ -403,18 +387,14 @@ Test(mounts, attributes)
 		  "sync") }, 0, ST_RDONLY, 0, 0 },
 	};
 
-	NEED_ROOT();
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct outcome o = sandboxed(run_attributes, &rows[i], 0);
-
-		cr_expect(eq(int, o.r, 0), "%s: %s", rows[i].what, o.e.text);
-		cr_expect(eq(str, o.wrong, ""), "%s", rows[i].what);
-	}
+	for (size_t i = 0; i < ROWS(rows); i++)
+		expect_sandboxed(rows[i].what, run_attributes, &rows[i], 0, NULL);
 }
 
 /* ---- propagation ---- */
 
 struct propagation_row {
+	const char *what;
 	const char *option;	/* of the mount, NULL: none */
 	const char *rootfs;	/* linux.rootfsPropagation */
 	bool shared, unbindable;
@@ -472,23 +452,18 @@ static void run_propagation(const void *row, struct outcome *o)
 Test(mounts, propagation)
 {
 	const struct propagation_row rows[] = {
-		{ NULL, NULL, false, false },
-		{ "shared", NULL, true, false },
-		{ "rshared", NULL, true, false },
-		{ "rprivate", NULL, false, false },
-		{ "runbindable", NULL, false, true },
-		{ NULL, "rprivate", false, false },
-		{ NULL, "rshared", true, false },
-		{ "rslave", "rshared", false, false },
+		{ "nothing said", NULL, NULL, false, false },
+		{ "a shared mount", "shared", NULL, true, false },
+		{ "all of it shared", "rshared", NULL, true, false },
+		{ "a private mount", "rprivate", NULL, false, false },
+		{ "an unbindable mount", "runbindable", NULL, false, true },
+		{ "a private root", NULL, "rprivate", false, false },
+		{ "a shared root", NULL, "rshared", true, false },
+		{ "a slave of a shared root", "rslave", "rshared", false, false },
 	};
 
-	NEED_ROOT();
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct outcome o = sandboxed(run_propagation, &rows[i], 0);
-
-		cr_expect(eq(int, o.r, 0), "%zu: %s", i, o.e.text);
-		cr_expect(eq(str, o.wrong, ""), "%zu", i);
-	}
+	for (size_t i = 0; i < ROWS(rows); i++)
+		expect_sandboxed(rows[i].what, run_propagation, &rows[i], 0, NULL);
 }
 
 static void run_bad_propagation(const void *row, struct outcome *o)
@@ -503,12 +478,10 @@ static void run_bad_propagation(const void *row, struct outcome *o)
 
 Test(mounts, unknown_propagation)
 {
-	struct outcome o;
+	struct outcome o = expect_sandboxed("sideways", run_bad_propagation, NULL, 0,
+					    "linux.rootfsPropagation: unknown value \"sideways\"");
 
-	NEED_ROOT();
-	o = sandboxed(run_bad_propagation, NULL, 0);
 	cr_expect(eq(int, o.r, -EINVAL));
-	cr_expect(strstr(o.e.text, "linux.rootfsPropagation") != NULL, "%s", o.e.text);
 }
 
 /* ---- tmpfs over what the image has ---- */
@@ -548,15 +521,9 @@ static void run_copyup(const void *row, struct outcome *o)
 Test(mounts, tmpfs_takes_the_mode_and_tmpcopyup_the_content)
 {
 	bool yes = true, no = false;
-	struct outcome o;
 
-	NEED_ROOT();
-	o = sandboxed(run_copyup, &yes, 0);
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	cr_expect(eq(str, o.wrong, ""));
-	o = sandboxed(run_copyup, &no, 0);
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	cr_expect(eq(str, o.wrong, ""));
+	expect_sandboxed("tmpcopyup", run_copyup, &yes, 0, NULL);
+	expect_sandboxed("no tmpcopyup", run_copyup, &no, 0, NULL);
 }
 
 /* ---- id maps, long options ---- */
@@ -591,15 +558,9 @@ static void run_idmap(const void *row, struct outcome *o)
 Test(mounts, id_maps)
 {
 	bool yes = true, no = false;
-	struct outcome o;
 
-	NEED_ROOT();
-	o = sandboxed(run_idmap, &yes, 0);
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	cr_expect(eq(str, o.wrong, ""));
-	o = sandboxed(run_idmap, &no, 0);
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	cr_expect(eq(str, o.wrong, ""));
+	expect_sandboxed("the mount's own maps", run_idmap, &yes, 0, NULL);
+	expect_sandboxed("the container's maps", run_idmap, &no, 0, NULL);
 }
 
 static void run_long(const void *row, struct outcome *o)
@@ -631,12 +592,7 @@ static void run_long(const void *row, struct outcome *o)
 
 Test(mounts, options_too_long_for_fsconfig)
 {
-	struct outcome o;
-
-	NEED_ROOT();
-	o = sandboxed(run_long, NULL, 0);
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	cr_expect(eq(str, o.wrong, ""));
+	expect_sandboxed("options of an overlay", run_long, NULL, 0, NULL);
 }
 
 /* ---- cgroups ---- */
@@ -727,21 +683,11 @@ static void run_cgroup_v2(const void *row, struct outcome *o)
 Test(mounts, cgroups)
 {
 	bool made = true, not_made = false;
-	struct outcome o;
 
-	NEED_ROOT();
-	o = sandboxed(run_cgroup_v1, NULL, 0);
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	cr_expect(eq(str, o.wrong, ""));
-	o = sandboxed(run_cgroup_namespace, NULL, CLONE_NEWCGROUP);
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	cr_expect(eq(str, o.wrong, ""));
-	o = sandboxed(run_cgroup_v2, &made, 0);
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	cr_expect(eq(str, o.wrong, ""));
-	o = sandboxed(run_cgroup_v2, &not_made, 0);
-	cr_expect(eq(int, o.r, 0), "%s", o.e.text);
-	cr_expect(eq(str, o.wrong, ""));
+	expect_sandboxed("version 1", run_cgroup_v1, NULL, 0, NULL);
+	expect_sandboxed("in a cgroup namespace", run_cgroup_namespace, NULL, CLONE_NEWCGROUP, NULL);
+	expect_sandboxed("version 2", run_cgroup_v2, &made, 0, NULL);
+	expect_sandboxed("version 2, none made", run_cgroup_v2, &not_made, 0, NULL);
 }
 
 /* ---- in a user namespace ---- */
@@ -803,17 +749,8 @@ Test(mounts, user_namespace)
 		  "root/x" },
 	};
 
-	NEED_ROOT();
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct outcome o = sandboxed(run_userns, &rows[i], 0);
-
-		cr_expect(eq(int, o.r < 0, rows[i].refused != NULL), "%s: %s", rows[i].what,
-			  o.e.text);
-		if (rows[i].refused)
-			cr_expect(strstr(o.e.text, rows[i].refused) != NULL, "%s: %s",
-				  rows[i].what, o.e.text);
-		cr_expect(eq(str, o.wrong, ""), "%s", rows[i].what);
-	}
+	for (size_t i = 0; i < ROWS(rows); i++)
+		expect_sandboxed(rows[i].what, run_userns, &rows[i], 0, rows[i].refused);
 }
 
 /* ---- the option table ---- */
