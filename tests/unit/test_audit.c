@@ -212,6 +212,7 @@ Test(audit, what_is_no_file_of_ours_is_refused)
 	/* a directory that others may write to */
 	chmod(dir, 0777);
 	cr_expect(append_text("s", "create", "", NULL, &e) == -EPERM);
+	cr_expect(strstr(e.text, "be writable by no one else") != NULL, "%s", e.text);
 	chmod(dir, 0700);
 	/* a link in the log's place */
 	cr_assert(symlink("elsewhere", in_dir(AUDIT_LOG)) == 0);
@@ -220,19 +221,25 @@ Test(audit, what_is_no_file_of_ours_is_refused)
 	unlink(in_dir(AUDIT_LOG));
 	/* a FIFO must not hang us */
 	cr_assert(mkfifo(in_dir(AUDIT_LOG), 0600) == 0);
-	cr_expect(append_text("s", "create", "", NULL, &e) < 0);
+	cr_expect(append_text("s", "create", "", NULL, &e) == -EPERM, "%s", e.text);
+	cr_expect(strstr(e.text, AUDIT_LOG ": not a file of uid") != NULL, "%s", e.text);
 }
 
 Test(audit, members_and_names_that_would_break_the_line_are_refused)
 {
 	static const struct {
-		const char *session, *event, *members;
+		const char *session, *event, *members, *why;
 	} rows[] = {
-		{ "S", "create", "{}" },	{ "", "create", "{}" },
-		{ "a/b", "create", "{}" },	{ "..", "create", "{}" },
-		{ "host", "create", "{}" },	{ "a", "cre\"ate", "{}" },
-		{ "a", "create", "" },		{ "a", "create", "[]" },
-		{ "a", "create", "{\n}" },	{ "a", "create", "{\"a\":1" },
+		{ "S", "create", "{}", "no session" },
+		{ "", "create", "{}", "no session" },
+		{ "a/b", "create", "{}", "no session" },
+		{ "..", "create", "{}", "no session" },
+		{ "host", "create", "{}", "no session" },
+		{ "a", "cre\"ate", "{}", "no session and event" },
+		{ "a", "create", "", "no object on one line" },
+		{ "a", "create", "[]", "no object on one line" },
+		{ "a", "create", "{\n}", "no object on one line" },
+		{ "a", "create", "{\"a\":1", "no object on one line" },
 	};
 	struct err e;
 
@@ -242,6 +249,7 @@ Test(audit, members_and_names_that_would_break_the_line_are_refused)
 
 		str_puts(&members, rows[i].members);
 		cr_expect(audit_append(dir, &frame, &members, NULL, &e) == -EINVAL, "%zu", i);
+		cr_expect(strstr(e.text, rows[i].why) != NULL, "%zu: %s", i, e.text);
 	}
 	cr_expect(log_size() == -1);
 }
@@ -428,8 +436,8 @@ Test(audit, F1_any_changed_byte_is_found)
 		for (size_t k = 0; k < i; k++)
 			line += log[k] == '\n';
 		/* a changed newline joins two records: the second is no more */
-		cr_assert(v.bad_seq == line || (log[i] == '\n' && v.bad_seq == line + 1), "byte %zu of record %llu: %llu %s", i, line, v.bad_seq,
-			  v.reason);
+		cr_assert(v.bad_seq == line || (log[i] == '\n' && v.bad_seq == line + 1),
+			  "byte %zu of record %llu: %llu %s", i, line, v.bad_seq, v.reason);
 	}
 	free(copy);
 	free(log);
@@ -788,6 +796,7 @@ Test(audit, F3_rotation_under_load_loses_nothing)
 			usleep(500);
 	}
 	cr_expect(await() == 0);
+	cr_expect(rotations > 0);
 	/* put together again, it is one chain in which the rotations are recorded */
 	for (int i = 0; i < rotations; i++) {
 		char *part = slurp(arena_printf(&arena, "old.%d", i));

@@ -39,7 +39,7 @@ Test(egress_rules, one_rule)
 		const char *host, *protocol;
 		uint64_t first, last;
 		int code;			/* 0: accepted */
-		const char *range;		/* "FIRST-LAST" */
+		const char *range;		/* "FIRST-LAST", or a part of the error */
 	} rows[] = {
 		{ "203.0.113.10", "tcp", 443, 443, 0, "203.0.113.10-203.0.113.10" },
 		{ "203.0.113.10/32", "udp", 1, 52, 0, "203.0.113.10-203.0.113.10" },
@@ -50,37 +50,38 @@ Test(egress_rules, one_rule)
 		{ "2001:db8::10", "tcp", 443, 443, 0, "2001:db8::10-2001:db8::10" },
 		{ "2001:db8::/33", "tcp", 443, 443, 0,
 		  "2001:db8::-2001:db8:7fff:ffff:ffff:ffff:ffff:ffff" },
-		{ "10.0.0.1/8", "tcp", 443, 443, EINVAL, NULL },
-		{ "2001:db8::1/32", "tcp", 443, 443, EINVAL, NULL },
-		{ "10.0.0.0/33", "tcp", 443, 443, EINVAL, NULL },
-		{ "10.0.0.0/-1", "tcp", 443, 443, EINVAL, NULL },
-		{ "10.0.0.0/ 8", "tcp", 443, 443, EINVAL, NULL },
-		{ "10.0.0.0/8x", "tcp", 443, 443, EINVAL, NULL },
-		{ "10.0.0.0/99999999999999999999", "tcp", 443, 443, EINVAL, NULL },
-		{ "::/129", "tcp", 443, 443, EINVAL, NULL },
-		{ "", "tcp", 443, 443, EINVAL, NULL },
-		{ "010.0.0.1", "tcp", 443, 443, EINVAL, NULL },
-		{ "0x0a000001", "tcp", 443, 443, EINVAL, NULL },
-		{ "example.com", "tcp", 443, 443, EINVAL, NULL },
-		{ "fe80::1%eth0", "tcp", 443, 443, EINVAL, NULL },
-		{ "10.0.0.1", "sctp", 443, 443, EINVAL, NULL },
-		{ "10.0.0.1", NULL, 443, 443, EINVAL, NULL },
-		{ NULL, "tcp", 443, 443, EINVAL, NULL },
-		{ "10.0.0.1", "tcp", 0, 443, EINVAL, NULL },
-		{ "10.0.0.1", "tcp", 443, 442, EINVAL, NULL },
-		{ "10.0.0.1", "tcp", 443, 65536, EINVAL, NULL },
-		{ "10.0.0.1", "udp", 53, 53, EPERM, NULL },
-		{ "10.0.0.1", "tcp", 53, 60, EPERM, NULL },
-		{ "10.0.0.1", "tcp", 1, 53, EPERM, NULL },
-		{ "169.254.169.254", "tcp", 80, 80, EPERM, NULL },
-		{ "169.254.0.0/16", "tcp", 80, 80, EPERM, NULL },
-		{ "224.0.0.1", "udp", 80, 80, EPERM, NULL },
-		{ "239.255.255.255", "udp", 80, 80, EPERM, NULL },
-		{ "255.255.255.255", "udp", 80, 80, EPERM, NULL },
-		{ "fe80::1", "tcp", 80, 80, EPERM, NULL },
-		{ "febf::/16", "tcp", 80, 80, EPERM, NULL },
-		{ "ff02::1", "udp", 80, 80, EPERM, NULL },
-		{ "::ffff:203.0.113.10", "tcp", 443, 443, EPERM, NULL },
+		{ "10.0.0.1/8", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "2001:db8::1/32", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "10.0.0.0/33", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "10.0.0.0/-1", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "10.0.0.0/ 8", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "10.0.0.0/8x", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "10.0.0.0/99999999999999999999", "tcp", 443, 443, EINVAL,
+		  "is no address and no prefix" },
+		{ "::/129", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "010.0.0.1", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "0x0a000001", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "example.com", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "fe80::1%eth0", "tcp", 443, 443, EINVAL, "is no address and no prefix" },
+		{ "10.0.0.1", "sctp", 443, 443, EINVAL, "protocol must be tcp or udp" },
+		{ "10.0.0.1", NULL, 443, 443, EINVAL, "protocol must be tcp or udp" },
+		{ NULL, "tcp", 443, 443, EINVAL, "rule for no host" },
+		{ "10.0.0.1", "tcp", 0, 443, EINVAL, "no range of 1-65535" },
+		{ "10.0.0.1", "tcp", 443, 442, EINVAL, "no range of 1-65535" },
+		{ "10.0.0.1", "tcp", 443, 65536, EINVAL, "no range of 1-65535" },
+		{ "10.0.0.1", "udp", 53, 53, EPERM, "port 53" },
+		{ "10.0.0.1", "tcp", 53, 60, EPERM, "port 53" },
+		{ "10.0.0.1", "tcp", 1, 53, EPERM, "port 53" },
+		{ "169.254.169.254", "tcp", 80, 80, EPERM, "is link-local (" },
+		{ "169.254.0.0/16", "tcp", 80, 80, EPERM, "is link-local (" },
+		{ "224.0.0.1", "udp", 80, 80, EPERM, "is multicast" },
+		{ "239.255.255.255", "udp", 80, 80, EPERM, "is multicast" },
+		{ "255.255.255.255", "udp", 80, 80, EPERM, "is broadcast" },
+		{ "fe80::1", "tcp", 80, 80, EPERM, "is link-local," },
+		{ "febf::/16", "tcp", 80, 80, EPERM, "is link-local," },
+		{ "ff02::1", "udp", 80, 80, EPERM, "is multicast" },
+		{ "::ffff:203.0.113.10", "tcp", 443, 443, EPERM, "is an IPv4-mapped address" },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -100,8 +101,11 @@ Test(egress_rules, one_rule)
 		if (rows[i].code == EPERM)	/* three lines */
 			cr_assert(strstr(e.text, "\n  policy: ") &&
 				  strstr(e.text, "\n  to allow it: "));
-		if (rows[i].code)
+		if (rows[i].code) {
+			cr_expect(strstr(e.text, rows[i].range), "row %zu, %s: %s", i, rows[i].host,
+				  e.text);
 			continue;
+		}
 		all = six ? &v6 : &v4;
 		cr_assert_eq(v4.n + v6.n, 1, "row %zu", i);
 		inet_ntop(six ? AF_INET6 : AF_INET, all->v[0].first, first, sizeof first);
@@ -146,6 +150,7 @@ Test(egress_rules, names)
 
 	r.is_name = true;
 	cr_assert_eq(egress_rules_expand(&a, &agent, &v4, &v6, &e), -EINVAL, "not resolved");
+	cr_assert_str_eq(e.text, "egress: api.example.com has not been resolved");
 	strv_add(&a, &r.addresses, "203.0.113.1");
 	strv_add(&a, &r.addresses, "203.0.113.9");
 	strv_add(&a, &r.addresses, "203.0.113.1");
@@ -275,6 +280,7 @@ Test(egress_rules, too_many)
 	for (unsigned i = 0; i < N; i++)
 		rules[i] = rule(arena_printf(&a, "10.0.%u.%u", i / 256, i % 256), "tcp", 443, 443);
 	cr_assert_eq(egress_rules_expand(&a, &agent, &v4, &v6, &e), -E2BIG);
+	cr_assert(strstr(e.text, "egress: more than "), "%s", e.text);
 	agent.egress_allow.n = N - 1;
 	cr_assert_eq(egress_rules_expand(&a, &agent, &v4, &v6, &e), 0, "%s", e.text);
 	cr_assert_eq(v4.n, EGRESS_RANGES_MOST);
@@ -428,6 +434,7 @@ Test(egress_table, published_ports_are_ports)
 		struct err e = { 0 };
 
 		cr_assert_eq(egress_table_build(&t, &b, &e), -EINVAL);
+		cr_assert(strstr(e.text, "is none of 1-65535"), "%s", e.text);
 	}
 }
 
@@ -457,4 +464,5 @@ Test(egress_install, policy_without_digest)
 
 	agent.policy_digest = NULL;
 	cr_assert_eq(egress_install(&agent, -1, &e), -EINVAL);	/* before anything is opened */
+	cr_assert(strstr(e.text, "the policy has no digest"), "%s", e.text);
 }

@@ -129,18 +129,23 @@ Test(idmap, root_writes_ranges)
 	end(pid);
 }
 
+#define BOTH "linux.uidMappings and linux.gidMappings: both are needed"
+#define UIDS "linux.uidMappings: write /proc/"
+
 Test(idmap, refusals)
 {
 	const struct {
 		const char *what;
 		spec_id_mappings uid, gid;
+		const char *why;	/* begins the error */
 	} rows[] = {
-		{ "none", { NULL, 0 }, { NULL, 0 } },
-		{ "no gids", MAPS({ 0, 0, 1 }), { NULL, 0 } },
-		{ "overlap", MAPS({ 0, 0, 10 }, { 5, 100, 10 }), MAPS({ 0, 0, 10 }) },
-		{ "size 0", MAPS({ 0, 0, 0 }), MAPS({ 0, 0, 1 }) },
-		{ "wraps", MAPS({ 0, 4294967290, 100 }), MAPS({ 0, 0, 1 }) },
-		{ "negative", MAPS({ 0, -1, 1 }), MAPS({ 0, 0, 1 }) },
+		{ "none", { NULL, 0 }, { NULL, 0 }, BOTH },
+		{ "no gids", MAPS({ 0, 0, 1 }), { NULL, 0 }, BOTH },
+		{ "overlap", MAPS({ 0, 0, 10 }, { 5, 100, 10 }), MAPS({ 0, 0, 10 }), UIDS },
+		{ "size 0", MAPS({ 0, 0, 0 }), MAPS({ 0, 0, 1 }), UIDS },
+		{ "wraps", MAPS({ 0, 4294967290, 100 }), MAPS({ 0, 0, 1 }), UIDS },
+		{ "negative", MAPS({ 0, -1, 1 }), MAPS({ 0, 0, 1 }), UIDS },
+		{ "size 0 of gids", MAPS({ 0, 0, 1 }), MAPS({ 0, 0, 0 }), "linux.gidMappings: write" },
 	};
 
 	if (geteuid() != 0)
@@ -151,7 +156,7 @@ Test(idmap, refusals)
 		pid_t pid = spawn();
 
 		cr_expect(lt(int, idmap_write(pid, &l, &e), 0), "%s", rows[i].what);
-		cr_expect(strstr(e.text, "linux.") != NULL, "%s: %s", rows[i].what, e.text);
+		cr_expect(str_has_prefix(e.text, rows[i].why), "%s: %s", rows[i].what, e.text);
 		cr_expect(eq(str, (char *)proc_text(pid, "uid_map"), ""), "%s", rows[i].what);
 		end(pid);
 	}
@@ -253,6 +258,7 @@ Test(idmap, userns_refuses_bad_maps)
 	if (geteuid() != 0)
 		cr_skip_test("needs root");
 	cr_expect(lt(int, idmap_userns_fd(bad, 1, bad, 1, &fd, &e), 0));
+	cr_expect(str_has_prefix(e.text, "write the uid map of an id-mapped mount: "), "%s", e.text);
 	cr_expect(eq(int, fd, -1));
 	cr_expect(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 }

@@ -30,10 +30,11 @@ Test(state, ids)
 	char many[1026];
 
 	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
-		cr_expect_eq(state_check_id(ids[i].id, &e) == 0, ids[i].good, "\"%s\"", ids[i].id);
+		cr_expect_eq(state_check_id(ids[i].id, &e), ids[i].good ? 0 : -EINVAL, "\"%s\"",
+			     ids[i].id);
 	memset(many, 'x', sizeof many);
 	many[1025] = 0;
-	cr_expect_lt(state_check_id(many, &e), 0);
+	cr_expect_eq(state_check_id(many, &e), -EINVAL);
 	cr_expect_lt(strlen(e.text), 300);
 	many[1024] = 0;
 	cr_expect_eq(state_check_id(many, &e), 0);
@@ -99,7 +100,16 @@ Test(state, a_directory_that_others_may_write_is_refused)
 
 Test(state, damaged_file_is_an_error)
 {
-	static const char *const texts[] = { "", "{", "[]", "{}", "{\"id\":1}", "{\"id\":\"x\"}" };
+	static const struct {
+		const char *text, *error;	/* a part of it */
+	} rows[] = {
+		{ "", STATE_FILE ":1:1: not valid JSON: " },
+		{ "{", STATE_FILE ":1:2: not valid JSON: " },
+		{ "[]", STATE_FILE ": id: missing or of the wrong type" },
+		{ "{}", STATE_FILE ": id: missing or of the wrong type" },
+		{ "{\"id\":1}", STATE_FILE ": id: missing or of the wrong type" },
+		{ "{\"id\":\"x\"}", STATE_FILE ": ociVersion: missing or of the wrong type" },
+	};
 	owned_arena a = ARENA_INIT;
 	owned_state_dir d = STATE_DIR_INIT;
 	struct state back;
@@ -107,9 +117,11 @@ Test(state, damaged_file_is_an_error)
 	char *root = scratch(&a);
 
 	cr_assert_eq(state_reserve(&a, root, "c", &d, &e), 0);
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		cr_assert_eq(file_replace(d.fd, STATE_FILE, texts[i], strlen(texts[i]), 0600, &e), 0);
-		cr_expect_lt(state_load(&a, &d, &back, &e), 0, "%s", texts[i]);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		cr_assert_eq(file_replace(d.fd, STATE_FILE, rows[i].text, strlen(rows[i].text), 0600,
+					  &e), 0);
+		cr_expect_eq(state_load(&a, &d, &back, &e), -EINVAL, "%s", rows[i].text);
+		cr_expect(strstr(e.text, rows[i].error), "%s: %s", rows[i].text, e.text);
 	}
 	cr_assert_eq(state_forget(&d, &e), 0);
 	rmdir(root);
