@@ -160,9 +160,13 @@ Test(cgroup, join_stays_inside)
 		int fds[CGROUP_MOST], fd = -1;
 
 		cr_expect(eq(int, cgroup_clone_fd_sub(&c, bad[i], &fd, &e), -EINVAL), "%s", bad[i]);
+		cr_expect(strstr(e.text, "leaves the container's cgroup") != NULL, "%s: %s", bad[i],
+			  e.text);
 		c.layout = CGROUP_V1;
 		c.h[0].controllers = "cpu";
 		cr_expect(eq(int, cgroup_join_fds(&c, bad[i], fds, &e), -EINVAL), "%s", bad[i]);
+		cr_expect(strstr(e.text, "leaves the container's cgroup") != NULL, "%s: %s", bad[i],
+			  e.text);
 		c.layout = CGROUP_V2;
 		c.h[0].controllers = "";
 	}
@@ -401,23 +405,24 @@ Test(cgroup, systemd_names)
 	static const struct {
 		const char *path;
 		bool user;
-		const char *slice, *scope;	/* NULL: refused */
+		const char *slice, *scope;
+		const char *refused;	/* part of the error */
 	} rows[] = {
-		{ NULL, false, "system.slice", "agentrun-id.scope" },
-		{ "", true, "user.slice", "agentrun-id.scope" },
-		{ "machine.slice:libpod:abc", false, "machine.slice", "libpod-abc.scope" },
-		{ ":docker:abc", false, "system.slice", "docker-abc.scope" },
-		{ "user.slice::abc", true, "user.slice", "abc.scope" },
-		{ "/docker/abc", false, NULL, NULL },
-		{ "a.slice:b", false, NULL, NULL },
-		{ "a.slice:b:c:d", false, NULL, NULL },
-		{ "a:b:c", false, NULL, NULL },
-		{ ".slice:b:c", false, NULL, NULL },
-		{ "../x.slice:b:c", false, NULL, NULL },
-		{ "a.slice:b:", false, NULL, NULL },
-		{ "a.slice:b:../c", false, NULL, NULL },
-		{ "a.slice:b/..:c", false, NULL, NULL },
-		{ "a.slice:b:c.slice", false, NULL, NULL },
+		{ NULL, false, "system.slice", "agentrun-id.scope", NULL },
+		{ "", true, "user.slice", "agentrun-id.scope", NULL },
+		{ "machine.slice:libpod:abc", false, "machine.slice", "libpod-abc.scope", NULL },
+		{ ":docker:abc", false, "system.slice", "docker-abc.scope", NULL },
+		{ "user.slice::abc", true, "user.slice", "abc.scope", NULL },
+		{ "/docker/abc", false, NULL, NULL, "not of the form slice:prefix:name" },
+		{ "a.slice:b", false, NULL, NULL, "not of the form slice:prefix:name" },
+		{ "a.slice:b:c:d", false, NULL, NULL, "not of the form slice:prefix:name" },
+		{ "a:b:c", false, NULL, NULL, "\"a\" is not the name of a slice" },
+		{ ".slice:b:c", false, NULL, NULL, "\".slice\" is not the name of a slice" },
+		{ "../x.slice:b:c", false, NULL, NULL, "\"../x.slice\" is not the name of a slice" },
+		{ "a.slice:b:", false, NULL, NULL, "does not name a scope" },
+		{ "a.slice:b:../c", false, NULL, NULL, "does not name a scope" },
+		{ "a.slice:b/..:c", false, NULL, NULL, "does not name a scope" },
+		{ "a.slice:b:c.slice", false, NULL, NULL, "not yet supported" },
 	};
 
 	for (size_t i = 0; i < N(rows); i++) {
@@ -431,6 +436,8 @@ Test(cgroup, systemd_names)
 		} else {
 			cr_expect(r < 0, "%s", rows[i].path);
 			cr_expect(str_has_prefix(e.text, "linux.cgroupsPath: "), "%s", e.text);
+			cr_expect(strstr(e.text, rows[i].refused) != NULL, "%s: %s", rows[i].path,
+				  e.text);
 			cr_expect(eq(str, slice, "untouched"));
 		}
 	}
@@ -457,7 +464,8 @@ Test(cgroup, systemd_slice_path)
 			cr_expect(r == 0 && strcmp(path, rows[i].path) == 0, "%s: %s", rows[i].slice,
 				  path);
 		else
-			cr_expect(eq(int, r, -EINVAL), "%s", rows[i].slice);
+			cr_expect(r == -EINVAL && strstr(e.text, "not the name of a slice") != NULL,
+				  "%s: %s", rows[i].slice, e.text);
 	}
 }
 
@@ -503,25 +511,32 @@ Test(cgroup, state_round_trip)
 /* What is read is going to be signalled and removed. */
 Test(cgroup, state_refused)
 {
-	static const char *const rows[] = {
-		"{}",
-		"[]",
-		"{\"layout\":\"v3\",\"hierarchies\":[]}",
-		"{\"layout\":\"v2\"}",
-		"{\"layout\":\"v2\",\"hierarchies\":[{}]}",
-		"{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
+	static const struct {
+		const char *text, *error;
+	} rows[] = {
+		{ "{}", "cgroup.layout: missing or unknown" },
+		{ "[]", "cgroup.layout: missing or unknown" },
+		{ "{\"layout\":\"v3\",\"hierarchies\":[]}", "cgroup.layout: missing or unknown" },
+		{ "{\"layout\":\"v2\"}", "cgroup.hierarchies: not an array of at most " },
+		{ "{\"layout\":\"v2\",\"hierarchies\":[{}]}", "cgroup.hierarchies[0]: incomplete" },
+		{ "{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
 			"\"dir\":\"/etc\"}]}",
-		"{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
+		  "cgroup.hierarchies[0].dir: not below /s" },
+		{ "{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
 			"\"dir\":\"/s\"}]}",
-		"{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
+		  "cgroup.hierarchies[0].dir: not below /s" },
+		{ "{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
 			"\"dir\":\"/sx/y\"}]}",
-		"{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
+		  "cgroup.hierarchies[0].dir: not below /s" },
+		{ "{\"layout\":\"v2\",\"hierarchies\":[{\"controllers\":\"\",\"mount\":\"/s\","
 			"\"dir\":\"/s/a/../../etc\"}]}",
+		  "cgroup.hierarchies[0].dir: not below /s" },
 	};
 
 	for (size_t i = 0; i < N(rows); i++) {
 		struct cgroup c;
 
-		cr_expect(parse(rows[i], &c) < 0, "%s", rows[i]);
+		cr_expect(eq(int, parse(rows[i].text, &c), -EINVAL), "%s", rows[i].text);
+		cr_expect(str_has_prefix(e.text, rows[i].error), "%s: %s", rows[i].text, e.text);
 	}
 }
