@@ -34,6 +34,13 @@ struct json {
 
 extern const char *const json_type_names[];	/* "null", "a boolean", ... by enum json_type */
 
+/* A text that has not been parsed yet: not everybody who holds it needs its tree. */
+struct json_text {
+	const char *what;		/* names it in errors (a file's path) */
+	const char *text;		/* in the arena, or constant */
+	size_t size;
+};
+
 /* The tree lives in `a`. `what` names the text in errors (a file's path). */
 int json_parse(struct arena *a, const char *text, size_t size, const char *what,
 	       const struct json **ret, struct err *e);

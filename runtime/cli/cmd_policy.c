@@ -39,6 +39,7 @@ static int explain(struct cli *cli, const struct explain_options *o, struct err 
 						cli->runtime.rootless };
 	owned_fd dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	owned_str text = STR_INIT;
+	struct spec_seccomp *profile;
 	struct policy *policy;
 	struct facts facts;
 	struct spec *in, *out;
@@ -59,6 +60,10 @@ static int explain(struct cli *cli, const struct explain_options *o, struct err 
 	facts_close(&facts);
 	if (r < 0)
 		return r;
+	/* create reads it to compile it, which is not done here */
+	if (out->agent->seccomp_text &&
+	    spec_parse_seccomp(cli->arena, out->agent->seccomp_text, &profile, e) < 0)
+		return -e->code;
 	if (o->json) {
 		struct json_writer *w = json_writer_new(true);
 

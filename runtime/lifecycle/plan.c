@@ -152,19 +152,15 @@ static const char *filter_cache(struct arena *a, bool rootless)
 int plan_filters(struct arena *a, const struct spec *s, bool rootless,
 		 struct seccomp_program filter[PLAN_FILTERS], size_t *ret_n, struct err *e)
 {
-	const struct {
-		const char *name;
-		const struct spec_seccomp *rules;
-	} of[PLAN_FILTERS] = {
-		{ "linux.seccomp", s->linux_->seccomp },
-		{ "seccomp profile of the policy", s->agent ? s->agent->seccomp_filter : NULL },
-	};
+	const struct spec_seccomp *engine = s->linux_->seccomp;
+	const struct json_text *agent = s->agent ? s->agent->seccomp_text : NULL;
+	const char *cache = filter_cache(a, rootless);
 	size_t n = 0;
 
-	for (size_t i = 0; i < PLAN_FILTERS; i++)
-		if (of[i].rules && seccomp_compile(a, of[i].rules, filter_cache(a, rootless),
-						   &filter[n++], e) < 0)
-			return err_in(e, "%s", of[i].name);
+	if (engine && seccomp_compile(a, engine, cache, &filter[n++], e) < 0)
+		return err_in(e, "linux.seccomp");
+	if (agent && seccomp_compile_text(a, agent, cache, &filter[n++], e) < 0)
+		return err_in(e, "seccomp profile of the policy");
 	*ret_n = n;
 	return 0;
 }

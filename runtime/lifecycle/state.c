@@ -272,16 +272,10 @@ int state_save_spec(const struct state_dir *d, const struct spec *s, struct err 
 	struct json_writer *w = json_writer_new(false);
 	owned_str text = STR_INIT;
 	struct spec_linux linux_ = *s->linux_;
-	struct spec_agent agent;
 	struct spec copy = *s;
 
 	linux_.seccomp = NULL;
 	copy.linux_ = &linux_;
-	if (s->agent) {
-		agent = *s->agent;
-		agent.seccomp_filter = NULL;
-		copy.agent = &agent;
-	}
 	spec_write(&copy, w);
 	json_writer_end(w, &text);
 	return file_replace(d->fd, STATE_CONFIG, text.s, text.len, 0600, e);

@@ -365,7 +365,7 @@ static int apply_sysctls(struct apply *x, struct err *e)
 static int apply_seccomp(struct apply *x, struct err *e)
 {
 	x->agent->seccomp = arena_strdup(x->a, policy_text(x->p, FIELD_SECCOMP));
-	x->agent->seccomp_filter = x->p->seccomp;
+	x->agent->seccomp_text = x->p->seccomp;
 	/* AF_VSOCK and others lead past the egress table: some filter there must be */
 	if (!x->p->seccomp && !x->out->linux_->seccomp && !egress_is_open(x->p))
 		return refuse(e, policy_say(x->a, x->p, FIELD_SECCOMP),

@@ -33,7 +33,7 @@ struct policy {
 	struct value v[FIELD_COUNT];
 	struct host_policy host;
 	struct strv engine_roots;	/* all of them, as named */
-	struct spec_seccomp *seccomp;	/* the filter's content; NULL: the engine's alone */
+	const struct json_text *seccomp;	/* the filter's content; NULL: the engine's alone */
 	bool rootless;
 	struct strv changes;		/* what the host policy added */
 };

@@ -46,9 +46,9 @@ static int check_trust(const char *path, const struct stat *st, enum trust trust
 	return 0;
 }
 
-/* *ret stays NULL where the file does not exist. */
-static int read_json_file(struct arena *a, const char *path, enum trust trust,
-			  const struct json **ret, struct err *e)
+/* ret->text stays NULL where the file does not exist. */
+static int read_file(struct arena *a, const char *path, enum trust trust, struct json_text *ret,
+		     struct err *e)
 {
 	owned_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	owned_str text = STR_INIT;
@@ -64,32 +64,30 @@ static int read_json_file(struct arena *a, const char *path, enum trust trust,
 	if ((r = check_trust(path, &st, trust, e)) < 0 ||
 	    (r = fd_read_all(fd, POLICY_MOST, path, &text, e)) < 0)
 		return r;
-	return json_parse(a, str_text(&text), text.len, path, ret, e);
+	*ret = (struct json_text){ arena_strdup(a, path), arena_memdup(a, str_text(&text), text.len + 1),
+				   text.len };
+	return 0;
 }
 
 /* A profile by name: the administrator's, the distribution's, the built-in copy. */
 static int read_by_name(struct arena *a, const char *kind, const char *name, bool rootless,
-			const struct json **ret, const char **ret_file, struct err *e)
+			struct json_text *ret, struct err *e)
 {
 	static const char *const dirs[] = { PROFILE_DIR, PKGDATADIR "/profiles" };
 	const char *file = arena_printf(a, "%s%s.json", kind, name);
 
 	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
 		const char *path = arena_printf(a, "%s/%s", dirs[i], file);
-		int r;
+		int r = read_file(a, path, rootless ? TRUST_SELF : TRUST_ROOT, ret, e);
 
-		*ret = NULL;
-		if ((r = read_json_file(a, path, rootless ? TRUST_SELF : TRUST_ROOT, ret, e)) < 0)
+		if (r < 0 || ret->text)
 			return r;
-		if (*ret) {
-			*ret_file = path;
-			return 0;
-		}
 	}
 	for (const struct builtin_file *b = builtin_files; b->name; b++)
 		if (strcmp(b->name, file) == 0) {
-			*ret_file = arena_printf(a, "built-in %s", file);
-			return json_parse(a, b->text, b->size, *ret_file, ret, e);
+			*ret = (struct json_text){ arena_printf(a, "built-in %s", file), b->text,
+						   b->size };
+			return 0;
 		}
 	return err_say(e, ENOENT, "there is no %s.json in %s or %s", name, dirs[0], dirs[1]);
 }
@@ -395,32 +393,35 @@ static int check_credentials(struct arena *a, const struct policy *p, struct err
 
 static int load_seccomp(struct arena *a, struct policy *p, bool rootless, struct err *e)
 {
-	const char *name = policy_text(p, FIELD_SECCOMP), *file = NULL;
-	const struct json *tree;
-	int r;
+	const char *name = policy_text(p, FIELD_SECCOMP);
+	struct json_text *profile = arena_new(a, struct json_text);
 
 	if (strcmp(name, "engine") == 0)
 		return 0;
-	if ((r = read_by_name(a, "seccomp/", name, rootless, &tree, &file, e)) < 0)
+	if (read_by_name(a, "seccomp/", name, rootless, profile, e) < 0)
 		return err_in(e, "seccomp=%s (%s)", name, p->v[FIELD_SECCOMP].from->text);
-	return spec_parse_seccomp(a, tree, file, &p->seccomp, e);
+	p->seccomp = profile;
+	return 0;
 }
 
 static int load_profile(struct arena *a, struct policy *p, bool rootless, struct err *e)
 {
+	struct json_text profile = { 0 };
 	const struct json *tree;
-	const char *file = NULL;
 	struct err inner;
 	int r;
 
 	if (grammar_name(p->profile, &inner) < 0)
 		return err_say(e, EINVAL, "profile \"%s\" (%s): %s", safe_text(a, p->profile),
 			       p->selected_by.text, inner.text);
-	if ((r = read_by_name(a, "", p->profile, rootless, &tree, &file, e)) < 0)
+	if (read_by_name(a, "", p->profile, rootless, &profile, e) < 0)
 		return err_in(e, "profile %s (%s)", p->profile, p->selected_by.text);
+	if ((r = json_parse(a, profile.text, profile.size, profile.what, &tree, e)) < 0)
+		return r;
 	p->profile_origin = (struct origin){ LAYER_PROFILE,
-					     arena_printf(a, "profile %s", p->profile), file };
-	if ((r = parse_profile(a, tree, file, p->host.reasons_optional ? GRAMMAR_NO_REASON : 0,
+					     arena_printf(a, "profile %s", p->profile),
+					     profile.what };
+	if ((r = parse_profile(a, tree, profile.what, p->host.reasons_optional ? GRAMMAR_NO_REASON : 0,
 			       &p->profile_origin, p->v, e)) < 0)
 		return r;
 	value_add(a, &p->v[FIELD_PROFILE], NULL, p->profile, &p->selected_by);
@@ -437,13 +438,16 @@ static int load_host_policy(struct arena *a, const struct policy_options *o, str
 	 * purpose may be its own */
 	enum trust trust = !o->rootless ? TRUST_ROOT :
 			   o->host_policy ? TRUST_SELF : TRUST_ROOT_MAPPED;
-	const struct json *tree = NULL;
+	struct json_text file = { 0 };
+	const struct json *tree;
 	int r;
 
-	if ((r = read_json_file(a, path, trust, &tree, e)) < 0)
+	if ((r = read_file(a, path, trust, &file, e)) < 0)
 		return r;
-	if (tree)
-		return parse_host_policy(a, tree, arena_strdup(a, path), &p->host, e);
+	if (file.text && (r = json_parse(a, file.text, file.size, file.what, &tree, e)) < 0)
+		return r;
+	if (file.text)
+		return parse_host_policy(a, tree, file.what, &p->host, e);
 	if (o->host_policy)
 		return err_set(e, ENOENT, "%s", path);
 	p->host.origin = (struct origin){ LAYER_HOST, "built-in ceiling", NULL };

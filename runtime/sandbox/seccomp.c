@@ -543,13 +543,14 @@ struct origin {
 
 struct cache_file {
 	char magic[16];
-	uint64_t n;
+	uint32_t n, flags;	/* as in struct seccomp_program */
 	struct origin library;
-	char hash[HASH_HEX];	/* of the name, the origin and the instructions */
+	char hash[HASH_HEX];	/* of the name, the head from n on, and the instructions */
 	char pad[7];
 };
 
-static const char cache_magic[16] = "agentrun-bpf-1\n";
+/* To be counted up whenever the same rules or the same text come to mean another program. */
+static const char cache_magic[16] = "agentrun-bpf-2\n";
 
 static int origin_of(const char *path, struct origin *ret)
 {
@@ -580,9 +581,8 @@ static void add_text(struct hash *h, const char *text)
 	hash_add(h, text, n);
 }
 
-/* Everything that the program depends on, but for the library. Lengths go before what they
- * count, so that no two sets of rules look alike. */
-static void cache_name(const struct rules *rules, char ret[HASH_HEX])
+/* Everything that a program depends on, but for the library and what it is made of. */
+static struct hash *name_begin(const char *made_of)
 {
 	struct hash *h = hash_new();
 	struct utsname host = { 0 };
@@ -591,7 +591,17 @@ static void cache_name(const struct rules *rules, char ret[HASH_HEX])
 	add_text(h, cache_magic);
 	add_text(h, host.release);
 	add_text(h, host.machine);
+	add_text(h, made_of);
+	return h;
+}
+
+/* Lengths go before what they count, so that no two sets of rules look alike. */
+static void name_of_rules(const struct rules *rules, char ret[HASH_HEX])
+{
+	struct hash *h = name_begin("rules");
+
 	add_number(h, rules->default_action);
+	add_number(h, rules->flags);
 	add_number(h, rules->n_archs);
 	for (size_t i = 0; i < rules->n_archs; i++)
 		add_number(h, rules->archs[i]->token);
@@ -614,6 +624,14 @@ static void cache_name(const struct rules *rules, char ret[HASH_HEX])
 	hash_end(h, ret);
 }
 
+static void name_of_text(const struct json_text *profile, char ret[HASH_HEX])
+{
+	struct hash *h = name_begin("text");
+
+	hash_add(h, profile->text, profile->size);
+	hash_end(h, ret);
+}
+
 static void cache_hash(const char *name, const struct cache_file *head,
 		       const struct sock_filter *insns, char ret[HASH_HEX])
 {
@@ -622,6 +640,7 @@ static void cache_hash(const char *name, const struct cache_file *head,
 	add_text(h, name);
 	hash_add(h, &head->library, sizeof head->library);
 	add_number(h, head->n);
+	add_number(h, head->flags);
 	hash_add(h, insns, head->n * sizeof *insns);
 	hash_end(h, ret);
 }
@@ -678,8 +697,7 @@ static bool cache_read(struct arena *a, int dir, const char *name, struct seccom
 	cache_hash(name, &head, insns, hash);
 	if (memcmp(hash, head.hash, sizeof hash) != 0)
 		return false;
-	ret->insns = insns;
-	ret->n = head.n;
+	*ret = (struct seccomp_program){ insns, head.n, head.flags };
 	return true;
 }
 
@@ -687,7 +705,7 @@ static bool cache_read(struct arena *a, int dir, const char *name, struct seccom
 static void cache_write(int dir, const char *name, const struct library *lib,
 			const struct seccomp_program *program)
 {
-	struct cache_file head = { .n = program->n };
+	struct cache_file head = { .n = (uint32_t)program->n, .flags = program->flags };
 	owned_str file = STR_INIT;
 	struct err ignored;
 
@@ -700,31 +718,62 @@ static void cache_write(int dir, const char *name, const struct library *lib,
 	file_replace(dir, name, file.s, file.len, 0600, &ignored);
 }
 
+/* The way of a miss; cache: -1 if there is none. */
+static int make_and_keep(struct arena *a, const struct rules *rules, int cache, const char *name,
+			 struct seccomp_program *ret, struct err *e)
+{
+	struct seccomp_program program = { 0 };
+	struct library lib = { 0 };
+	int r;
+
+	r = library_load(&lib, e);
+	if (r == 0)
+		r = program_make(a, &lib, rules, &program, e);
+	if (r < 0)
+		return r;
+	program.flags = rules->flags;
+	if (cache >= 0)
+		cache_write(cache, name, &lib, &program);
+	*ret = program;
+	return 0;
+}
+
 int seccomp_compile(struct arena *a, const struct spec_seccomp *s, const char *cache_dir,
 		    struct seccomp_program *ret, struct err *e)
 {
-	struct seccomp_program program = { 0 };
 	struct rules rules = { 0 };
 	owned_fd cache = -1;
-	struct library lib = { 0 };
 	char name[HASH_HEX];
 	int r;
 
 	r = rules_from_spec(a, s, &rules, e);
 	if (r < 0)
 		return r;
-	cache_name(&rules, name);
+	name_of_rules(&rules, name);
 	cache = cache_open(cache_dir);
-	if (cache < 0 || !cache_read(a, cache, name, &program)) {
-		r = library_load(&lib, e);
-		if (r == 0)
-			r = program_make(a, &lib, &rules, &program, e);
-		if (r < 0)
-			return r;
-		if (cache >= 0)
-			cache_write(cache, name, &lib, &program);
-	}
-	program.flags = rules.flags;
-	*ret = program;
-	return 0;
+	if (cache >= 0 && cache_read(a, cache, name, ret))
+		return 0;
+	return make_and_keep(a, &rules, cache, name, ret, e);
+}
+
+int seccomp_compile_text(struct arena *a, const struct json_text *profile, const char *cache_dir,
+			 struct seccomp_program *ret, struct err *e)
+{
+	struct spec_seccomp *s = NULL;
+	struct rules rules = { 0 };
+	owned_fd cache = -1;
+	char name[HASH_HEX];
+	int r;
+
+	name_of_text(profile, name);
+	cache = cache_open(cache_dir);
+	if (cache >= 0 && cache_read(a, cache, name, ret))
+		return 0;
+	r = spec_parse_seccomp(a, profile, &s, e);
+	if (r < 0)
+		return r;
+	r = rules_from_spec(a, s, &rules, e);
+	if (r < 0)
+		return err_in(e, "%s", profile->what);
+	return make_and_keep(a, &rules, cache, name, ret, e);
 }

@@ -11,9 +11,10 @@
  *
  * The cache is a directory that only its owner, who must be the caller, may
  * write (owner and mode are checked at every use).  Its files are named by a
- * hash of the rules, the kernel's release and the machine; each holds a hash
- * of its content and the identity of the libseccomp file that made it, and is
- * used only while that file is unchanged (DESIGN section 5).  A cache that
+ * hash of the rules (or of a profile's text, which then need not be parsed),
+ * the kernel's release and the machine; each holds a hash of its content and
+ * the identity of the libseccomp file that made it, and is used only while
+ * that file is unchanged (DESIGN section 5).  A cache that
  * cannot be trusted or written is not used: that costs time, never
  * protection.  libseccomp is loaded only when the cache misses.
  *
@@ -41,6 +42,9 @@ struct seccomp_program {
  */
 int seccomp_compile(struct arena *a, const struct spec_seccomp *s, const char *cache_dir,
 		    struct seccomp_program *ret, struct err *e);
+/* The same for a profile that comes as text, which is parsed only when the cache misses. */
+int seccomp_compile_text(struct arena *a, const struct json_text *profile, const char *cache_dir,
+			 struct seccomp_program *ret, struct err *e);
 
 /* For `features`: known actions, operators, architectures, flags. */
 extern const char *const seccomp_actions[], *const seccomp_operators[],

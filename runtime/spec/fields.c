@@ -469,7 +469,6 @@ static const struct field agent_fields[] = {
 	FIELD_STRINGS(struct spec_agent, "envDropped", env_dropped),
 	FIELD_STRINGS(struct spec_agent, "caps", caps),
 	FIELD_STRING(struct spec_agent, "seccomp", seccomp),
-	FIELD_OBJECT(struct spec_agent, "seccompFilter", seccomp_filter, seccomp),
 	FIELD_OPT_U64(struct spec_agent, "timeLimit", time_limit),
 	FIELD_STRING(struct spec_agent, "auditMode", audit_mode),
 	FIELD_OBJECTS(struct spec_agent, "auditHooks", audit_hooks, audit_hook),
@@ -581,14 +580,17 @@ int spec_parse_resources(struct arena *a, const struct json *tree, const char *w
 	return 0;
 }
 
-int spec_parse_seccomp(struct arena *a, const struct json *tree, const char *what,
+int spec_parse_seccomp(struct arena *a, const struct json_text *profile,
 		       struct spec_seccomp **ret, struct err *e)
 {
 	struct spec_seccomp *s = arena_new(a, struct spec_seccomp);
-	int error = object_read(a, &object_seccomp, tree, what, s, e);
+	const struct json *tree;
+	int error = json_parse(a, profile->text, profile->size, profile->what, &tree, e);
 
 	if (!error)
-		error = check_seccomp(s, what, NULL, e);
+		error = object_read(a, &object_seccomp, tree, profile->what, s, e);
+	if (!error)
+		error = check_seccomp(s, profile->what, NULL, e);
 	if (error < 0)
 		return error;
 	*ret = s;
@@ -603,11 +605,6 @@ void spec_write_process(const struct spec_process *p, struct json_writer *w)
 void spec_write_resources(const struct spec_resources *r, struct json_writer *w)
 {
 	object_write(&object_resources, r, w);
-}
-
-void spec_write_seccomp(const struct spec_seccomp *s, struct json_writer *w)
-{
-	object_write(&object_seccomp, s, w);
 }
 
 const struct spec_namespace *spec_namespace_find(const struct spec *s, const char *type)

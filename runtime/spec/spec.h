@@ -284,7 +284,8 @@ struct spec_agent {
 	struct strv env_dropped;	/* names that were dropped at create: never values */
 	struct strv caps;	/* the most that any process may keep, exec included */
 	char *seccomp;		/* the profile's name, "engine" for none of ours */
-	struct spec_seccomp *seccomp_filter;	/* its content, stacked on the engine's */
+	const struct json_text *seccomp_text;	/* its content, stacked on the engine's; never written,
+						 * NULL in a specification that was read back */
 	struct opt_u64 time_limit;	/* seconds, limits.time */
 	char *audit_mode;	/* "best-effort" or "required" */
 	VEC(struct spec_audit_hook) audit_hooks;
@@ -325,11 +326,10 @@ int spec_parse_process(struct arena *a, const struct json *tree, const char *wha
 		       struct spec_process **ret, struct err *e);
 int spec_parse_resources(struct arena *a, const struct json *tree, const char *what,
 			 struct spec_resources **ret, struct err *e);
-int spec_parse_seccomp(struct arena *a, const struct json *tree, const char *what,
+int spec_parse_seccomp(struct arena *a, const struct json_text *profile,
 		       struct spec_seccomp **ret, struct err *e);
 void spec_write_process(const struct spec_process *p, struct json_writer *w);
 void spec_write_resources(const struct spec_resources *r, struct json_writer *w);
-void spec_write_seccomp(const struct spec_seccomp *s, struct json_writer *w);
 
 /* Cross-field checks: what config.md says MUST hold, and what agentrun does not support yet, each
  * an error that names the JSON path.  Called by spec_read and spec_parse. */

@@ -142,15 +142,23 @@ static const char *source_file(struct arena *a, const char *name)
 	return arena_printf(a, "%s/%s", dir ? dir : ".", name);
 }
 
-static struct spec_seccomp *read_profile(struct arena *a, const char *name)
+static struct json_text read_text(struct arena *a, const char *name)
 {
 	const char *path = source_file(a, name);
-	const struct json *tree;
+	owned_str text = STR_INIT;
+	struct err e;
+
+	cr_assert(file_read(AT_FDCWD, path, 1 << 20, &text, &e) == 0, "%s", e.text);
+	return (struct json_text){ path, arena_strdup(a, str_text(&text)), text.len };
+}
+
+static struct spec_seccomp *read_profile(struct arena *a, const char *name)
+{
+	struct json_text text = read_text(a, name);
 	struct spec_seccomp *s;
 	struct err e;
 
-	cr_assert(json_read_file(a, AT_FDCWD, path, &tree, &e) == 0, "%s", e.text);
-	cr_assert(spec_parse_seccomp(a, tree, path, &s, &e) == 0, "%s", e.text);
+	cr_assert(spec_parse_seccomp(a, &text, &s, &e) == 0, "%s", e.text);
 	return s;
 }
 
@@ -827,7 +835,7 @@ Test(seccomp, flags)
 /* The layout of an entry, written down a second time so that tests can forge one. */
 struct entry {
 	char magic[16];
-	uint64_t n;
+	uint32_t n, flags;
 	struct {
 		uint64_t dev, ino, size, mtime_sec, mtime_nsec;
 		char path[256];
@@ -878,7 +886,7 @@ static void forge(struct cache *c, const struct sock_filter *insns, size_t n, bo
 {
 	owned_str old = STR_INIT;
 	const char *name = strrchr(c->file, '/') + 1;
-	uint64_t name_length = strlen(name);
+	uint64_t name_length = strlen(name), n_and_flags[2] = { n };
 	struct entry head;
 	struct hash *h = hash_new();
 	struct err e;
@@ -887,13 +895,14 @@ static void forge(struct cache *c, const struct sock_filter *insns, size_t n, bo
 	cr_assert(file_read(AT_FDCWD, c->file, 1 << 20, &old, &e) == 0, "%s", e.text);
 	cr_assert(gt(sz, old.len, sizeof head));
 	memcpy(&head, old.s, sizeof head);
-	head.n = n;
+	head.n = (uint32_t)n;
+	n_and_flags[1] = head.flags;
 	if (other_library)
 		head.library.mtime_nsec ^= 1;
 	hash_add(h, &name_length, sizeof name_length);
 	hash_add(h, name, name_length);
 	hash_add(h, &head.library, sizeof head.library);
-	hash_add(h, &head.n, sizeof head.n);
+	hash_add(h, n_and_flags, sizeof n_and_flags);
 	hash_add(h, insns, n * sizeof *insns);
 	hash_end(h, head.hash);
 	fd = open(c->file, O_WRONLY | O_TRUNC | O_CLOEXEC);
@@ -971,7 +980,42 @@ Test(seccomp_cache, other_rules_have_another_entry)
 	c.s->architectures.n--;
 	p = ask_cache(&c);
 	cr_expect(not(forged(&p)));
-	cr_expect(eq(sz, entries(c.dir, NULL, 0), 5));
+	strv_add(&c.a, &c.s->flags, "SECCOMP_FILTER_FLAG_LOG");
+	p = ask_cache(&c);
+	cr_expect(not(forged(&p)));
+	cr_expect(eq(u32, p.flags, SECCOMP_FILTER_FLAG_LOG));
+	cr_expect(eq(sz, entries(c.dir, NULL, 0), 6));
+	cache_drop(&c);
+}
+
+/* A text is asked for by its bytes; parsed only when no entry has them. */
+Test(seccomp_cache, a_text_has_an_entry_of_its_own)
+{
+	struct cache c = cache_new();
+	struct json_text text = read_text(&c.a, "tests/data/seccomp-engine.json");
+	struct json_text other = { text.what, arena_printf(&c.a, "%s\n", text.text), text.size + 1 };
+	struct json_text broken = { "broken.json", text.text, text.size - 3 };
+	struct seccomp_program p;
+	struct err e;
+
+	cr_assert(unlink(c.file) == 0);	/* that of the rules */
+	cr_assert(seccomp_compile_text(&c.a, &text, c.dir, &p, &e) == 0, "%s", e.text);
+	cr_expect(fresh(&c, &p));
+	cr_expect(eq(u32, p.flags, c.fresh.flags));
+	cr_assert(eq(sz, entries(c.dir, c.file, sizeof c.file), 1));
+	forge(&c, forged_insns, COUNT(forged_insns), false);
+	cr_assert(seccomp_compile_text(&c.a, &text, c.dir, &p, &e) == 0, "%s", e.text);
+	cr_expect(forged(&p));
+	cr_expect(eq(u32, p.flags, c.fresh.flags));
+	cr_assert(seccomp_compile_text(&c.a, &other, c.dir, &p, &e) == 0, "%s", e.text);
+	cr_expect(fresh(&c, &p));
+	cr_expect(eq(sz, entries(c.dir, NULL, 0), 2));
+	p = ask_cache(&c);
+	cr_expect(fresh(&c, &p));
+	cr_expect(eq(sz, entries(c.dir, NULL, 0), 3));
+	cr_expect(lt(int, seccomp_compile_text(&c.a, &broken, c.dir, &p, &e), 0));
+	cr_expect(strncmp(e.text, "broken.json:", 12) == 0, "%s", e.text);
+	cr_expect(eq(sz, entries(c.dir, NULL, 0), 3));
 	cache_drop(&c);
 }
 
