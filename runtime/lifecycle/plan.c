@@ -165,6 +165,14 @@ int plan_filters(struct arena *a, const struct spec *s, bool rootless,
 	return 0;
 }
 
+/* What the file begins with: an empty or a cut one must not pass for a container without filters. */
+struct filters_head {
+	char magic[12];
+	uint32_t n;
+};
+
+static const char filters_magic[12] = "agentrun-f1";
+
 /* What goes before the instructions of each. */
 struct filter_head {
 	uint32_t n, flags;
@@ -173,8 +181,11 @@ struct filter_head {
 int plan_save_filters(int dirfd, const char *name, const struct seccomp_program *filter, size_t n,
 		      struct err *e)
 {
+	struct filters_head all = { .n = (uint32_t)n };
 	owned_str file = STR_INIT;
 
+	memcpy(all.magic, filters_magic, sizeof all.magic);
+	str_append(&file, &all, sizeof all);
 	for (size_t i = 0; i < n; i++) {
 		struct filter_head head = { (uint32_t)filter[i].n, filter[i].flags };
 
@@ -187,14 +198,18 @@ int plan_save_filters(int dirfd, const char *name, const struct seccomp_program 
 int plan_load_filters(struct arena *a, int dirfd, const char *name,
 		      struct seccomp_program filter[PLAN_FILTERS], size_t *ret_n, struct err *e)
 {
-	enum { MOST = PLAN_FILTERS * (sizeof(struct filter_head) +
+	enum { MOST = sizeof(struct filters_head) +
+		      PLAN_FILTERS * (sizeof(struct filter_head) +
 				      BPF_MAXINSNS * sizeof(struct sock_filter)) };
+	struct filters_head all = { 0 };
 	owned_str file = STR_INIT;
 	size_t n = 0;
 
 	if (file_read(dirfd, name, MOST, &file, e) < 0)
 		return -e->code;
-	for (size_t at = 0; at < file.len; n++) {
+	if (file.len >= sizeof all)
+		memcpy(&all, file.s, sizeof all);
+	for (size_t at = sizeof all; at < file.len; n++) {
 		struct filter_head head = { 0 };
 		size_t size = 0;
 
@@ -209,6 +224,8 @@ int plan_load_filters(struct arena *a, int dirfd, const char *name,
 						      head.flags };
 		at += size;
 	}
+	if (memcmp(all.magic, filters_magic, sizeof all.magic) != 0 || all.n != n)
+		return err_say(e, EINVAL, "%s: not the filters of a container", name);
 	*ret_n = n;
 	return 0;
 }

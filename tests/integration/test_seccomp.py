@@ -96,3 +96,15 @@ def test_bad_filters(rt, box, edit):
     assert "linux.seccomp" in r.err
     assert rt.ids() == []
 
+
+@pytest.mark.parametrize("keep", [0, 16, -8], ids=["empty", "head", "short"])
+def test_a_damaged_file_of_filters_is_no_container_without_any(rt, box, keep):
+    if rt.flavour != "agentrun":
+        pytest.skip("looks at agentrun's own files")
+    b = rt.up(box(["sleep", "100"], filtered([rule("SCMP_ACT_ERRNO", "mkdir", "mkdirat")])))
+    path = f"{rt.root}/{b.id}/filters"
+    with open(path, "rb+") as f:
+        f.truncate(keep if keep >= 0 else f.seek(0, os.SEEK_END) + keep)
+    r = rt.exec(b, "--", "true")
+    assert r.code != 0
+    assert "filters: not the filters of a container" in r.err
