@@ -264,8 +264,7 @@ int cgroup_plan(struct arena *a, const struct spec *s, const char *id, bool syst
 	if (r < 0)
 		return r;
 	if (systemd)
-		r = cgroup_systemd_plan(a, s->linux_ ? s->linux_->cgroups_path : NULL, id, rootless,
-					&c, e);
+		r = cgroup_systemd_plan(a, s, id, rootless, &c, e);
 	else
 		r = plan_dirs(a, &c, &wish, e);
 	if (r < 0)
@@ -304,8 +303,7 @@ int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool sy
 	memset(ret, 0, sizeof *ret);
 	r = detect_for(a, &wish, &c, e);
 	if (r == 0 && systemd) {
-		r = cgroup_systemd_plan(a, s->linux_ ? s->linux_->cgroups_path : NULL, id, rootless,
-					&c, e);
+		r = cgroup_systemd_plan(a, s, id, rootless, &c, e);
 		c.h[0].dir = NULL;	/* systemd makes it once there is a process for it */
 		if (r == 0)
 			*ret = c;

@@ -35,6 +35,7 @@ struct cgroup {
 	char *path;			/* below each hierarchy's mount, "/docker/<id>" */
 	char *scope, *slice;		/* systemd: the unit, and the slice it is in */
 	bool user;			/* systemd: the user's manager, not the system's */
+	spec_properties properties;	/* systemd: further ones of the scope; not in the state file */
 	size_t n;			/* version 1 and hybrid: hierarchies; version 2: one */
 	struct cgroup_hierarchy {
 		char *controllers;	/* "cpu,cpuacct", "name=systemd", "" for version 2 */

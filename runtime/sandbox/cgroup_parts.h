@@ -98,8 +98,8 @@ int cgroup_devices_apply(const struct cgroup *c, const struct spec_resources *r,
 
 /* ---- cgroup_systemd.c ---- */
 
-/* Fills in scope, slice, path; nothing is created before a pid is there. */
-int cgroup_systemd_plan(struct arena *a, const char *cgroups_path, const char *id, bool user,
+/* Fills in scope, slice, path, properties; nothing is created before a pid is there. */
+int cgroup_systemd_plan(struct arena *a, const struct spec *s, const char *id, bool user,
 			struct cgroup *c, struct err *e);
 int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
 int cgroup_systemd_stop(const struct cgroup *c, struct err *e);

@@ -111,9 +111,10 @@ static char *user_manager_path(struct arena *a)
 	return arena_strndup(a, own, (size_t)(end - own));
 }
 
-int cgroup_systemd_plan(struct arena *a, const char *cgroups_path, const char *id, bool user,
+int cgroup_systemd_plan(struct arena *a, const struct spec *s, const char *id, bool user,
 			struct cgroup *c, struct err *e)
 {
+	const char *cgroups_path = s->linux_ ? s->linux_->cgroups_path : NULL;
 	char *above = user ? user_manager_path(a) : arena_strdup(a, ""), *below = NULL;
 	int r;
 
@@ -126,6 +127,8 @@ int cgroup_systemd_plan(struct arena *a, const char *cgroups_path, const char *i
 	if (r < 0)
 		return r;
 	r = cgroup_systemd_slice_path(a, c->slice, &below, e);
+	if (r == 0)
+		r = spec_unit_properties(a, s, &c->properties, e);
 	if (r < 0)
 		return r;
 	c->path = arena_printf(a, "%s%s/%s", above ? above : "", below, c->scope);
@@ -428,67 +431,30 @@ static void put_resources(struct message *m, const struct spec_resources *r, con
 	put_unified(m, &r->unified);
 }
 
-/* ---- further properties that the engine asks for ---- */
-
-#define PROPERTY "org.systemd.property."
-
-/*
- * The value is in GVariant's text form: 'text', true, 5, uint64 5.  Podman sends KillSignal and
- * TimeoutStopUSec so, for a container that runs a service manager.
- */
-static int put_property(struct message *m, const char *name, const char *value, struct err *e)
+/* What else the engine asks for: Podman sends KillSignal and TimeoutStopUSec, for a container that
+ * runs a service manager. */
+static void put_properties(struct message *m, const spec_properties *all)
 {
-	static const struct { const char *word; char type; } types[] = {
-		{ "int32 ", 'i' }, { "uint32 ", 'u' }, { "int64 ", 'x' }, { "uint64 ", 't' },
-		{ "", 'i' },
-	};
-	size_t n = strlen(value), i = 0;
-	int64_t number;
-	char *end;
+	for (size_t i = 0; i < all->n && m->r >= 0; i++) {
+		const struct spec_property *p = &all->v[i];
+		const char type[] = { (char)p->type, '\0' };
 
-	if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
-		put_bool(m, name, value[0] == 't');
-		return 0;
+		switch (p->type) {
+		case PROPERTY_TEXT:
+			put_text(m, p->name, p->text);
+			break;
+		case PROPERTY_BOOL:
+		case PROPERTY_I32:
+		case PROPERTY_U32:
+			m->r = m->l->sd_bus_message_append(m->m, "(sv)", p->name, type,
+							   (uint32_t)p->number);
+			break;
+		case PROPERTY_I64:
+		case PROPERTY_U64:
+			m->r = m->l->sd_bus_message_append(m->m, "(sv)", p->name, type, p->number);
+			break;
+		}
 	}
-	if (n >= 2 && strchr("'\"", value[0]) && value[n - 1] == value[0] && !strchr(value, '\\')) {
-		owned_str text = STR_INIT;
-
-		str_append(&text, value + 1, n - 2);
-		put_text(m, name, str_text(&text));
-		return 0;
-	}
-	while (!str_has_prefix(value, types[i].word))
-		i++;
-	value += strlen(types[i].word);
-	errno = 0;
-	number = types[i].type == 't' ? (int64_t)strtoull(value, &end, 0) : strtoll(value, &end, 0);
-	if (errno || end == value || *end)
-		return err_say(e, EOPNOTSUPP, "annotations[\"" PROPERTY "%s\"]: \"%s\" is of a "
-			       "type that is not yet supported", name, value);
-	if (m->r < 0)
-		return 0;
-	if (types[i].type == 'i' || types[i].type == 'u')
-		m->r = m->l->sd_bus_message_append(m->m, "(sv)", name,
-						   types[i].type == 'i' ? "i" : "u", (int)number);
-	else
-		m->r = m->l->sd_bus_message_append(m->m, "(sv)", name,
-						   types[i].type == 'x' ? "x" : "t", number);
-	return 0;
-}
-
-static int put_properties(struct message *m, const struct spec *s, struct err *e)
-{
-	for (size_t i = 0; i < s->annotations.n; i++) {
-		const char *key = s->annotations.v[i].key;
-		int r;
-
-		if (!str_has_prefix(key, PROPERTY))
-			continue;
-		r = put_property(m, key + strlen(PROPERTY), s->annotations.v[i].value, e);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 /* ---- the scope ---- */
@@ -498,7 +464,6 @@ static int build_start(struct message *m, const struct cgroup *c, const struct s
 {
 	const struct spec_resources *res = s->linux_ ? s->linux_->resources : NULL;
 	uint32_t pids[] = { (uint32_t)pid };
-	int r;
 
 	if (m->r < 0 ||
 	    (m->r = m->l->sd_bus_message_append(m->m, "ss", c->scope, "replace")) < 0 ||
@@ -516,9 +481,7 @@ static int build_start(struct message *m, const struct cgroup *c, const struct s
 	put_array(m, "PIDs", 'u', pids, sizeof pids);
 	if (res)
 		put_resources(m, res, NULL);
-	r = put_properties(m, s, e);
-	if (r < 0)
-		return r;
+	put_properties(m, &c->properties);
 	if (m->r >= 0)
 		m->r = m->l->sd_bus_message_close_container(m->m);
 	if (m->r >= 0)		/* no further units */

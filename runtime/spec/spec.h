@@ -293,6 +293,21 @@ struct spec_agent {
 	struct strv changes;	/* one line for each change that the policy made: for the record */
 };
 
+/* ---- what the engine asks of the container's systemd unit; not JSON ---- */
+
+enum spec_property_type {	/* as D-Bus writes it */
+	PROPERTY_BOOL = 'b', PROPERTY_I32 = 'i', PROPERTY_U32 = 'u', PROPERTY_I64 = 'x',
+	PROPERTY_U64 = 't', PROPERTY_TEXT = 's',
+};
+
+struct spec_property {
+	const char *name;	/* "TimeoutStopUSec" */
+	enum spec_property_type type;
+	uint64_t number;	/* two's complement; of a boolean 0 or 1 */
+	const char *text;	/* PROPERTY_TEXT only */
+};
+typedef VEC(struct spec_property) spec_properties;
+
 struct spec_root {
 	char *path;
 	bool readonly;
@@ -348,6 +363,14 @@ const struct spec_namespace *spec_namespace_find(const struct spec *s, const cha
  * uts_namespaces(7).
  */
 const char *spec_sysctl_namespace(const char *key);
+
+/*
+ * The annotations org.systemd.property.NAME.  -ENOTSUP for a value of a type that the enum does
+ * not have, -ERANGE for one that its type cannot hold.  Only the systemd cgroup driver asks: where
+ * they say nothing, no value of theirs is an error.
+ */
+int spec_unit_properties(struct arena *a, const struct spec *s, spec_properties *ret,
+			 struct err *e);
 
 /* `agentrun spec`: the configuration to start from. */
 struct spec *spec_default(struct arena *a, bool rootless);

@@ -4,7 +4,8 @@
  *
  * What is accepted must be written in a form that is accepted again and is
  * then written alike; and a copy must be written as its original.  The first
- * byte chooses the origin, so that the agent block is reached, too.
+ * byte chooses the origin, so that the agent block is reached, too.  What
+ * systemd is to be told is read from it as well.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -42,6 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	owned_arena a = ARENA_INIT;
 	owned_str first = STR_INIT;
 	owned_str second = STR_INIT;
+	struct err e = { 0 };
+	spec_properties properties;
 	struct spec *s;
 
 	if (!size)
@@ -49,6 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s = parse(&a, (const char *)data + 1, size - 1, data[0] & 1 ? SPEC_STATE : SPEC_BUNDLE);
 	if (!s)
 		return 0;
+	if (spec_unit_properties(&a, s, &properties, &e) != -e.code)
+		abort();
 	written(s, &first);
 	written(spec_copy(&a, s), &second);
 	if (strcmp(first.s, second.s) != 0)

@@ -66,6 +66,27 @@ def test_exec_pause_and_exit_code(rt, scoped):
     assert rt.run(scoped(shell("exit 7"))).code == 7
 
 
+def annotate(**properties):
+    return lambda c: c.update(annotations={
+        f"org.systemd.property.{name}": value for name, value in properties.items()})
+
+
+def test_annotations_are_properties_of_the_scope(rt, scoped):
+    b = rt.up(scoped(SLEEP, annotate(Description="'some box'", SendSIGHUP="true", KillSignal="10",
+                                     TasksMax="uint64 44", TimeoutStopUSec="uint64 7000000")))
+    shown = systemctl("show", scope(b)).out.splitlines()
+    for line in ("Description=some box", "SendSIGHUP=yes", "KillSignal=10", "TasksMax=44",
+                 "TimeoutStopUSec=7s"):
+        assert line in shown
+
+
+def test_property_of_an_unknown_type_makes_nothing(rt, scoped):
+    b = scoped(SLEEP, annotate(After="['a.service']"))
+    r = rt.create(b, check=False)
+    assert r.code and 'annotations["org.systemd.property.After"]: [' in r.err
+    assert systemctl("is-active", scope(b)).out.strip() != "active"
+
+
 @pytest.mark.skipif(not controller("pids"), reason="no pids controller here")
 def test_limit_is_systemds_as_well(rt, scoped):
     """Else a `systemctl daemon-reload` would take it back."""

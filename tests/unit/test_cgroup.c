@@ -469,6 +469,25 @@ Test(cgroup, systemd_slice_path)
 	}
 }
 
+/* The scope's further properties are known, or refused, before there is anything to undo. */
+Test(cgroup, systemd_plan_reads_properties)
+{
+	static const struct {
+		const char *value;
+		int r;
+	} rows[] = { { "uint64 5", 0 }, { "[5]", -ENOTSUP } };
+
+	for (size_t i = 0; i < N(rows); i++) {
+		struct cgroup c = { .layout = CGROUP_V2, .n = 1, .h = { { .mount = "/m" } } };
+		struct spec s = { 0 };
+
+		kvs_add(&a, &s.annotations, "org.systemd.property.TimeoutStopUSec", rows[i].value);
+		cr_assert(eq(int, cgroup_systemd_plan(&a, &s, "id", false, &c, &e), rows[i].r), "%s",
+			  e.text);
+		cr_expect(eq(sz, c.properties.n, rows[i].r == 0));
+	}
+}
+
 /* ---- the state file ---- */
 
 static int parse(const char *text, struct cgroup *ret)

@@ -689,6 +689,85 @@ Test(spec, sysctl_keys_get_dots)
 	cr_expect_str_eq(s->linux_->sysctl.v[1].key, "net.ipv4.conf.eth0/2.x");
 }
 
+Test(spec, unit_properties)
+{
+#define REFUSED(code_, value_, why) \
+	{ .value = value_, .code = -(code_), .text = "annotations[\"org.systemd.property.P\"]: " why }
+	static const struct {
+		const char *value;
+		int code;
+		const char *text;	/* of the property or of the error */
+		enum spec_property_type type;
+		uint64_t number;
+	} rows[] = {
+		{ .value = "true", .type = PROPERTY_BOOL, .number = 1 },
+		{ .value = "false", .type = PROPERTY_BOOL },
+		{ .value = "15", .type = PROPERTY_I32, .number = 15 },
+		{ .value = "-0x10", .type = PROPERTY_I32, .number = (uint64_t)-16 },
+		{ .value = "int32 -2147483648", .type = PROPERTY_I32, .number = (uint64_t)INT32_MIN },
+		{ .value = "uint32 4294967295", .type = PROPERTY_U32, .number = UINT32_MAX },
+		{ .value = "int64 -9223372036854775808", .type = PROPERTY_I64,
+		  .number = (uint64_t)INT64_MIN },
+		{ .value = "uint64  18446744073709551615", .type = PROPERTY_U64,
+		  .number = UINT64_MAX },
+		{ .value = "'a \"b'", .type = PROPERTY_TEXT, .text = "a \"b" },
+		{ .value = "\"\"", .type = PROPERTY_TEXT, .text = "" },
+		REFUSED(ERANGE, "2147483648", "2147483648 is out of its type's range"),
+		REFUSED(ERANGE, "int32 -2147483649", "int32 -2147483649 is out of"),
+		REFUSED(ERANGE, "uint32 -1", "uint32 -1 is out of"),
+		REFUSED(ERANGE, "uint32 4294967296", "uint32 4294967296 is out of"),
+		REFUSED(ERANGE, "int64 9223372036854775808", "int64 9223372036854775808 is out of"),
+		REFUSED(ERANGE, "uint64 -1", "uint64 -1 is out of"),
+		REFUSED(ERANGE, "uint64 18446744073709551616", "uint64 18446744073709551616 is out"),
+		REFUSED(ENOTSUP, "", " is not of a supported type"),
+		REFUSED(ENOTSUP, "uint64 ", "uint64  is not of"),
+		REFUSED(ENOTSUP, "uint64 \t-1", "uint64 \\x09-1 is not of"),
+		REFUSED(ENOTSUP, "5s", "5s is not of"),
+		REFUSED(ENOTSUP, "5.5", "5.5 is not of"),
+		REFUSED(ENOTSUP, "byte 5", "byte 5 is not of"),
+		REFUSED(ENOTSUP, "True", "True is not of"),
+		REFUSED(ENOTSUP, "['a']", "['a'] is not of"),
+		REFUSED(ENOTSUP, "'", "' is not of"),
+		REFUSED(ENOTSUP, "'a\"", "'a\\x22 is not of"),
+		REFUSED(ENOTSUP, "'a'b'", "'a'b' is not of"),
+		REFUSED(ENOTSUP, "'a\\n'", "'a\\x5cn' is not of"),
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		owned_arena a = ARENA_INIT;
+		struct spec s = { 0 };
+		spec_properties got = { 0 };
+		struct err e = { 0 };
+
+		kvs_add(&a, &s.annotations, "org.systemd.propertyX", "[]");
+		kvs_add(&a, &s.annotations, "org.systemd.property.P", rows[i].value);
+		cr_assert_eq(spec_unit_properties(&a, &s, &got, &e), rows[i].code, "%s: %s",
+			     rows[i].value, e.text);
+		if (rows[i].code < 0) {
+			cr_expect(str_has_prefix(e.text, rows[i].text), "%s", e.text);
+			cr_expect_eq(got.n, 0);
+			continue;
+		}
+		cr_assert_eq(got.n, 1);
+		cr_expect_str_eq(got.v[0].name, "P");
+		cr_expect_eq(got.v[0].type, rows[i].type, "%s", rows[i].value);
+		cr_expect_eq(got.v[0].number, rows[i].number, "%s", rows[i].value);
+		cr_expect(str_equal(got.v[0].text, rows[i].text), "%s", rows[i].value);
+	}
+}
+
+Test(spec, unit_property_without_a_name)
+{
+	owned_arena a = ARENA_INIT;
+	struct spec s = { 0 };
+	spec_properties got;
+	struct err e;
+
+	kvs_add(&a, &s.annotations, "org.systemd.property.", "1");
+	cr_expect_eq(spec_unit_properties(&a, &s, &got, &e), -EINVAL);
+	cr_expect_str_eq(e.text, "annotations[\"org.systemd.property.\"]: names no property");
+}
+
 /* ---- nothing is lost ---- */
 
 /* Every member that agentrun supports, in the order in which it is written. */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The annotations org.systemd.property.NAME as typed properties of the container's systemd unit.
+ * Their values are in GVariant's text form: 'text', true, 5, uint64 5.
+ */
+#include "spec/spec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX "org.systemd.property."
+
+static const struct number_type {
+	const char *word;
+	enum spec_property_type type;
+	int64_t min;
+	uint64_t max;
+} number_types[] = {
+	{ "int32 ", PROPERTY_I32, INT32_MIN, INT32_MAX },
+	{ "uint32 ", PROPERTY_U32, 0, UINT32_MAX },
+	{ "int64 ", PROPERTY_I64, INT64_MIN, INT64_MAX },
+	{ "uint64 ", PROPERTY_U64, 0, UINT64_MAX },
+	{ "", PROPERTY_I32, INT32_MIN, INT32_MAX },	/* last: fits all */
+};
+
+/* -EINVAL: it is none; -ERANGE: its type does not hold it. */
+static int read_number(const char *text, struct spec_property *p)
+{
+	const struct number_type *t = number_types;
+	bool fits;
+	char *end;
+
+	while (!str_has_prefix(text, t->word))
+		t++;
+	text += strlen(t->word);
+	text += strspn(text, " ");
+	/* strtoull(3) takes "-1", and any white space before it */
+	if (!*text || !strchr("+-0123456789", *text))
+		return -EINVAL;
+	errno = 0;
+	if (*text == '-') {
+		int64_t n = strtoll(text, &end, 0);
+
+		fits = n >= t->min;
+		p->number = (uint64_t)n;
+	} else {
+		p->number = strtoull(text, &end, 0);
+		fits = p->number <= t->max;
+	}
+	if (*end)
+		return -EINVAL;
+	p->type = t->type;
+	return errno || !fits ? -ERANGE : 0;
+}
+
+static int read_value(struct arena *a, const char *value, struct spec_property *p)
+{
+	size_t n = strlen(value);
+
+	if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
+		p->type = PROPERTY_BOOL;
+		p->number = value[0] == 't';
+		return 0;
+	}
+	if (value[0] != '\'' && value[0] != '"')
+		return read_number(value, p);
+	/* one text from the first quote to the last, without escapes */
+	if (strchr(value + 1, value[0]) != value + n - 1 || strchr(value, '\\'))
+		return -EINVAL;
+	p->type = PROPERTY_TEXT;
+	p->text = arena_strndup(a, value + 1, n - 2);
+	return 0;
+}
+
+int spec_unit_properties(struct arena *a, const struct spec *s, spec_properties *ret,
+			 struct err *e)
+{
+	spec_properties all = { arena_array(a, struct spec_property, s->annotations.n), 0 };
+
+	for (size_t i = 0; i < s->annotations.n; i++) {
+		const struct kv *kv = &s->annotations.v[i];
+		const struct json_path up = { NULL, "annotations", 0 }, at = { &up, kv->key, 0 };
+		struct spec_property p = { 0 };
+		owned_str found = STR_INIT;
+		int r;
+
+		if (!str_has_prefix(kv->key, PREFIX))
+			continue;
+		p.name = kv->key + strlen(PREFIX);
+		str_put_safe(&found, kv->value, 64);
+		if (!*p.name)
+			return json_say(e, EINVAL, NULL, &at, "names no property");
+		r = read_value(a, kv->value, &p);
+		if (r == -ERANGE)
+			return json_say(e, ERANGE, NULL, &at, "%s is out of its type's range",
+					str_text(&found));
+		if (r < 0)
+			return json_say(e, ENOTSUP, NULL, &at, "%s is not of a supported type, "
+					"which are booleans, integers of 32 and 64 bits, and text "
+					"in quotes without escapes", str_text(&found));
+		all.v[all.n++] = p;
+	}
+	*ret = all;
+	return 0;
+}
