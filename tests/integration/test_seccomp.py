@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """System call filters as engines write them."""
-import json
 import os
 
 import pytest
@@ -35,13 +34,17 @@ def test_errno(rt, box, kw, message):
 
 
 def test_default_errno(rt, box):
+    """With no_new_privs, so that of the runtime's own calls only the last come after the filter."""
     names = ("execve arch_prctl set_tid_address exit_group write mprotect brk mmap munmap getuid "
              "rt_sigaction rt_sigprocmask set_robust_list rseq prlimit64 readlink getrandom prctl "
              "newfstatat fstat close openat read poll setuid getgid setgid exit futex stat").split()
-    b = box(["mkdir", "/x"], filtered([rule("SCMP_ACT_ALLOW", *names)], "SCMP_ACT_ERRNO",
-                                      defaultErrnoRet=38))
-    r = rt.run(b)
-    assert "not implemented" in r.err or r.code != 0
+
+    def edit(c):
+        filtered([rule("SCMP_ACT_ALLOW", *names)], "SCMP_ACT_ERRNO", defaultErrnoRet=38)(c)
+        c["process"]["noNewPrivileges"] = True
+    b = box(["mkdir", "/x"], edit)
+    r = rt.run(b, check=False)
+    assert "mkdir: can't create directory '/x': Function not implemented" in r.err
     assert not os.path.exists(b.rootfs + "/x")
 
 
@@ -63,48 +66,46 @@ def test_with_and_without_no_new_privileges(rt, box, nnp):
     def edit(c):
         filtered([rule("SCMP_ACT_ERRNO", "mkdir", "mkdirat")])(c)
         c["process"].update(noNewPrivileges=nnp, user={"uid": 1000, "gid": 1000})
-    assert rt.run(box(["mkdir", "/tmp/x"], edit)).code == 1
+    r = rt.run(box(["mkdir", "/tmp/x"], edit), check=False)
+    assert "Operation not permitted" in r.err
 
 
 def test_unknown_syscall_names_are_skipped(rt, box):
     """Docker's list holds calls newer than the library."""
     b = box(["mkdir", "/x"], filtered([rule("SCMP_ACT_ERRNO", "no_such_call", "mkdir",
                                             "mkdirat")]))
-    assert rt.run(b).code == 1
+    assert "Operation not permitted" in rt.run(b, check=False).err
 
 
 def test_exec_is_filtered_too(rt, box):
     b = rt.up(box(["sleep", "100"], filtered([rule("SCMP_ACT_ERRNO", "mkdir", "mkdirat")])))
-    assert rt.exec(b, "--", "mkdir", "/x").code == 1
+    assert "Operation not permitted" in rt.exec(b, "--", "mkdir", "/x", check=False).err
     out = rt.exec(b, "--", "cat", "/proc/self/status", check=True).out
     assert status_field(out, "Seccomp") == "2"
 
 
-@pytest.mark.parametrize("edit", [
-    filtered([], "SCMP_ACT_NO_SUCH"),
-    filtered([rule("SCMP_ACT_NO_SUCH", "mkdir")]),
-    filtered([], architectures=["SCMP_ARCH_NO_SUCH"]),
-    filtered([rule("SCMP_ACT_ERRNO", "mkdir", args=[{"index": 9, "value": 0,
-                                                     "op": "SCMP_CMP_EQ"}])]),
-    filtered([rule("SCMP_ACT_ERRNO", "mkdir", args=[{"index": 0, "value": 0, "op": "NO"}])]),
-    filtered([{"action": "SCMP_ACT_ERRNO", "names": []}]),
+@pytest.mark.parametrize("edit, where", [
+    (filtered([], "SCMP_ACT_NO_SUCH"), "defaultAction: unknown value"),
+    (filtered([rule("SCMP_ACT_NO_SUCH", "mkdir")]), "syscalls[0].action: unknown value"),
+    (filtered([], architectures=["SCMP_ARCH_NO_SUCH"]), "architectures[0]: unknown value"),
+    (filtered([rule("SCMP_ACT_ERRNO", "mkdir", args=[{"index": 9, "value": 0,
+                                                      "op": "SCMP_CMP_EQ"}])]),
+     "syscalls[0].args[0].index: 9 is out of range"),
+    (filtered([rule("SCMP_ACT_ERRNO", "mkdir", args=[{"index": 0, "value": 0, "op": "NO"}])]),
+     "syscalls[0].args[0].op: unknown value"),
+    (filtered([{"action": "SCMP_ACT_ERRNO", "names": []}]), "syscalls[0].names: must not be empty"),
 ])
-def test_bad_filters(rt, box, edit):
-    if rt.flavour != "agentrun":
-        pytest.skip("some are accepted")
-    r = rt.create(box(["true"], edit), check=False)
-    assert "linux.seccomp" in r.err
+@pytest.mark.differs("runc crun", "some are accepted")
+def test_bad_filters(rt, box, edit, where):
+    rt.create(box(["true"], edit), check="config.json: linux.seccomp." + where)
     assert rt.ids() == []
 
 
 @pytest.mark.parametrize("keep", [0, 16, -8], ids=["empty", "head", "short"])
+@pytest.mark.differs("runc crun", "looks at agentrun's own files")
 def test_a_damaged_file_of_filters_is_no_container_without_any(rt, box, keep):
-    if rt.flavour != "agentrun":
-        pytest.skip("looks at agentrun's own files")
     b = rt.up(box(["sleep", "100"], filtered([rule("SCMP_ACT_ERRNO", "mkdir", "mkdirat")])))
     path = f"{rt.root}/{b.id}/filters"
     with open(path, "rb+") as f:
         f.truncate(keep if keep >= 0 else f.seek(0, os.SEEK_END) + keep)
-    r = rt.exec(b, "--", "true")
-    assert r.code != 0
-    assert "filters: not the filters of a container" in r.err
+    rt.exec(b, "--", "true", check="filters: not the filters of a container")

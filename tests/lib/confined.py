@@ -54,7 +54,7 @@ def put(b, program):
 
 def refusal(result):
     """The three lines that every refusal is: what, why, what to do."""
-    assert result.code != 0
+    assert result.code > 0, result.text
     lines = result.err.splitlines()
     assert len(lines) == 3, result.err
     assert lines[0].startswith("agentrun: refused: "), result.err

@@ -41,7 +41,8 @@ class Result:
 def run(args, *, check=None, timeout=TIMEOUT, stdin=None, **kw):
     """Run a command; its output goes to files, which a child left behind may keep open.
 
-    check: True for "must succeed", False for "must fail", None for either.
+    check: True for "must succeed", False for "must fail", a text for "must fail and say that",
+    None for any.  What a signal ends has not failed: it crashed.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, \
             tempfile.TemporaryFile() as inp:
@@ -67,7 +68,9 @@ def run(args, *, check=None, timeout=TIMEOUT, stdin=None, **kw):
         r.out = out.read().decode(errors="replace")
         r.err = err.read().decode(errors="replace")
     if check is not None:
-        assert (r.code == 0) == check, f"{args}: exit code {r.code}\n{r.out}\n{r.err}"
+        said = f"{args}: exit code {r.code}\n{r.out}\n{r.err}"
+        assert (r.code == 0 if check is True else r.code > 0), said
+        assert not isinstance(check, str) or check in r.err, f"no {check!r}: {said}"
     return r
 
 
@@ -103,8 +106,10 @@ class Runtime:
     def argv(self, *args):
         return [self.program, "--root", self.root, *self.options, *map(str, args)]
 
-    def __call__(self, *args, **kw):
-        return run(self.argv(*args), **kw)
+    def __call__(self, *args, check=None, **kw):
+        if isinstance(check, str) and self.flavour != "agentrun":
+            check = False  # each has words of its own
+        return run(self.argv(*args), check=check, **kw)
 
     def run(self, b, *flags, **kw):
         return self("run", "--bundle", b.path, *flags, b.id, **kw)
