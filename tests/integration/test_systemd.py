@@ -71,6 +71,7 @@ def annotate(**properties):
         f"org.systemd.property.{name}": value for name, value in properties.items()})
 
 
+@pytest.mark.differs("crun", "its scope keeps the description")
 def test_annotations_are_properties_of_the_scope(rt, scoped):
     b = rt.up(scoped(SLEEP, annotate(Description="'some box'", SendSIGHUP="true", KillSignal="10",
                                      TasksMax="uint64 44", TimeoutStopUSec="uint64 7000000")))
@@ -80,6 +81,7 @@ def test_annotations_are_properties_of_the_scope(rt, scoped):
         assert line in shown
 
 
+@pytest.mark.differs("runc crun", "they read lists as well")
 def test_property_of_an_unknown_type_makes_nothing(rt, scoped):
     b = scoped(SLEEP, annotate(After="['a.service']"))
     r = rt.create(b, check=False)
