@@ -37,10 +37,10 @@ def test_ignored_sigchld(rt, box):
 @pytest.mark.differs("crun", "takes what there is")
 def test_descriptors_that_are_not_there(rt, box):
     b = box(SLEEP)
-    r = rt.create(b, "--preserve-fds", "60", check=False, timeout=5)
-    assert "60" in r.err
+    said = "--preserve-fds 60: descriptor 3 is not open"
+    rt.create(b, "--preserve-fds", "60", check=said, timeout=5)
     rt.up(b)
-    rt.exec(b, "--preserve-fds", "60", "--", "true", check=False, timeout=5)
+    rt.exec(b, "--preserve-fds", "60", "--", "true", check=said, timeout=5)
 
 
 @pytest.mark.parametrize("command", ["run", "exec"])

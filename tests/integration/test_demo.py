@@ -43,4 +43,4 @@ def test_it_would_notice():
 @pytest.mark.parametrize("profile", ["no-such"])
 def test_broken_set_up(profile):
     r = demo(profile)
-    assert r.code != 0 and "no-such" in r.err
+    assert r.code == 1 and "there is no no-such.json" in r.err

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 from runtime import errors, log_lines, run
@@ -36,12 +37,10 @@ def test_log_lines_are_json_with_level_msg_and_time(rt, box, work):
     rt.options = ["--log", log, "--log-format", "json"]
     b = box(['no"such\n'])
     rt.run(b, check=False)
-    lines = log_lines(log)
-    assert lines
-    for line in lines:
+    for line in log_lines(log):
         assert set(line) >= {"level", "msg", "time"}
         assert re.match(RFC3339, line["time"]), line
-    assert errors(log)
+    assert any("such" in e["msg"] for e in errors(log))
 
 
 def test_log_is_appended_to(rt, work):
@@ -64,7 +63,7 @@ def test_text_log(rt, work):
     rt.options = ["--log", log]
     rt("state", "nobody", check=False)
     with open(log, encoding="utf-8") as f:
-        assert f.read().strip()
+        assert "not exist" in f.read()
 
 
 def test_debug_says_more(rt, box, work):
@@ -75,14 +74,13 @@ def test_debug_says_more(rt, box, work):
     quiet = log_lines(work + "/log2") if os.path.exists(work + "/log2") else []
     assert not quiet
     if rt.flavour != "crun":
-        assert log_lines(work + "/log3")
+        assert "debug" in {x["level"] for x in log_lines(work + "/log3")}
 
 
+@pytest.mark.differs("crun", "only at its first message")
 def test_bad_log_format(rt):
-    if rt.flavour == "crun":
-        pytest.skip("only at its first message")
     rt.options = ["--log-format", "xml"]
-    rt("list", check=False)
+    rt("list", check="--log-format xml: expected text or json")
 
 
 def spec(b, text):
@@ -128,22 +126,22 @@ BAD_FIELDS = [
     (edited(process__env=["A=b\0c"]), "process.env[0]"),
     (edited(process__oomScoreAdj=5000), "process.oomScoreAdj"),
     (edited(process__rlimits=[{"type": "RLIMIT_X", "soft": 1, "hard": 1}]),
-     "process.rlimits[0]"),
-    (edited(process__capabilities__bounding=["CAP_NO_SUCH"]), "process.capabilities.bounding"),
+     "process.rlimits[0].type"),
+    (edited(process__capabilities__bounding=["CAP_NO_SUCH"]), "process.capabilities.bounding[0]"),
     (edited(root__path=""), "root.path"),
-    (edited(root__path="no-such"), "no-such"),
+    (edited(root__path="no-such"), "root.path no-such"),
     (edited(mounts__0=7), "mounts[0]"),
-    (edited(mounts__0={"type": "proc"}), "mounts[0]"),
-    (edited(mounts__1__options=["no-such-option=1"]), "no-such-option"),
-    (edited(mounts__1__type="nosuchfs"), "nosuchfs"),
-    (edited(linux__namespaces__0={"type": "nosuch"}), "linux.namespaces[0]"),
-    (edited(linux__namespaces__1={"type": "pid"}), "linux.namespaces"),
+    (edited(mounts__0={"type": "proc"}), "mounts[0].destination"),
+    (edited(mounts__1__options=["no-such-option=1"]), 'mounts[1]: option "no-such-option=1"'),
+    (edited(mounts__1__type="nosuchfs"), 'mounts[1]: file system type "nosuchfs"'),
+    (edited(linux__namespaces__0={"type": "nosuch"}), "linux.namespaces[0].type"),
+    (edited(linux__namespaces__1={"type": "pid"}), "linux.namespaces[1]"),
     (edited(linux__resources__pids={"limit": "many"}), "linux.resources.pids.limit"),
     (edited(linux__resources__devices=[{"allow": "no"}]), "linux.resources.devices[0].allow"),
-    (edited(linux__seccomp={"defaultAction": "SCMP_ACT_NOSUCH"}), "linux.seccomp"),
+    (edited(linux__seccomp={"defaultAction": "SCMP_ACT_NOSUCH"}), "linux.seccomp.defaultAction"),
     (edited(linux__maskedPaths="x"), "linux.maskedPaths"),
-    (edited(hooks={"prestart": [{"path": "rel"}]}), "hooks.prestart[0]"),
-    (edited(hooks={"poststop": [{"args": ["x"]}]}), "hooks.poststop[0]"),
+    (edited(hooks={"prestart": [{"path": "rel"}]}), "hooks.prestart[0].path"),
+    (edited(hooks={"poststop": [{"args": ["x"]}]}), "hooks.poststop[0].path"),
 ]
 
 # A16: the text itself.
@@ -185,7 +183,7 @@ def refused(rt, b, work):
                                                         enumerate(BAD_FIELDS)])
 def test_bad_field_is_named(rt, box, work, edit, path):
     msg = refused(rt, box(["true"], edit), work)
-    assert path in msg
+    assert path + ": " in msg
     assert len(msg) < 1000
 
 
@@ -212,11 +210,9 @@ def test_a15_bad_id(rt, box, work, cid):
     if rt.flavour == "crun":
         pytest.skip("crun accepts some")
     b = box()
-    for command in (["create", "--bundle", b.path, "--"], ["run", "--bundle", b.path, "--"]):
-        r = rt(*command, cid, check=False)
-        assert r.err.strip()
-    for command in ("state", "start", "delete"):
-        rt(command, "--", cid, check=False)
+    for command in (["create", "--bundle", b.path], ["run", "--bundle", b.path], ["state"],
+                    ["start"], ["delete"]):
+        rt(*command, "--", cid, check='container id "')
     assert rt.ids() == []
     assert os.listdir(rt.root) == []
     assert sorted(os.listdir(work)) == ["b", "state"]
@@ -228,15 +224,14 @@ def test_good_id(rt, box, cid):
 
 
 def test_missing_bundle(rt, work):
-    r = rt("create", "--bundle", work + "/none", "x", check=False)
-    assert "none" in r.err
+    rt("create", "--bundle", work + "/none", "x",
+       check=f"bundle {work}/none: No such file or directory")
 
 
 def test_bundle_without_configuration(rt, box):
     b = box()
     os.unlink(b.path + "/config.json")
-    r = rt.create(b, check=False)
-    assert "config.json" in r.err
+    rt.create(b, check="open config.json: No such file or directory")
 
 
 def test_root_that_is_a_file(rt, box):
@@ -245,22 +240,23 @@ def test_root_that_is_a_file(rt, box):
         pass
     b.config["root"]["path"] = "file"
     b.save()
-    rt.create(b, check=False)
+    rt.create(b, check=f"root.path: open {b.path}/file: Not a directory")
     assert rt.ids() == []
 
 
 @pytest.mark.differs("runc crun", "they drop what was written")
 def test_output_that_cannot_be_written(rt):
     with open("/dev/full", "w", encoding="ascii") as full:
-        import subprocess
         r = subprocess.run(rt.argv("--version"), stdout=full, stderr=subprocess.PIPE, timeout=10,
-                           check=False)
-    assert r.returncode != 0
+                           text=True, check=False)
+    assert r.returncode == 1 and "No space left on device" in r.stderr
 
 
 def test_no_stdio_at_all(rt, box):
     """Descriptors 0-2 closed: nothing that is opened later may take their place."""
-    b = box(["sh", "-c", "ls -l /proc/self/fd >/fds; true"])
-    run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "x", *rt.argv("run", "--bundle", b.path, b.id)])
-    text = b.read("/fds") if os.path.exists(b.rootfs + "/fds") else ""
-    assert "state" not in text and "cgroup" not in text and "config.json" not in text
+    b = box(["sh", "-c", "ls -l /proc/self/fd >/fds"])
+    run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "x", *rt.argv("run", "--bundle", b.path, b.id)],
+        check=True)
+    # without the directory that ls read: it is closed by then, and leads nowhere
+    found = re.findall(r" (\d+) -> (\S+)$", b.read("/fds"), re.M)
+    assert found == [("0", "/dev/null"), ("1", "/fds"), ("2", "/dev/null")]

@@ -85,12 +85,15 @@ def test_file_closes_a_torn_line(work):
         assert f.read() == record() + '{"torn\n' + record()
 
 
-@pytest.mark.parametrize("text", [
-    pytest.param(text, id=text[:8]) for text in (
-        "", "x", "[]", "{}", '{"v":1}', record()[:-20], "{" * 100000,
-        '{"long":"' + "x" * (2 << 20) + '"}')])
-def test_file_refuses_what_is_no_event(work, text):
-    r = to_file(f"{work}/f", text, check=False)
+NO_EVENT = [("", "not valid JSON"), ("x", "not valid JSON"), ("[]", "neither an audit record nor"),
+            ("{}", "neither an audit record nor"), ('{"v":1}', "neither an audit record nor"),
+            (record()[:-20], "not valid JSON"), ("{" * 100000, "not valid JSON"),
+            ('{"long":"' + "x" * (2 << 20) + '"}', "larger than 1048576 bytes")]
+
+
+@pytest.mark.parametrize("text, why", NO_EVENT, ids=[text[:8] for text, _ in NO_EVENT])
+def test_file_refuses_what_is_no_event(work, text, why):
+    r = to_file(f"{work}/f", text, check=why)
     assert r.code == 1 and r.err.startswith("agentrun-hook-file: standard input")
     assert not os.path.exists(f"{work}/f")
 
@@ -98,11 +101,12 @@ def test_file_refuses_what_is_no_event(work, text):
 def test_file_follows_no_link_and_waits_for_no_fifo(work):
     os.symlink(f"{work}/elsewhere", f"{work}/link")
     os.mkfifo(f"{work}/fifo")
-    for name in ("link", "fifo", "no/such", "."):
-        r = to_file(f"{work}/{name}", record(), check=False)
+    for name, why in (("link", "Too many levels of symbolic links"), ("fifo", "not a regular file"),
+                      ("no/such", "No such file"), (".", "Is a directory")):
+        r = to_file(f"{work}/{name}", record(), check=f"{work}/{name}: {why}")
         assert r.code == 1 and r.seconds < 2, r.err
     assert not os.path.exists(f"{work}/elsewhere")
-    assert to_file("relative", record(), check=False).code == 1
+    to_file("relative", record(), check="an absolute path")
 
 
 def test_file_that_is_full_stays_as_it_was(work):
@@ -284,11 +288,13 @@ def test_syslog_that_hangs_is_given_up(work):
         assert 0.2 < time.monotonic() - began < 3
 
 
-@pytest.mark.parametrize("args", [["--socket", "/no/such"], ["--format", "x"], ["--timeout", "0"],
-                                  ["--max-bytes", "1x"], ["--facility", "kern"], ["more"],
-                                  ["--socket", "/" + "x" * 200]])
-def test_syslog_errors(args):
-    r = to_syslog(record(), *args, check=False)
+@pytest.mark.parametrize("args, why", [
+    (["--socket", "/no/such"], "connect to /no/such: No such file"),
+    (["--format", "x"], "--format x: unknown"), (["--timeout", "0"], "expected 1 to 60000"),
+    (["--max-bytes", "1x"], "expected 1024 to 65536"), (["--facility", "kern"], "kern: unknown"),
+    (["more"], "usage: "), (["--socket", "/" + "x" * 200], "--socket: path too long")])
+def test_syslog_errors(args, why):
+    r = to_syslog(record(), *args, check=why)
     assert r.code == 1 and r.err.startswith("agentrun-hook-syslog: ")
 
 
