@@ -5,7 +5,7 @@ import os
 
 import pytest
 from bundle import shell
-from runtime import until
+from runtime import flavour, until
 
 ORDER = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
 BEFORE_START = ["prestart", "createRuntime", "createContainer"]
@@ -88,7 +88,7 @@ def test_environment_is_only_the_hooks(rt, box, work):
     b = box(["true"], with_hooks(prestart=[h, h2]))
     rt.run(b, env={"PATH": "/usr/bin:/bin", "LEAK": "1"}, check=True)
     names = {line.split("=")[0] for line in lines(work + "/env")}
-    assert "ONLY" in names and "LEAK" not in names
+    assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"ONLY"}  # a shell adds those
 
 
 def namespaces_of(kind, rt, box, work):
@@ -104,10 +104,9 @@ def namespaces_of(kind, rt, box, work):
     ("startContainer", True), ("poststart", False), ("poststop", False),
 ])
 def test_namespaces(rt, box, work, kind, inside):
-    got = namespaces_of(kind, rt, box, work)
     own = [os.readlink(f"/proc/self/ns/{n}") for n in ("mnt", "net")]
-    for a, b in zip(got, own):
-        assert (a != b) == inside
+    got = namespaces_of(kind, rt, box, work)
+    assert [a != b for a, b in zip(got, own, strict=True)] == [inside] * 2
 
 
 def test_network_can_be_set_up_by_a_prestart_hook(rt, box):
@@ -121,21 +120,29 @@ def test_network_can_be_set_up_by_a_prestart_hook(rt, box):
 
 
 @pytest.mark.parametrize("kind", BEFORE_START)
-def test_failing_before_start_fails_create(rt, box, work, kind):
-    b = box(shell("sleep 100"), with_hooks(**{
-        kind: hook("echo because >&2; exit 3"), "poststop": hook(f"touch {work}/poststop")}))
-    r = rt.create(b, check=False)
+def test_failing_before_start_fails_create(rt, box, kind):
+    b = box(shell("sleep 100"), with_hooks(**{kind: hook("echo because >&2; exit 3")}))
+    r = rt.create(b, check=f"hooks.{kind}[0]: hook /bin/sh: exit status 3: because")
     assert r.code == 1
     assert kind in r.err or "hook" in r.err
-    if rt.flavour == "agentrun":
-        assert "3" in r.err
     assert rt.ids() == []
+
+
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", pytest.param(
+    "createContainer", marks=pytest.mark.xfail(flavour() == "agentrun",
+                                               reason="only behind prestart and createRuntime"))])
+@pytest.mark.differs("crun", "poststop is for what was created")
+def test_poststop_follows_a_hook_that_failed(rt, box, work, kind):
+    rt.create(box(["true"], with_hooks(**{kind: hook("exit 3"),
+                                          "poststop": hook(f"touch {work}/poststop")})), check=False)
+    assert os.path.exists(work + "/poststop")
 
 
 def test_failing_start_container_fails_start(rt, box):
     b = box(shell("touch /ran; sleep 100"), with_hooks(startContainer=hook("exit 3")))
     rt.create(b)
-    rt.start(b, check=False) if rt.flavour == "agentrun" else rt.start(b, check=None)
+    rt.start(b, check="hooks.startContainer[0]: hook /bin/sh: exit status 3"
+             if rt.flavour == "agentrun" else None)
     rt.wait(b)
     assert not os.path.exists(b.rootfs + "/ran")
 
@@ -144,7 +151,8 @@ def test_failing_start_container_fails_start(rt, box):
 def test_failing_poststop_is_only_a_warning(rt, box):
     b = rt.up(box(["true"], with_hooks(poststop=hook("exit 3"))))
     rt.wait(b)
-    rt.delete(b, check=True)
+    r = rt.delete(b, check=True)
+    assert "poststop" in r.err or rt.flavour == "crun"
     assert rt.ids() == []
 
 
@@ -152,20 +160,22 @@ def test_failing_poststop_is_only_a_warning(rt, box):
 @pytest.mark.differs("runc", "it waits for the hook's children")
 def test_timeout(rt, box, kind):
     b = box(["true"], with_hooks(**{kind: hook("sleep 77", timeout=1)}))
-    r = rt.create(b, check=False)
+    r = rt.create(b, check=f"hooks.{kind}[0]: hook /bin/sh: not done within 1 s: killed")
     assert 0.9 < r.seconds < 5
-    if rt.flavour == "agentrun":
-        assert "1 s" in r.err or "timeout" in r.err or "timed out" in r.err
 
 
-@pytest.mark.parametrize("bad", [
-    {"path": "rel"}, {"path": "/no/such"}, {"path": "/etc/passwd"}, {},
-    {"path": "/bin/true", "timeout": 0}, {"path": "/bin/true", "timeout": -1},
+@pytest.mark.parametrize("bad, why", [
+    ({"path": "rel"}, ".path: not an absolute path"),
+    ({"path": "/no/such"}, ": hook /no/such: exit status 127: execute: No such file or directory"),
+    ({"path": "/etc/passwd"}, ": hook /etc/passwd: exit status 127: execute: Permission denied"),
+    ({}, ".path: required, but absent"),
+    ({"path": "/bin/true", "timeout": 0}, ".timeout: 0 is out of range"),
+    ({"path": "/bin/true", "timeout": -1}, ".timeout: -1 is out of range"),
 ])
-def test_bad_hooks(rt, box, bad):
+def test_bad_hooks(rt, box, bad, why):
     if rt.flavour != "agentrun" and (not bad or "timeout" in bad or bad["path"] == "rel"):
         pytest.skip("found only later, or accepted")
-    rt.create(box(["true"], with_hooks(prestart=bad)), check=False)
+    rt.create(box(["true"], with_hooks(prestart=bad)), check="hooks.prestart[0]" + why)
     assert rt.ids() == []
 
 
@@ -174,7 +184,6 @@ def test_hook_that_ignores_its_input(rt, box):
 
 
 def test_hooks_inherit_no_descriptor(rt, box, work):
-    b = box(["true"], with_hooks(prestart=hook(f"ls -l /proc/self/fd >{work}/fds")))
+    b = box(["true"], with_hooks(prestart=hook(f"ls /proc/self/fd >{work}/fds")))
     rt.run(b, check=True)
-    for line in lines(work + "/fds"):
-        assert "config.json" not in line and "cgroup" not in line and "state" not in line
+    assert lines(work + "/fds") == ["0", "1", "2", "3"]  # 3: the directory that ls reads

@@ -90,7 +90,7 @@ def test_writes_reach_the_source(rt, box, source):
 
 def test_missing_source_is_an_error(rt, box, work):
     r = rt.create(box(["true"], add(mount("/d", "bind", work + "/none", "bind"))), check=False)
-    assert work + "/none" in r.err
+    assert work + "/none" in r.err and "no such file or directory" in r.err.lower()
     assert rt.ids() == []
 
 
@@ -268,12 +268,12 @@ def test_root_on_a_shared_mount(rt, box):
         subprocess.run(["umount", b.path], check=True, timeout=5)
 
 
-@pytest.mark.parametrize("bad", [
-    mount("/x", "bind", "/etc/passwd", "bind", "nosuchflag"),
-    {"destination": "/x", "type": "tmpfs", "source": "tmpfs", "options": ["size=x"]},
+@pytest.mark.parametrize("bad, why", [
+    (mount("/x", "bind", "/etc/passwd", "bind", "nosuchflag"),
+     'option "nosuchflag" has no meaning for a bind mount'),
+    (mount("/x", "tmpfs", "tmpfs", "size=x"), "option \"size=x\": tmpfs: Bad value for 'size'"),
 ])
 @pytest.mark.differs("runc crun", "some are accepted")
-def test_bad_mounts(rt, box, bad):
-    r = rt.create(box(["true"], add(bad)), check=False)
-    assert "mounts[" in r.err or bad["destination"] in r.err
+def test_bad_mounts(rt, box, bad, why):
+    rt.create(box(["true"], add(bad)), check="mounts[7]: " + why)
     assert rt.ids() == []

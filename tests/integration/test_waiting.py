@@ -25,7 +25,7 @@ def test_pause_before_start(rt, box):
     rt.create(b)
     rt("pause", b.id, check=True)
     assert rt.status(b) == "paused"
-    rt.start(b, check=False, timeout=5)
+    rt.start(b, check=f"cannot start container {b.id}: it is paused, not created", timeout=5)
     rt("resume", b.id, check=True)
     assert rt.status(b) == "created"
     rt.start(b)
@@ -44,7 +44,7 @@ def test_signal_0_asks_whether_it_lives(rt, box):
     rt.kill(b, "0", check=True)
     rt.kill(b, "KILL", check=True)
     rt.wait(b)
-    rt.kill(b, "0", check=False)
+    rt.kill(b, "0", check=f"container not running: {b.id}")
 
 
 @pytest.mark.differs("runc crun", "poststart runs within create; no such hook in 1.1")
