@@ -38,6 +38,11 @@ WORLD4, WORLD6 = "203.0.113.10", "2001:db8::10"
 OTHER4, OTHER6 = "203.0.113.11", "2001:db8::11"    # also in the world
 METADATA = "169.254.169.254"
 
+PROMPT_MS = 100
+# connect() by TCP is reset, send() by UDP is told at once; later ones hear admin-prohibited, which
+# IPv4 sockets report as the first and IPv6 sockets as the second of the last two.
+REFUSED = ("ECONNREFUSED", "EPERM", "EHOSTUNREACH", "EACCES")
+
 # What a container's root keeps; never NET_ADMIN, NET_RAW or SYS_ADMIN.
 CAPS = "-all,+chown,+dac_override,+fowner,+kill,+setgid,+setuid,+net_bind_service"
 
@@ -69,6 +74,10 @@ class Outcome:
 
     def __repr__(self):
         return f"{self.result} after {self.ms} ms"
+
+
+def refused_at_once(outcome):
+    return outcome.result in REFUSED and outcome.ms < PROMPT_MS
 
 
 class Namespace:
@@ -297,6 +306,19 @@ class Lab:
 
     def serve(self, ns, protocol, address, port):
         self.servers.add(ns, protocol, address, port)
+
+    def populate(self):
+        """Listeners wherever the attacks go."""
+        near = (("tcp", 443), ("tcp", 80), ("udp", 53))
+        for ns, addresses, ports in (
+                (self.world, (WORLD4, WORLD6, OTHER4, OTHER6),
+                 (*near, ("udp", 443), ("udp", 5005), ("tcp", 53))),
+                (self.gateway, (METADATA, GATEWAY4, GATEWAY6), near),
+                (self.neighbour, (NEIGHBOUR4, NEIGHBOUR6), (("tcp", 443), ("udp", 443)))):
+            for address in addresses:
+                for protocol, port in ports:
+                    self.serve(ns, protocol, address, port)
+        return self
 
     def box(self):
         return self.new(f"box{next(self.boxes)}")
