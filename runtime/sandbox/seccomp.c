@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/str.h"
+#include "sandbox/seccomp_fold.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)	/* Linux 5.19 */
@@ -529,6 +530,8 @@ static int program_make(struct arena *a, const struct library *lib, const struct
 		stub_make(lib, rules, &stub);
 	if (r == 0)
 		r = export_program(a, lib, ctx, &stub, ret, e);
+	if (r == 0)
+		seccomp_fold(a, ret);
 	lib->release(ctx);
 	return r;
 }
@@ -550,7 +553,7 @@ struct cache_file {
 };
 
 /* To be counted up whenever the same rules or the same text come to mean another program. */
-static const char cache_magic[16] = "agentrun-bpf-2\n";
+static const char cache_magic[16] = "agentrun-bpf-3\n";
 
 static int origin_of(const char *path, struct origin *ret)
 {

@@ -29,6 +29,8 @@
 #include "sandbox/seccomp.h"
 #include "spec/fields.h"
 
+#include "bpf.h"
+
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define ALLOW SECCOMP_RET_ALLOW
 #define E(code) (SECCOMP_RET_ERRNO | (code))
@@ -48,72 +50,6 @@ static const struct {
 	[X32] = { "x32", SCMP_ARCH_X32, AUDIT_ARCH_X86_64 },
 };
 
-/* ---- The interpreter ----------------------------------------------------------------------- */
-
-static uint32_t run(const struct seccomp_program *p, const struct seccomp_data *data)
-{
-	uint32_t a = 0, x = 0, mem[BPF_MEMWORDS] = { 0 };
-
-	for (size_t pc = 0; pc < p->n; pc++) {
-		const struct sock_filter *i = &p->insns[pc];
-		uint32_t operand = BPF_SRC(i->code) == BPF_X ? x : i->k;
-		bool yes;
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			cr_assert(i->k % 4 == 0 && i->k + 4 <= sizeof *data, "load at %u", i->k);
-			memcpy(&a, (const char *)data + i->k, 4);
-			continue;
-		case BPF_LD | BPF_IMM:
-			a = i->k;
-			continue;
-		case BPF_LD | BPF_MEM:
-			a = mem[i->k];
-			continue;
-		case BPF_ST:
-			mem[i->k] = a;
-			continue;
-		case BPF_MISC | BPF_TAX:
-			x = a;
-			continue;
-		case BPF_MISC | BPF_TXA:
-			a = x;
-			continue;
-		case BPF_ALU | BPF_AND | BPF_K:
-		case BPF_ALU | BPF_AND | BPF_X:
-			a &= operand;
-			continue;
-		case BPF_RET | BPF_K:
-			return i->k;
-		case BPF_RET | BPF_A:
-			return a;
-		case BPF_JMP | BPF_JA:
-			pc += i->k;
-			continue;
-		}
-		yes = BPF_CLASS(i->code) == BPF_JMP;
-		cr_assert(yes, "instruction 0x%x at %zu", i->code, pc);
-		switch (BPF_OP(i->code)) {
-		case BPF_JEQ:
-			yes = a == operand;
-			break;
-		case BPF_JGT:
-			yes = a > operand;
-			break;
-		case BPF_JGE:
-			yes = a >= operand;
-			break;
-		case BPF_JSET:
-			yes = a & operand;
-			break;
-		default:
-			cr_fatal("jump 0x%x at %zu", i->code, pc);
-		}
-		pc += yes ? i->jt : i->jf;
-	}
-	cr_fatal("the program ends without an answer");
-}
-
 static uint32_t ask_number(const struct seccomp_program *p, enum abi abi, int nr,
 			   const uint64_t args[6])
 {
@@ -121,7 +57,7 @@ static uint32_t ask_number(const struct seccomp_program *p, enum abi abi, int nr
 
 	for (int i = 0; i < 6; i++)
 		data.args[i] = abi == I386 ? (uint32_t)args[i] : args[i];
-	return run(p, &data);
+	return bpf_run(p, &data);
 }
 
 /* -1: that ABI has no such call. */
