@@ -206,6 +206,37 @@ static int read_elements(void *arg, const void *attrs, size_t size, struct err *
 	return 0;
 }
 
+#ifndef NFTA_SET_COUNT	/* Linux 6.16 */
+#define NFTA_SET_COUNT 20
+#endif
+
+enum set_state { SET_ABSENT, SET_EMPTY, SET_FILLED };
+
+static int read_set_state(void *arg, const void *attrs, size_t size, struct err *e)
+{
+	const struct nlattr *by_type[NFTA_SET_COUNT + 1], *count;
+	enum set_state *states = arg;
+
+	(void)e;
+	nl_parse(attrs, size, by_type, NFTA_SET_COUNT);
+	count = by_type[NFTA_SET_COUNT];
+	for (size_t i = 0; i < EGRESS_SETS; i++)
+		if (str_equal(nl_text(by_type[NFTA_SET_NAME]), egress_sets[i].name))
+			states[i] = count && nl_be32(count) == 0 ? SET_EMPTY : SET_FILLED;
+	return 0;
+}
+
+/* Most containers fill few of them: one question saves asking for each. */
+static int read_set_states(struct nl *n, enum set_state *states, struct err *e)
+{
+	owned_nl_batch get = NL_BATCH_INIT;
+
+	nl_message(&get, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSET, NLM_F_DUMP, NFPROTO_INET,
+		   "sets of table " EGRESS_TABLE);
+	nl_put_text(&get, NFTA_SET_TABLE, EGRESS_TABLE);
+	return nl_get(n, &get, read_set_state, states, e);
+}
+
 static int read_set(struct nl *n, struct reading *r, struct err *e)
 {
 	owned_nl_batch get = NL_BATCH_INIT;
@@ -258,14 +289,18 @@ static int read_counters(struct nl *n, struct egress_evidence *v, struct err *e)
 
 static int read_all(struct arena *a, struct nl *n, struct egress_evidence *ret, struct err *e)
 {
+	enum set_state states[EGRESS_SETS] = { SET_ABSENT };
 	struct reading r = { .a = a, .evidence = ret };
 	int result = read_counters(n, ret, e);
 
+	if (result >= 0)
+		result = read_set_states(n, states, e);
 	for (size_t i = 0; result >= 0 && i < EGRESS_SETS; i++) {
 		r.set = &egress_sets[i];
-		result = read_set(n, &r, e);
-		if (result == -ENOENT && r.set->published) /* no published ports, no such set */
-			result = 0;
+		if (states[i] == SET_FILLED)
+			result = read_set(n, &r, e);
+		else if (states[i] == SET_ABSENT && !r.set->published)
+			result = err_say(e, ENOENT, "set %s is gone", r.set->name);
 	}
 	if (ret->unrecorded_packets)
 		ret->truncated = true;
