@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <sched.h>
@@ -107,6 +108,23 @@ static int do_flow(char **v)
 	return r ? r : talk(fd, &to, "ping", 4);
 }
 
+/* A packet with a header of the sender's own making, as IPPROTO_RAW wants it. */
+static size_t forge(char *packet, const struct address *to)
+{
+	struct iphdr v4 = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP };
+	struct ip6_hdr v6 = { .ip6_flow = htonl(6u << 28), .ip6_plen = htons(8),
+			      .ip6_nxt = IPPROTO_UDP, .ip6_hlim = 64 };
+
+	if (to->sa.ss_family == AF_INET) {
+		v4.daddr = ((const struct sockaddr_in *)&to->sa)->sin_addr.s_addr;
+		memcpy(packet, &v4, sizeof v4);
+		return sizeof v4 + 8;
+	}
+	v6.ip6_dst = ((const struct sockaddr_in6 *)&to->sa)->sin6_addr;
+	memcpy(packet, &v6, sizeof v6);
+	return sizeof v6 + 8;
+}
+
 /* proto stream|dgram|raw|dccp NUMBER ADDRESS PORT */
 static int do_proto(char **v)
 {
@@ -114,8 +132,12 @@ static int do_proto(char **v)
 	int type = !strcmp(v[1], "stream") ? SOCK_STREAM : !strcmp(v[1], "dgram") ? SOCK_DGRAM :
 		   !strcmp(v[1], "dccp") ? SOCK_DCCP : SOCK_RAW;
 	int fd = socket(to.sa.ss_family, type, atoi(v[2]));
+	char data[64] = "pingpingpingping";
+	size_t size = type == SOCK_RAW && atoi(v[2]) == IPPROTO_RAW ? forge(data, &to) : 16;
 
-	return fd < 0 ? errno : talk(fd, &to, "pingpingpingping", 16);
+	if (fd >= 0 && type == SOCK_RAW)	/* a port there is the protocol, or 0 */
+		((struct sockaddr_in *)&to.sa)->sin_port = 0;
+	return fd < 0 ? errno : talk(fd, &to, data, size);
 }
 
 /* ping ADDRESS: an unprivileged ping socket */

@@ -38,6 +38,15 @@ WORLD4, WORLD6 = "203.0.113.10", "2001:db8::10"
 OTHER4, OTHER6 = "203.0.113.11", "2001:db8::11"    # also in the world
 METADATA = "169.254.169.254"
 
+# What a box must not be heard to say.
+LOUD = [("broadcast", "224.0.0.251", 5353), ("broadcast", "239.1.2.3", 443),
+        ("broadcast", "255.255.255.255", 67), ("broadcast", "10.77.0.255", 443),
+        ("broadcast", "ff02::fb%eth0", 5353), ("broadcast", "ff02::1%eth0", 443),
+        ("join", "239.1.2.3", "eth0"), ("join", "ff02::1234", "eth0")]
+PROTOCOLS = [("proto", kind, number, address, 443)
+             for number, kind in ((136, "dgram"), (132, "stream"), (33, "dccp"), (253, "raw"),
+                                  (1, "raw"), (2, "raw"), (17, "raw"), (47, "raw"), (255, "raw"))
+             for address in (WORLD4, WORLD6)]
 PROMPT_MS = 100
 # connect() by TCP is reset, send() by UDP is told at once; later ones hear admin-prohibited, which
 # IPv4 sockets report as the first and IPv6 sockets as the second of the last two.
@@ -78,6 +87,11 @@ class Outcome:
 
 def refused_at_once(outcome):
     return outcome.result in REFUSED and outcome.ms < PROMPT_MS
+
+
+def unknown_here(outcome):
+    """No protocol of this kernel's."""
+    return outcome.result in ("EPROTONOSUPPORT", "ESOCKTNOSUPPORT")
 
 
 class Namespace:
