@@ -15,14 +15,15 @@
 static int dump(const char *path, struct err *e)
 {
 	owned_arena a = ARENA_INIT;
+	owned_str text = STR_INIT;
 	struct seccomp_program p;
 	struct spec_seccomp *s;
-	const struct json *tree;
 	int r;
 
-	r = json_read_file(&a, AT_FDCWD, path, &tree, e);
+	r = file_read(AT_FDCWD, path, 1 << 20, &text, e);
 	if (r == 0)
-		r = spec_parse_seccomp(&a, tree, path, &s, e);
+		r = spec_parse_seccomp(&a, &(struct json_text){ path, str_text(&text), text.len },
+				       &s, e);
 	if (r == 0)
 		r = seccomp_compile(&a, s, NULL, &p, e);
 	if (r == 0)
