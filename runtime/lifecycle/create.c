@@ -196,6 +196,19 @@ static int prepare_console(struct creation *c, struct err *e)
 	return 0;
 }
 
+static bool has_hooks(const struct creation *c)
+{
+	const struct spec_hooks *hooks = c->spec->hooks;
+
+	return hooks && (hooks->prestart.n || hooks->create_runtime.n || hooks->create_container.n);
+}
+
+/* Stage two sets limits that the runtime may have to raise first. */
+static bool has_maps(const struct creation *c)
+{
+	return c->ns.fresh[NS_USER] || c->spec->process->rlimits.n;
+}
+
 /*
  * The kernel takes a millisecond for the table.  Where nobody else gets to run in the namespace before
  * the container is created - it is new, so nothing reaches it, and there are no hooks - the runtime
@@ -203,11 +216,8 @@ static int prepare_console(struct creation *c, struct err *e)
  */
 static bool installs_egress(const struct creation *c)
 {
-	const struct spec_hooks *hooks = c->spec->hooks;
-
-	return egress_wanted(c->spec->agent) && c->ns.fresh[NS_NETWORK] &&
-	       !c->rt->rootless && !c->ns.fresh[NS_USER] && c->ns.join_fd[NS_USER] < 0 &&
-	       !(hooks && (hooks->prestart.n || hooks->create_runtime.n || hooks->create_container.n));
+	return egress_wanted(c->spec->agent) && c->ns.fresh[NS_NETWORK] && !has_hooks(c) &&
+	       !c->rt->rootless && !c->ns.fresh[NS_USER] && c->ns.join_fd[NS_USER] < 0;
 }
 
 static _Noreturn void child(struct creation *c, int sync_fd)
@@ -230,6 +240,8 @@ static _Noreturn void child(struct creation *c, int sync_fd)
 		.filter = c->filter,
 		.n_filters = c->n_filters,
 		.egress_by_runtime = installs_egress(c),
+		.await_maps = has_maps(c),
+		.await_hooks = has_hooks(c),
 		.sync_fd = sync_fd,
 		.stage2_fd = c->stage2_fd,
 		.start_fd = c->start_fd,
@@ -353,7 +365,7 @@ static int map_ids(struct creation *c, struct err *e)
 		return -e->code;
 	if (lifecycle_privileged_settings(c->state.pid, c->spec->process, e) < 0)
 		return -e->code;
-	return handshake_say(c->sync_fd, MESSAGE_MAPPED, 0, e);
+	return has_maps(c) ? handshake_say(c->sync_fd, MESSAGE_MAPPED, 0, e) : 0;
 }
 
 /* The evidence in the table outlives a SIGKILL of everything inside (DESIGN section 6). */
@@ -387,15 +399,16 @@ static int run_hooks(struct creation *c, struct err *e)
 	const struct spec_hooks *hooks = c->spec->hooks;
 	owned_str state = STR_INIT;
 
-	if (handshake_expect(c->sync_fd, MESSAGE_NETWORK, NULL, e) < 0 || pin_network(c, e) < 0)
+	if (handshake_expect(c->sync_fd, MESSAGE_NETWORK, NULL, e) < 0 ||
+	    (!installs_egress(c) && pin_network(c, e) < 0))
 		return -e->code;
-	if (hooks && (hooks->prestart.n || hooks->create_runtime.n)) {
-		c->hooks_began = true;
-		state_write_oci(&c->state, STATUS_CREATING, false, &state);
-		if (hooks_run(&hooks->prestart, "prestart", state.s, c->bundle, e) < 0 ||
-		    hooks_run(&hooks->create_runtime, "createRuntime", state.s, c->bundle, e) < 0)
-			return -e->code;
-	}
+	if (!has_hooks(c))
+		return 0;
+	c->hooks_began = true;
+	state_write_oci(&c->state, STATUS_CREATING, false, &state);
+	if (hooks_run(&hooks->prestart, "prestart", state.s, c->bundle, e) < 0 ||
+	    hooks_run(&hooks->create_runtime, "createRuntime", state.s, c->bundle, e) < 0)
+		return -e->code;
 	return handshake_say(c->sync_fd, MESSAGE_HOOKED, c->state.pid, e);
 }
 
@@ -403,9 +416,16 @@ static int run_hooks(struct creation *c, struct err *e)
 static int arm(struct creation *c, struct err *e)
 {
 	owned_fd netns = -1;
+	struct err why;
 
 	if (!installs_egress(c))
 		return 0;
+	if (pin_network(c, e) < 0) {
+		/* It may be gone because the child failed: then that is the reason. */
+		if (handshake_expect(c->sync_fd, MESSAGE_NAMESPACES, NULL, &why) < 0)
+			*e = why;
+		return -e->code;
+	}
 	netns = openat(c->dir.fd, STATE_NETNS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (netns < 0)
 		return err_set(e, errno, "open the network namespace");
@@ -500,10 +520,10 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "cgroup", make_cgroup },
 		{ "clone", clone_child },
 		{ "settle", settle },
+		{ "egress", arm },	/* early: the child goes on meanwhile */
 		{ "id maps", map_ids },
 		{ "store", store },
 		{ "hooks", run_hooks },
-		{ "egress", arm },
 		{ "conclude", conclude },
 	};
 	struct creation c = { .a = a, .rt = rt, .o = o, .dir = STATE_DIR_INIT, .sync_fd = -1,

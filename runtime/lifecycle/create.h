@@ -57,12 +57,13 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 struct init {
 	const struct spec *spec;
 	const struct create_options *options;
-	struct state state;	/* its pid, as the host sees it, comes with MESSAGE_HOOKED */
+	struct state state;	/* its pid, as the host sees it, comes with MESSAGE_HOOKED, if at all */
 	const struct ns_set *ns;
 	struct rootfs rootfs;
 	const struct seccomp_program *filter;
 	size_t n_filters;
 	bool egress_by_runtime;	/* the runtime installs the table */
+	bool await_maps, await_hooks;	/* the runtime has something to do that must come first */
 	int sync_fd;		/* its end of the handshake */
 	int stage2_fd;
 	int start_fd;		/* the listening socket on which start is heard */

@@ -13,15 +13,16 @@
  *                                             joins the given namespaces
  *                        (<- PID              if that took a second clone
  *                            PID ->)           the second one waits for this
+ *   egress table [1]
  *                          <- NAMESPACES
  *   write id maps, raise limits
- *                             MAPPED ->
- *                                             loopback up, egress table (if not below)
+ *                             MAPPED ->       waits for this if there are any
+ *                                             loopback up, egress table (if not [1])
  *                          <- NETWORK
  *   pin the network namespace
  *   prestart, createRuntime hooks
- *                             HOOKED ->
- *   no hooks at all: egress table             mounts, devices
+ *                             HOOKED ->       waits for this if there are any hooks
+ *                                             mounts, devices
  *                                             createContainer hooks
  *                                             enter the root, mask, terminal
  *                                             execveat stage two: ids, capabilities, cwd
@@ -34,6 +35,9 @@
  *   start:                    GO ->
  *                                             startContainer hooks, filter, exec
  *   poststart hooks        <- the end, or FAILED
+ *
+ * [1] Where the namespace is new and there are no hooks: nobody else runs in it
+ *     before READY, which the runtime expects only when the table stands.
  *
  * In exec, stage two says PID once it joined the PID namespace, hears MAPPED,
  * and says READY before GO; the socket's end means that the exec succeeded.

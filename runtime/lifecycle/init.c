@@ -83,7 +83,7 @@ static int step_namespaces(struct stage *s, struct err *e)
 static int step_await_maps(struct stage *s, struct err *e)
 {
 	if (handshake_say(s->in->sync_fd, MESSAGE_NAMESPACES, 0, e) < 0 ||
-	    handshake_expect(s->in->sync_fd, MESSAGE_MAPPED, NULL, e) < 0)
+	    (s->in->await_maps && handshake_expect(s->in->sync_fd, MESSAGE_MAPPED, NULL, e) < 0))
 		return -e->code;
 	s->mapped = true;
 	if (!s->in->ns->fresh[NS_USER] && s->in->ns->join_fd[NS_USER] < 0)
@@ -119,8 +119,11 @@ static int step_await_hooks(struct stage *s, struct err *e)
 {
 	struct message m;
 
-	if (handshake_say(s->in->sync_fd, MESSAGE_NETWORK, 0, e) < 0 ||
-	    handshake_expect(s->in->sync_fd, MESSAGE_HOOKED, &m, e) < 0)
+	if (handshake_say(s->in->sync_fd, MESSAGE_NETWORK, 0, e) < 0)
+		return -e->code;
+	if (!s->in->await_hooks)
+		return 0;
+	if (handshake_expect(s->in->sync_fd, MESSAGE_HOOKED, &m, e) < 0)
 		return -e->code;
 	s->in->state.pid = m.pid;
 	return 0;

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from bundle import shell
-from runtime import flavour, until
+from runtime import until
 
 ORDER = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
 BEFORE_START = ["prestart", "createRuntime", "createContainer"]
@@ -128,9 +128,7 @@ def test_failing_before_start_fails_create(rt, box, kind):
     assert rt.ids() == []
 
 
-@pytest.mark.parametrize("kind", ["prestart", "createRuntime", pytest.param(
-    "createContainer", marks=pytest.mark.xfail(flavour() == "agentrun",
-                                               reason="only behind prestart and createRuntime"))])
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer"])
 @pytest.mark.differs("crun", "poststop is for what was created")
 def test_poststop_follows_a_hook_that_failed(rt, box, work, kind):
     rt.create(box(["true"], with_hooks(**{kind: hook("exit 3"),
