@@ -36,8 +36,10 @@ int main(int argc, char **argv)
 	while (strcmp(action, "stop-all") == 0)
 		kill(-1, SIGSTOP);
 	if (strcmp(action, "open-keyring") == 0 &&
-	    syscall(SYS_keyctl, KEYCTL_SETPERM, keyring, 0x3f3f3f3fL) < 0)
+	    syscall(SYS_keyctl, KEYCTL_SETPERM, keyring, 0x3f3f3f3fL) < 0) {
 		perror("insider: KEYCTL_SETPERM");
+		return 1;
+	}
 	printf("%lx\n", keyring);
 	fflush(stdout);
 	if (strcmp(action, "open-keyring") == 0)
