@@ -137,10 +137,23 @@ static int from_flags(struct cli *cli, const struct options *o, const char *id, 
 	return add_capabilities(a, &o->caps, p, e);
 }
 
-static int from_file(struct cli *cli, const char *path, struct spec_process **ret, struct err *e)
+/* What the file says, the flags must not say as well: one of both would be ignored. */
+static int from_file(struct cli *cli, const struct options *o, char **command,
+		     struct spec_process **ret, struct err *e)
 {
+	const struct { const char *name; bool given; } others[] = {
+		{ "--cwd", o->cwd }, { "--env", o->env.n }, { "--user", o->user },
+		{ "--additional-gids", o->additional_gids.n }, { "--cap", o->caps.n },
+		{ "--no-new-privs", o->no_new_privs }, { "--apparmor", o->apparmor },
+		{ "a command", *command },
+	};
 	const struct json *tree;
+	const char *path = o->process;
 
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (others[i].given)
+			return err_say(e, EINVAL, "exec: --process and %s exclude each other",
+				       others[i].name);
 	if (json_read_file(cli->arena, AT_FDCWD, path, &tree, e) < 0)
 		return -e->code;
 	return spec_parse_process(cli->arena, tree, path, ret, e);
@@ -161,7 +174,7 @@ int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
 	if (cli_check_preserved(o.preserve_fds, e) < 0)
 		return -e->code;
 	if (o.process)
-		r = from_file(cli, o.process, &exec.process, e);
+		r = from_file(cli, &o, argv + first + 1, &exec.process, e);
 	else
 		r = from_flags(cli, &o, argv[first], argv + first + 1, &exec.process, e);
 	if (r < 0)

@@ -166,6 +166,10 @@ int cmd_update(struct cli *cli, int argc, char **argv, struct err *e)
 	if (r < 0)
 		return r;
 	what = o.resources;
+	for (size_t i = 0; what && i < sizeof o.value / sizeof *o.value; i++)
+		if (o.value[i])
+			return err_say(e, EINVAL, "update: --resources and --%s exclude each other",
+				       cmd_update_options[i + 1].name);
 	if (!what)
 		r = flags_to_json(&o, &text, e);
 	else if (strcmp(what, "-") == 0)

@@ -188,11 +188,17 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
 		return print_version(e);
 	if (first >= argc && !g.help)
 		return err_say(e, EINVAL, "no command (agentrun --help lists them)");
-	if (g.help || strcmp(argv[first], "help") == 0)
-		return print_help(first + 1 < argc ? cli_command(argv[first + 1]) : NULL, e);
+	if (first < argc && strcmp(argv[first], "help") == 0) {
+		g.help = true;
+		first++;
+	}
+	if (first >= argc)
+		return print_help(NULL, e);
 	c = cli_command(argv[first]);
 	if (!c)
 		return err_say(e, EINVAL, "unknown command %s (agentrun --help lists them)", argv[first]);
+	if (g.help)
+		return print_help(c, e);
 	if (asks_for_help(argc - first, argv + first))
 		return print_help(c, e);
 	if (c->error_exit)

@@ -21,7 +21,9 @@ static int store(struct arena *a, const struct cli_option *o, void *values, cons
 
 	switch (o->kind) {
 	case CLI_FLAG:
-		*(bool *)member = true;
+		if (text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+			return err_say(e, EINVAL, "--%s=%s: expected true or false", o->name, text);
+		*(bool *)member = !text || *text == 't';
 		break;
 	case CLI_TEXT:
 		*(const char **)member = text;
@@ -58,7 +60,9 @@ int cli_parse(struct arena *a, const struct cli_option *options, enum cli_order 
 
 		if (n == OPTIONS_MOST)
 			abort();
-		table[n] = (struct option){ options[n].name, has_value ? required_argument : no_argument,
+		/* --flag=false as well, which runc's callers may write */
+		table[n] = (struct option){ options[n].name,
+					    has_value ? required_argument : optional_argument,
 					    NULL, LONG_BASE + n };
 		if (options[n].letter) {
 			*p++ = options[n].letter;
@@ -79,7 +83,7 @@ int cli_parse(struct arena *a, const struct cli_option *options, enum cli_order 
 				return err_say(e, EINVAL, "option -%c %s", optopt,
 					       c == ':' ? "needs a value" : "is unknown");
 			return err_say(e, EINVAL, "option %s %s", name,
-				       c == ':' ? "needs a value" : "is unknown or takes no value");
+				       c == ':' ? "needs a value" : "is unknown");
 		}
 		for (int k = 0; c < LONG_BASE && k < n; k++)
 			if (options[k].letter == c)

@@ -331,6 +331,29 @@ def test_bad_usage(rt, args, why):
     assert rt(*args, check=why).err.strip()
 
 
+@pytest.mark.parametrize("args, why", [
+    (["help", "nonsense"], "unknown command nonsense"),
+    (["--debug=maybe", "list"], "--debug=maybe: expected true or false"),
+    (["exec", "--process", "f", "--cwd", "/", "x"], "--process and --cwd exclude each other"),
+    (["exec", "--process", "f", "--env", "A=1", "x"], "--process and --env exclude each other"),
+    (["exec", "--process", "f", "x", "true"], "--process and a command exclude each other"),
+    (["update", "--resources", "f", "--pids-limit", "5", "x"],
+     "--resources and --pids-limit exclude each other"),
+])
+@pytest.mark.differs("runc crun", "they take one of the two, or print their help")
+def test_nothing_given_is_ignored(rt, args, why):
+    rt(*args, check=why)
+
+
+@pytest.mark.differs("crun", "its flags take no value")
+def test_flags_with_a_value(rt, box):
+    """As runc's callers may write them."""
+    b = box(["true"])
+    rt("--debug=false", "run", "--detach=true", "--bundle", b.path, b.id, check=True)
+    assert rt("delete", "--force=false", "none", check=False).code == 1
+    rt("delete", "--force=true", "none", check=True)
+
+
 def test_help(rt):
     out = rt("--help", check=True).text
     for name in ("create", "start", "run", "exec", "kill", "delete", "state"):
