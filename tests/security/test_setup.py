@@ -35,41 +35,52 @@ def expendable(rt, work):
     subprocess.run(["umount", "-l", program()], check=True, timeout=5)
 
 
-def test_a1_overwritten_through_proc_exe(rt, box, expendable):
-    """A process of the container waits for the runtime to join by exec."""
-    before = digest(expendable)
-    b = box(["/bin/probe", "overwrite", "3"])
-    shutil.copy(probe.program(), b.rootfs + "/bin/probe")
+@pytest.fixture
+def overwriter(rt, box, expendable):
+    """A container whose process overwrites every program that it can, but its image's tools."""
+    del expendable    # it must be there before
+    b = box(shell("/bin/probe overwrite 60 >/said 2>&1"))
+    confined.put(b, probe.program())
+    shutil.copy(confined.tool("insider"), b.rootfs + "/bin/victim")
     b.config["process"]["capabilities"] = {
         k: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_SETUID", "CAP_SETGID", "CAP_KILL"]
         for k in ("bounding", "effective", "permitted")}
     b.save()
-    rt.up(b)
-    end = time.monotonic() + 2
-    # The attacker may spoil its own image's programs: then an exec fails, and that is its own harm.
-    done = 0
-    while time.monotonic() < end:
-        done += rt.exec(b, "--", "true", check=None).code == 0
-    assert done
+    return rt.up(b)
+
+
+def overwritten(rt, b):
+    """What was; last a program that nobody protects, which shows that the attack is one."""
+    rt.exec(b, "--", "sh", "-c", "/bin/victim open-keyring & "
+            "until grep -q 'held /bin/victim' /said; do sleep 0.01; done; kill $!", check=True)
+    until(lambda: "wrote /bin/victim\n" in b.read("/said"))
+    rt.kill(b, "KILL", check=True)
     rt.wait(b)
+    said = b.read("/said").splitlines()
+    if rt.flavour == "agentrun":
+        assert "held /memfd:agentrun-init (deleted)" in said
+    return {line.partition(" ")[2] for line in said if line.startswith("wrote ")}
+
+
+def test_a1_overwritten_through_proc_exe(rt, overwriter, expendable):
+    """A process of the container waits for the runtime to join by exec."""
+    before = digest(expendable)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        rt.exec(overwriter, "--", "true", check=True)
+    assert overwritten(rt, overwriter) == {"/bin/victim"}
     assert digest(expendable) == before
     assert digest(program()) == before
 
 
-def test_a1_overwritten_from_a_shared_pid_namespace(rt, box, expendable):
+def test_a1_overwritten_from_a_shared_pid_namespace(rt, box, overwriter, expendable):
     """Where containers share a PID namespace, one sees the runtime that sets the next one up."""
     before = digest(expendable)
-    b = box(["/bin/probe", "overwrite", "3"])
-    shutil.copy(probe.program(), b.rootfs + "/bin/probe")
-    b.config["process"]["capabilities"] = {
-        k: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"] for k in ("bounding", "effective", "permitted")}
-    b.save()
-    rt.up(b)
-    path = f"/proc/{rt.state(b)['pid']}/ns/pid"
+    path = f"/proc/{rt.state(overwriter)['pid']}/ns/pid"
     end = time.monotonic() + 2
     while time.monotonic() < end:
-        rt.run(box(["true"], lambda c: namespace(c, "pid", path)))
-    rt.wait(b)
+        rt.run(box(["true"], lambda c: namespace(c, "pid", path)), check=True)
+    assert overwritten(rt, overwriter) == {"/bin/victim"}
     assert digest(expendable) == before
     assert digest(program()) == before
 
@@ -80,14 +91,12 @@ def test_a1_entry_point_is_the_runtime_itself(rt, box, expendable, entry):
     before = digest(expendable)
     b = box([entry, "--version"])
     b.file("/entry", "#!/proc/self/exe\n", 0o755)
-    r = rt.run(b, timeout=10)
-    assert "agentrun" not in r.out and "spec:" not in r.out
-    assert digest(expendable) == before
-
     c = rt.up(box(SLEEP))
     c.file("/entry", "#!/proc/self/exe\n", 0o755)
-    r = rt.exec(c, "--", entry, "--version", timeout=10)
-    assert "spec:" not in r.out
+    for r in (rt.run(b, timeout=10), rt.exec(c, "--", entry, "--version", timeout=10)):
+        assert "agentrun" not in r.out and "spec:" not in r.out
+        if rt.flavour == "agentrun":    # stage two, which does nothing without a plan
+            assert (r.code, r.text) == (125, "")
     assert digest(expendable) == before
 
 
@@ -131,7 +140,7 @@ def test_a2_proc_that_is_a_link_in_the_image(rt, box, work):
         b = box(["true"])
         os.rmdir(b.rootfs + "/proc")
         os.symlink(target, b.rootfs + "/proc")
-        rt.create(b, check=False)
+        rt.create(b, check="mounts[0]: /proc is, or leads through, a symbolic link")
     assert rt.ids() == []
 
 
@@ -174,15 +183,20 @@ def test_a3_destination_swapped_for_a_link(rt, box, work, target):
     before = leaks.mounts()
     racer = subprocess.Popen(["/usr/bin/python3", "-c", RACER, volume_dir])
     try:
+        for state in (True, False):
+            until(lambda state=state: os.path.islink(volume_dir + "/data") == state)
         for _ in range(8):
             b = box(["true"])
             b.config["mounts"] += [confined.bind(volume_dir, "/vol"),
                                    confined.bind(payload, "/vol/data"),
                                    confined.bind(payload, "/vol/data/sub")]
             b.save()
-            rt.run(b)
+            r = rt.run(b)
+            if r.code and rt.flavour == "agentrun":
+                assert re.match(r"agentrun: mounts\[[89]\]: ", r.err), r.err
             assert leaks.mounts() == before
             assert os.listdir(outside) == []
+        assert racer.poll() is None
     finally:
         racer.kill()
         racer.wait()
@@ -214,7 +228,13 @@ def test_a4_target_made_through_a_link_of_the_image(rt, box, work, destination, 
     b.config["mounts"].append(mount(destination, "tmpfs") if kind == "tmpfs" else
                               confined.bind(source, destination))
     b.save()
-    rt.run(b)
+    if rt.flavour != "agentrun":
+        rt.run(b)
+    elif destination == "/magic/new":
+        rt.run(b, check="mounts[7]: open /magic/new in the container's root: Too many levels of")
+    else:
+        rt.run(b, check=True)
+        assert os.path.exists(b.rootfs + outside)
     assert os.listdir(outside) == [] and sorted(os.listdir(work)) == ["b", "outside", "source",
                                                                       "state"]
 
@@ -254,7 +274,7 @@ def test_a4_other_paths_through_a_link_of_the_image(rt, box, work, where):
         b.config["linux"][where] += ["/out/file", "/out"]
     b.save()
     before = leaks.mounts()
-    rt.run(b)
+    rt.run(b, check=True if rt.flavour == "agentrun" else None)
     assert os.listdir(outside) == ["file"] and leaks.mounts() == before
     with open(outside + "/file", "a", encoding="ascii") as f:
         f.write("still\n")
@@ -280,20 +300,24 @@ OUTSIDE = [f"/proc/self/fd/{n}" for n in range(3, 12)] + [
     "/proc/1/fd/7", "/proc/self/fd/7/../../..", "/proc/self/cwd/../../../.."]
 
 
+def kept_inside(rt, r):
+    """What `ls .` made of it: refused for the directory, or in the container's root."""
+    if r.code == 0:
+        assert set(r.out.split()) == {"bin", "dev", "etc", "home", "proc", "root", "run", "sys",
+                                      "tmp", "usr", "var"} | set(re.findall(r"link\d+", r.out))
+    elif rt.flavour == "agentrun":
+        assert "agentrun: process.cwd: " in r.err, r.err
+
+
 @pytest.mark.parametrize("cwd", OUTSIDE)
 def test_a5_cwd_through_a_leaked_descriptor(rt, box, cwd):
-    b = box(["ls", "."], lambda c: c["process"].update(cwd=cwd))
-    r = rt.run(b)
-    assert r.code != 0 or set(r.out.split()) <= {
-        "bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "var"}, r.out
+    kept_inside(rt, rt.run(box(["ls", "."], lambda c: c["process"].update(cwd=cwd))))
 
 
 @pytest.mark.parametrize("cwd", OUTSIDE)
 def test_a5_cwd_of_exec(rt, box, cwd):
     b = rt.up(box(SLEEP))
-    r = rt.exec(b, "--cwd", cwd, "--", "ls", ".")
-    assert r.code != 0 or set(r.out.split()) <= {
-        "bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "var"}, r.out
+    kept_inside(rt, rt.exec(b, "--cwd", cwd, "--", "ls", "."))
 
 
 @pytest.mark.parametrize("preserve", [False, True])
@@ -338,7 +362,7 @@ def test_a5_cwd_is_a_link_in_the_image_to_a_descriptor(rt, box, how):
             if n == 3:
                 rt.up(b)
             r = rt.exec(b, "--cwd", f"/link{n}", "--", "ls", ".")
-        assert r.code != 0 or "config.json" not in r.out and "etc" in r.out
+        kept_inside(rt, r)
 
 
 @pytest.mark.parametrize("how", ["run", "create", "exec", "exec --detach"])
@@ -365,7 +389,7 @@ def test_a5_no_inherited_descriptor(rt, box, work, how):
         for fd in fds:
             os.close(fd)
     seen = re.findall(r"(\d+) -> (\S+)", b.read("/fds"))
-    assert {n for n, _ in seen} <= {"0", "1", "2", "3"}
+    assert {"0", "1", "2"} <= {n for n, _ in seen} <= {"0", "1", "2", "3"}
     assert not any(work in path and int(n) > 2 for n, path in seen)
 
 
@@ -410,7 +434,7 @@ def test_a13_killed_at_every_step(rt, box, command):
 def test_a13_killed_by_its_own_hook(rt, box, kind):
     b = box(SLEEP, lambda c: c.update(hooks={kind: [{
         "path": "/bin/sh", "args": ["sh", "-c", "kill -9 $PPID; exec sleep 0.2"]}]}))
-    assert rt.create(b, check=None).code != 0
+    assert rt.create(b, check=None).code == -signal.SIGKILL
     rt.delete(b, "--force", check=True)
     assert rt.ids() == []
 
@@ -440,9 +464,10 @@ def test_a14_two_creates_with_one_id(rt, box):
     for i in range(10):
         first, second = box(SLEEP), box(SLEEP)
         first.id = second.id = f"same{i}"
-        codes = [r.code for r in parallel(lambda: rt.create(first, check=None),
-                                          lambda: rt.create(second, check=None))]
-        assert sorted(codes) == [0, 1]
+        results = parallel(lambda: rt.create(first, check=None),
+                           lambda: rt.create(second, check=None))
+        assert sorted(r.code for r in results) == [0, 1]
+        assert any("exist" in r.err for r in results)
         assert rt.status(first) == "created"
         rt.start(first)
         rt.delete(first, "--force", check=True)
@@ -459,7 +484,7 @@ def test_a14_create_against_delete(rt, box):
         def force(delay=i * 0.002):
             time.sleep(delay)
             return rt.delete(b, "--force")
-        parallel(lambda: rt.create(b, check=None), force)
+        assert all(r.code in (0, 1) for r in parallel(lambda: rt.create(b, check=None), force))
         rt.delete(b, "--force", check=True)
         assert rt.ids() == []
 
@@ -481,7 +506,7 @@ def test_a14_against_delete(rt, box, other):
         def force(delay=i * 0.002):
             time.sleep(delay)
             return rt.delete(b, "--force")
-        parallel(job, force)
+        assert all(r.code >= 0 for r in parallel(job, force))
         rt.delete(b, "--force", check=True)
         assert rt.ids() == []
 
