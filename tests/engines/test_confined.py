@@ -24,6 +24,9 @@ FORBIDDEN = ("vsock packet packet-dgram xdp raw raw6 netfilter io_uring unshare-
              "fsopen open_tree ptrace vm_write bpf perf userfaultfd keyctl add_key by_handle "
              "module kexec personality mknod").split()
 
+# How a connection is refused by the table, and where the engine has no way for it at all.
+REFUSED = ("ECONNREFUSED", "EPERM", "EHOSTUNREACH", "EACCES", "ENETUNREACH")
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs addresses of its own")
 
 
@@ -143,7 +146,7 @@ def connect(engine, profile, host, port=PORT):
 @pytest.mark.parametrize("host", [DENIED4, DENIED6, ALLOWED4, ALLOWED6, "169.254.169.254"])
 def test_no_egress_without_a_rule(engine, server, host):
     result, ms = connect(engine, "agent", host)
-    assert result not in ("ok", "ETIMEDOUT") and ms < 100
+    assert result in REFUSED and ms < 100
 
 
 @needs_root
@@ -153,7 +156,7 @@ def test_no_egress_without_a_rule(engine, server, host):
 ])
 def test_egress_by_rule(engine, server, host, port, ok):
     result, ms = connect(engine, "work", host, port)
-    assert (result == "ok") == ok, result
+    assert result == "ok" if ok else result in REFUSED
     assert ms < 100
 
 
@@ -187,7 +190,8 @@ def test_rootless_egress_by_rule(engine, port, ok):
     finally:
         for s in sockets:
             s.close()
-    assert (out[0] == "ok") == ok and float(out[1]) < 100
+    assert out[0] == "ok" if ok else out[0] in REFUSED
+    assert float(out[1]) < 100
 
 
 @pytest.mark.parametrize("how", ["run", "exec", "exec --privileged", "exec --user 0"])
@@ -201,7 +205,7 @@ def test_forbidden_system_calls(engine, how):
         with engine.running("agent") as c:
             r = c.exec(["probe", *FORBIDDEN], flags=flags)
         if r.code != 0 and "--privileged" in flags:
-            assert "refused" in r.text
+            assert "refused: capability CAP_" in r.text
             return
         out = r.out
     got = probe.results(out)
@@ -228,18 +232,18 @@ def test_no_new_privileges_and_few_capabilities(engine):
 
 def test_host_namespaces_are_refused(engine):
     if engine.name == "ctr":
-        r = engine.run("--rm", "--net-host", "c1", "true", profile="agent")
-        assert r.code != 0 and "refused" in r.text
+        r = engine.run("--rm", "--net-host", "c1", "true", profile="agent", check=False)
+        assert "refused: the host's network namespace" in r.text
         return
-    for kind in ("--network", "--pid", "--ipc"):
-        r = engine.run("--rm", kind, "host", IMAGE, "true", profile="agent")
-        assert r.code != 0 and "refused" in r.text, kind
+    for kind in ("network", "pid", "ipc"):
+        r = engine.run("--rm", f"--{kind}", "host", IMAGE, "true", profile="agent", check=False)
+        assert f"refused: the host's {kind} namespace" in r.text
 
 
 def test_privileged_is_refused(engine):
     r = engine.run("--rm", "--privileged", *(["c1"] if engine.name == "ctr" else [IMAGE]), "true",
-                   profile="agent")
-    assert r.code != 0 and "refused" in r.text
+                   profile="agent", check=False)
+    assert "refused: " in r.text and "--privileged" in r.text
 
 
 @needs_root
@@ -261,7 +265,7 @@ def test_audit_verify_finds_a_changed_byte(engine, work):
     source = "/var/log/agentrun" if os.geteuid() == 0 else \
         os.path.expanduser("~/.local/state/agentrun")
     run(["cp", "-a", source, work + "/log"], check=True)
-    assert run([program(), "audit", "verify", "--directory", work + "/log"]).code == 0
+    run([program(), "audit", "verify", "--directory", work + "/log"], check=True)
     changed = False
     for d, _, files in os.walk(work + "/log"):
         for f in files:
@@ -274,7 +278,7 @@ def test_audit_verify_finds_a_changed_byte(engine, work):
                     h.write(data[:i] + b"C" + data[i + 1:])
                 changed = True
     assert changed
-    assert run([program(), "audit", "verify", "--directory", work + "/log"]).code != 0
+    run([program(), "audit", "verify", "--directory", work + "/log"], check="first bad record: ")
 
 
 # ---- what people do with a container works under the profile as well
@@ -382,11 +386,9 @@ def test_annotations(engine, server):
     if not engine.annotations:
         pytest.skip("this Docker has no annotations")
     rule = f"{ALLOWED4}:{PORT} (the test's server)"
-    for value, code in ((f"io.agentrun.egress.allow={rule}", 0), ("io.agentrun.no.such=1", 1),
-                        ("io.agentrun.egress=maybe", 1)):
+    for value, why in ((f"io.agentrun.egress.allow={rule}", None),
+                       ("io.agentrun.no.such=1", "io.agentrun.no.such: there is no such field"),
+                       ("io.agentrun.egress=maybe", "must be one of none, allow, open")):
         r = engine.box(None, ["probe", "connect", ALLOWED4, str(PORT)], network=True,
-                       annotations=[value])
-        if code:
-            assert r.code != 0 and "io.agentrun." in r.text
-        else:
-            assert r.out.split()[0] == "ok", r.text
+                       annotations=[value], check=not why)
+        assert why in r.text if why else r.out.split()[0] == "ok", r.text

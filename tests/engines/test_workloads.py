@@ -168,7 +168,7 @@ def test_work(engine, server, work, name, user):
     script, last = WORK[name]
     r = work_in(engine, work, user, script)
     assert r.code == 0, r.text
-    assert last in r.out.strip().splitlines()[-1] if r.out.strip() else False, r.text
+    assert r.out.strip().splitlines()[-1:] == [last], r.text
 
 
 @pytest.mark.parametrize("name", AS_ROOT)
@@ -176,7 +176,7 @@ def test_work_of_root(engine, server, work, name):
     script, last = AS_ROOT[name]
     r = work_in(engine, work, 0, script)
     assert r.code == 0, r.text
-    assert r.out.strip().splitlines()[-1] == last, r.text
+    assert r.out.strip().splitlines()[-1:] == [last], r.text
 
 
 def test_results_are_in_the_workspace(engine, server, work):

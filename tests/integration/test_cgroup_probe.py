@@ -310,7 +310,7 @@ def test_tun_is_not_for_agents(probe, nodes):
     """THREATS C7: a plain container may open it, one with a policy may not."""
     plain = values(probe("create", "{}", *opens((nodes["tun"], "r"))))
     agent = values(probe("agent", "create", "{}", *opens((nodes["tun"], "r"))))
-    assert plain != ["EPERM"]
+    assert plain in (["ok"], ["ENODEV"], ["ENXIO"])    # as the machine has it
     assert agent == ["EPERM"]
 
 
@@ -339,8 +339,8 @@ def test_term_reaches_all(probe):
 
 def test_join_below(probe):
     assert values(probe("create", "{}", "spawn", "nest", "join", "in/d", "pids")) == [3]
-    assert "No such file" in failure(probe("create", "{}", "join", "missing")) or \
-        "no such cgroup" in failure(probe("create", "{}", "join", "missing"))
+    why = "/missing: No such file" if V2 else "--cgroup missing: no such cgroup in the container's"
+    assert why in failure(probe("create", "{}", "join", "missing"))
     for sub in ("..", "../x", "in/../../.."):
         assert "leaves the container's cgroup" in failure(probe("create", "{}", "join", sub))
 

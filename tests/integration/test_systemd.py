@@ -53,7 +53,7 @@ def test_scope_goes_with_the_container(rt, scoped):
 
 def test_failed_create_leaves_no_scope(rt, scoped):
     b = scoped(["no-such"])
-    rt.create(b, check=False)
+    rt.create(b, check='exec: "no-such": executable file not found')
     until(lambda: systemctl("is-active", scope(b)).out.strip() != "active")
 
 
