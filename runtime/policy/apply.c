@@ -362,6 +362,32 @@ static int apply_sysctls(struct apply *x, struct err *e)
 	return 0;
 }
 
+/* What the systemd driver sets on the unit behind our limits: it must not take them back. */
+static int apply_unit_properties(struct apply *x, struct err *e)
+{
+	static const char prefix[] = "org.systemd.property.";
+	static const char *const fine[] = { "After", "Before", "CollectMode", "DefaultDependencies",
+					    "Description", "KillSignal", "TimeoutStopUSec", NULL };
+	const struct kvs *annotations = &x->out->annotations;
+
+	for (size_t i = 0; i < annotations->n; i++) {
+		const char *key = annotations->v[i].key, *name = key + strlen(prefix);
+		bool listed = false;
+
+		if (!str_has_prefix(key, prefix))
+			continue;
+		for (size_t k = 0; fine[k]; k++)
+			listed |= strcmp(name, fine[k]) == 0;
+		if (!listed)
+			return refuse(e, policy_say(x->a, x->p, FIELD_PROFILE),
+				      "leave the annotation out; limits have fields of their own "
+				      "(limits.memory, limits.pids, limits.cpu)",
+				      "systemd property %s=%s is not one that a confined container may set",
+				      safe_text(x->a, name), safe_text(x->a, annotations->v[i].value));
+	}
+	return 0;
+}
+
 static int apply_seccomp(struct apply *x, struct err *e)
 {
 	x->agent->seccomp = arena_strdup(x->a, policy_text(x->p, FIELD_SECCOMP));
@@ -571,6 +597,7 @@ static int (*const steps[])(struct apply *x, struct err *e) = {
 	apply_no_new_privs,
 	apply_sysctls,
 	apply_kernel_files,
+	apply_unit_properties,
 	apply_seccomp,
 	apply_environment,
 	apply_limits,

@@ -156,7 +156,7 @@ struct ask {
 	const char *profile;		/* --profile */
 	const char *host;		/* the host policy's text */
 	const char *mounts;		/* more binds: "SOURCE>DEST:opt:opt;..." */
-	const char *env, *caps, *cwd, *sysctl, *propagation, *namespace;
+	const char *env, *caps, *cwd, *sysctl, *property, *propagation, *namespace;
 	bool rootless, device, device_rule;
 };
 
@@ -230,6 +230,9 @@ static struct spec *make_spec(struct arena *a, const struct ask *ask)
 		s->process->cwd = arena_strdup(a, ask->cwd);
 	if (ask->sysctl)
 		kvs_add(a, &s->linux_->sysctl, ask->sysctl, "1");
+	if (ask->property)
+		kvs_add(a, &s->annotations, arena_printf(a, "org.systemd.property.%s",
+							 ask->property), "1");
 	if (ask->propagation)
 		s->linux_->rootfs_propagation = arena_strdup(a, ask->propagation);
 	for (size_t i = 0; ask->namespace && i < s->linux_->namespaces.n; i++)
@@ -398,6 +401,9 @@ static const struct {
 	{ { .sysctl = "kernel.core_pattern" }, "sysctl kernel.core_pattern" },
 	{ { .sysctl = "net.core.somaxconn" }, NULL },
 	{ { .sysctl = "net.ipv4.ip_forward", .annotations = "egress=open" }, NULL },
+	{ { .property = "MemoryMax" }, "systemd property MemoryMax=1 is not one that" },
+	{ { .property = "Delegate" }, "systemd property Delegate=1" },
+	{ { .property = "TimeoutStopUSec" }, NULL },
 	{ { .bundle = "containerd-1.6", .annotations = "seccomp=engine" }, "no system call filter at "
 	  "all" },
 	{ { .annotations = "seccomp=engine" }, NULL },
