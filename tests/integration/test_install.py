@@ -69,9 +69,10 @@ def test_release(work):
     for name in ("LICENSE", "README.md", "bootstrap", "configure", "man/agentrun.1", "tests/run",
                  "tests/demo", ".ci/run", "runtime/stage2/main.c"):
         assert name in held, name
-    tracked = subprocess.run(["git", "-C", REPO, "ls-files", "runtime", "hooks", "profiles", "man",
-                              "tests", "build-aux"], capture_output=True, text=True, check=False)
-    assert set(tracked.stdout.split()) <= set(held) | {".gitignore"}
+    if os.path.exists(REPO + "/.git"):    # a copy of the sources has nothing to compare with
+        tracked = run(["git", "-C", REPO, "ls-files", "runtime", "hooks", "profiles", "man", "tests",
+                       "build-aux"], check=True).out.split()
+        assert len(tracked) > 100 and set(tracked) <= set(held) | {".gitignore"}
     os.mkdir(build)
     # without Criterion: only tests need it
     pkg_config = os.path.join(work, "pkg-config")
