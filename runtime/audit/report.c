@@ -347,6 +347,22 @@ static int find(const struct log_read *l, const char *name, const char **ret, st
 	return 0;
 }
 
+/* Which of the sessions of its container id the session is, counted from 1, and how many there are. */
+static void place_of(const struct log_read *l, const char *id, size_t *ret_nth, size_t *ret_all)
+{
+	const char *container = NULL;
+
+	*ret_nth = *ret_all = 0;
+	for (size_t i = 0; i < l->n && !container; i++)
+		if (strcmp(l->sessions[i]->id, id) == 0)
+			container = l->sessions[i]->container;
+	for (size_t i = 0; i < l->n; i++) {
+		*ret_all += str_equal(l->sessions[i]->container, container);
+		if (strcmp(l->sessions[i]->id, id) == 0)
+			*ret_nth = *ret_all;
+	}
+}
+
 /* The lines of one session, or of all. */
 struct collect {
 	const char *session;	/* NULL: every one */
@@ -560,7 +576,7 @@ static void page_allowed(struct str *out, const struct json *create)
 	put_member(out, policy, "profile");
 	str_puts(out, ", audit ");
 	put_member(out, policy, "audit_mode");
-	str_puts(out, ", policy digest ");
+	str_puts(out, ", network policy ");
 	put_member(out, policy, "digest");
 	str_puts(out, "\n");
 	workspace = get(policy, "workspace");
@@ -655,6 +671,7 @@ static void page_exit(struct str *out, const struct json *delete)
 {
 	const struct json *code = get(delete, "process.exit.code");
 	const struct json *signal = get(delete, "process.exit.signal");
+	const char *reason = get_text(delete, "exit_reason");
 
 	label(out, "exit");
 	if (!delete) {
@@ -662,14 +679,16 @@ static void page_exit(struct str *out, const struct json *delete)
 		return;
 	}
 	if (code && code->type == JSON_NUMBER)
-		str_printf(out, "code %s\n", code->text);
+		str_printf(out, "code %s", code->text);
 	else if (signal && signal->type == JSON_NUMBER)
-		str_printf(out, "killed by signal %s\n", signal->text);
-	else {
-		str_puts(out, "not known: ");
-		put(out, get_text(delete, "exit_reason"));
-		str_puts(out, "\n");
+		str_printf(out, "killed by signal %s", signal->text);
+	else
+		str_puts(out, "not known");
+	if (reason) {
+		str_puts(out, ": ");
+		put(out, reason);
 	}
+	str_puts(out, "\n");
 }
 
 static void page_did(struct str *out, const struct json *const *records, size_t n,
@@ -681,6 +700,7 @@ static void page_did(struct str *out, const struct json *const *records, size_t 
 	for (size_t i = 0; i < n; i++) {
 		const char *event = get_text(records[i], "event");
 		const char *time = get_text(records[i], "time");
+		const struct json *dropped;
 
 		if (str_equal(event, "delete") || str_equal(event, "hook") || !time)
 			continue;
@@ -692,6 +712,11 @@ static void page_did(struct str *out, const struct json *const *records, size_t 
 			str_puts(out, " (");
 			put_identity(out, records[i]);
 			str_puts(out, ")");
+		}
+		dropped = get(records[i], "env.dropped");
+		if (dropped && dropped->n) {
+			str_puts(out, "; dropped: ");
+			put_names(out, dropped);
 		}
 		str_puts(out, "\n");
 	}
@@ -810,9 +835,10 @@ static void page_end(struct str *out, const struct json *const *records, size_t 
 		   n);
 }
 
-static void page(struct arena *a, const char *session, const struct json *const *records, size_t n,
+static void page(struct log_read *l, const char *session, const struct json *const *records, size_t n,
 		 struct str *out)
 {
+	size_t nth, all;
 	const struct json *create = NULL, *delete = NULL;
 
 	for (size_t i = 0; i < n; i++) {
@@ -826,11 +852,15 @@ static void page(struct arena *a, const char *session, const struct json *const 
 	str_printf(out, "Session %s, container ", session);
 	put_member(out, records[0], "container.id");
 	str_puts(out, "\n");
+	place_of(l, session, &nth, &all);
+	if (all > 1)
+		str_printf(out, "  number %zu of %zu of this container id; `agentrun audit list` shows "
+			   "all\n", nth, all);
 	for (int i = 0; i < 2; i++) {
 		const char *time = get_text(i ? delete : create, "time");
 
 		label(out, i ? "deleted" : "created");
-		put(out, time ? arena_printf(a, "%.10s %.12s UTC", time, time + 11) : "no record");
+		put(out, time ? arena_printf(&l->a, "%.10s %.12s UTC", time, time + 11) : "no record");
 		str_puts(out, "\n");
 	}
 	if (create) {
@@ -877,7 +907,7 @@ int audit_show(const char *directory, const char *name, struct str *text, struct
 			n++;
 	}
 	if (n)
-		page(&l.a, c.session, records, n, text);
+		page(&l, c.session, records, n, text);
 	else
 		r = err_say(e, EINVAL, "audit: no record of session %s can be read", c.session);
 out:

@@ -115,6 +115,31 @@ def test_E1_no_secret_reaches_the_log(rt, agent):
     assert records(b, "exec")[0]["env.dropped"] == ["DB_PASSWORD"]
 
 
+def test_E1_the_report_tells_what_exec_dropped(rt, agent):
+    b = rt.up(agent(["sleep", "60"]))
+    rt.exec(b, "--env", f"GITHUB_TOKEN={TOKEN}", "--env", "A=1", "--", "true", "it", check=True)
+    rt.delete(b, "--force", check=True)
+    line, = [x for x in audit("show", b.id).out.splitlines() if "exec    true it" in x]
+    assert line.endswith("; dropped: GITHUB_TOKEN")
+
+
+def test_the_report_tells_that_the_time_was_over(rt, agent):
+    b = agent(["sleep", "60"], limits_time="1s")
+    assert rt.run(b).code == 137
+    assert "killed by signal 9: limits.time was over\n" in audit("show", b.id).out
+
+
+def test_the_report_tells_of_other_sessions(rt, agent):
+    """An engine that restarts a container uses its id again."""
+    b = agent()
+    rt.run(b, check=True)
+    assert "of this container id" not in audit("show", b.id).out
+    rt.run(b, check=True)
+    first = records(b)[0]["session"]
+    assert "number 2 of 2 of this container id" in audit("show", b.id).out
+    assert "number 1 of 2 of this container id" in audit("show", first).out
+
+
 def test_F2_one_delete_whatever_is_repeated(rt, agent):
     b = agent(["sleep", "60"])
     rt.up(b)
@@ -229,6 +254,20 @@ def test_F1_a_log_that_was_hashed_anew_needs_a_witness(rt, agent):
     rt.run(agent(), check=True)
     assert audit("verify").out.startswith("unanchored: ")
     assert "anchor" in audit("verify", "--anchor", head, check=False).err
+
+
+def test_F2_a_delete_that_failed_after_its_record(rt, agent, hosted, work):
+    """The hook gets the record and fails: the next delete ends it, and records nothing more."""
+    hosted(path=script(f"{work}/hook", f"cat >>{work}/got; exit 1"), events=["delete"],
+           required=True)
+    b = rt.up(agent(["sleep", "60"]))
+    rt.delete(b, "--force", check="audit.hooks[0]")
+    assert b.id in rt.ids()
+    rt.delete(b, "--force", check=True)
+    assert b.id not in rt.ids()
+    with open(f"{work}/got", encoding="utf-8") as f:
+        assert [json.loads(x)["event"] for x in f] == ["delete"]
+    assert len(records(b, "delete")) == 1
 
 
 def test_F2_after_the_host_crashed(rt, agent):
