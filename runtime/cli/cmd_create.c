@@ -41,7 +41,7 @@ const struct cli_option cmd_run_options[] = {
 	CREATE_OPTIONS,
 	{ 'd', "detach", CLI_FLAG, O(detach), NULL, "do not wait for the container" },
 	{ 0, "keep", CLI_FLAG, O(keep), NULL, "do not delete the container at its end" },
-	{ 0, "no-subreaper", CLI_FLAG, O(no_subreaper), NULL, "taken for compatibility: always so" },
+	{ 0, "no-subreaper", CLI_FLAG, O(no_subreaper), NULL, "leave orphans of a shared PID namespace to others" },
 	{ 0, NULL, 0, 0, NULL, NULL },
 };
 
@@ -114,11 +114,10 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 		return r;
 	create = create_options(cli, &o, id, !o.detach);
 	/* So that what the container leaves behind is ours to reap. */
-	if (!o.detach) {
-		if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-			return err_set(e, errno, "prctl PR_SET_CHILD_SUBREAPER");
+	if (!o.detach && !o.no_subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return err_set(e, errno, "prctl PR_SET_CHILD_SUBREAPER");
+	if (!o.detach)
 		foreground_prepare();
-	}
 	r = lifecycle_create(cli->arena, &cli->runtime, &create, &created, e);
 	if (r < 0)
 		return r;

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from bundle import drop_namespace, shell
-from runtime import status_field, until
+from runtime import background, status_field, until
 
 SLEEP = ["sleep", "100"]
 WAITS_FOR_TERM = shell("trap 'echo term >/log; exit 4' TERM; touch /up; "
@@ -358,6 +358,19 @@ def test_help(rt):
     out = rt("--help", check=True).text
     for name in ("create", "start", "run", "exec", "kill", "delete", "state"):
         assert name in out
+
+
+@pytest.mark.parametrize("flags, adopted", [([], True), (["--no-subreaper"], False)])
+@pytest.mark.differs("crun", "it has no such flag")
+def test_orphans_of_a_shared_pid_namespace(rt, box, flags, adopted):
+    """The runtime in the foreground is their parent, unless it is told not to be."""
+    b = box(shell("(sleep 99 & echo $! >/made); mv /made /orphan; exec sleep 98"),
+            lambda c: drop_namespace(c, "pid"))
+    with background(rt.argv("run", *flags, "--bundle", b.path, b.id)) as p:
+        until(lambda: os.path.exists(b.rootfs + "/orphan"))
+        with open(f"/proc/{b.read('/orphan').strip()}/status", encoding="ascii") as f:
+            assert (int(status_field(f.read(), "PPid")) == p.pid) == adopted
+        rt.delete(b, "--force", check=True)
 
 
 def test_orphans_are_the_containers(rt, box):
