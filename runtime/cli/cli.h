@@ -72,6 +72,7 @@ int cmd_kill(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_mana
 int cmd_delete(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_pause(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_resume(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_checkpoint(struct cli *cli, int argc, char **argv, struct err *e);	/* and restore */
 int cmd_update(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_state(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_query.c */
 int cmd_list(struct cli *cli, int argc, char **argv, struct err *e);

@@ -72,6 +72,16 @@ int cmd_resume(struct cli *cli, int argc, char **argv, struct err *e)
 	return r < 0 ? r : lifecycle_pause(cli->arena, &cli->runtime, id, false, e);
 }
 
+/* Engines ask for both (docker checkpoint, podman container restore): whatever else they say, the
+ * answer is one. */
+int cmd_checkpoint(struct cli *cli, int argc, char **argv, struct err *e)
+{
+	(void)cli;
+	(void)argc;
+	return err_say(e, ENOTSUP, "%s is not supported: it needs CRIU, which agentrun does not use; "
+		       "run the container with runc or crun for it", argv[0]);
+}
+
 /* ---- update: the flags become the JSON that --resources takes ---- */
 
 struct update_options {

@@ -333,6 +333,8 @@ def test_bad_usage(rt, args, why):
 
 @pytest.mark.parametrize("args, why", [
     (["help", "nonsense"], "unknown command nonsense"),
+    (["checkpoint", "--image-path", "/tmp/x", "c"], "checkpoint is not supported: it needs CRIU"),
+    (["restore", "c"], "restore is not supported: it needs CRIU"),
     (["--debug=maybe", "list"], "--debug=maybe: expected true or false"),
     (["exec", "--process", "f", "--cwd", "/", "x"], "--process and --cwd exclude each other"),
     (["exec", "--process", "f", "--env", "A=1", "x"], "--process and --env exclude each other"),
