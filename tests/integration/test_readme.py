@@ -12,8 +12,8 @@ pytestmark = pytest.mark.skipif(flavour() != "agentrun", reason="it is agentrun'
 
 def test_every_block_is_run():
     tags = {tag for tag, _ in readme.BLOCKS}
-    assert tags == {"", "sh bootstrap", "sh install", "sh docker", "sh docker annotation",
-                    "sh podman", "sh containerd", "sh audit", "sh policy"}
+    assert tags == {"", "sh bootstrap", "sh install", "sh elsewhere", "sh docker",
+                    "sh docker annotation", "sh podman", "sh containerd", "sh audit", "sh policy"}
 
 
 def test_bootstrap():
@@ -32,6 +32,16 @@ def test_install(work):
         pytest.skip("the program under test lies in no build directory")
     (text,) = readme.blocks("install")
     readme.shell(text, work, cwd=build, DESTDIR=work + "/root")
+    assert os.path.exists(work + "/root/usr/local/bin/agentrun")
+
+
+def test_elsewhere(work):
+    """From what is tracked and nothing else."""
+    if not os.path.exists(REPO + "/.git"):
+        pytest.skip("a copy of the sources: nothing is tracked")
+    (text,) = readme.blocks("elsewhere")
+    tracked = f"git -C {REPO} ls-files | tar -C {REPO} -T - -c | tar -C {work} -x\n"
+    readme.shell(tracked + text, work, CFLAGS="-O0", MAKEFLAGS="-j2", DESTDIR=work + "/root")
     assert os.path.exists(work + "/root/usr/local/bin/agentrun")
 
 
