@@ -31,22 +31,27 @@ void nl_close(struct nl *n)
 	n->socket = NULL;
 }
 
-static int open_here(struct nl *n, struct err *e)
+static int bind_socket(struct nl *n, struct err *e)
 {
-	n->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!n->socket)
-		return err_set(e, errno, "open a netfilter netlink socket");
-	if (mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int code = errno;
+	int code;
 
-		nl_close(n);
-		return err_set(e, code, "bind a netfilter netlink socket");
-	}
-	return 0;
+	if (mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) == 0)
+		return 0;
+	code = errno;
+	nl_close(n);
+	return err_set(e, code, "bind a netlink socket");
+}
+
+static int open_here(struct nl *n, int protocol, struct err *e)
+{
+	n->socket = mnl_socket_open2(protocol, SOCK_CLOEXEC);
+	if (!n->socket)
+		return err_set(e, errno, "open a netlink socket");
+	return bind_socket(n, e);
 }
 
 /* The child of open_by_child(): enters the owner of the namespace, then the namespace. */
-static int enter_and_send(int netns_fd, int channel)
+static int enter_and_send(int protocol, int netns_fd, int channel)
 {
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec byte = { "", 1 };
@@ -58,7 +63,7 @@ static int enter_and_send(int netns_fd, int channel)
 
 	if (userns < 0 || setns(userns, CLONE_NEWUSER) < 0 || setns(netns_fd, CLONE_NEWNET) < 0)
 		return errno;
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
 		return errno;
 	c->cmsg_level = SOL_SOCKET;
@@ -68,7 +73,7 @@ static int enter_and_send(int netns_fd, int channel)
 	return sendmsg(channel, &m, MSG_NOSIGNAL) < 0 ? errno : 0;
 }
 
-static int open_by_child(struct nl *n, int netns_fd, struct err *e)
+static int open_by_child(struct nl *n, int protocol, int netns_fd, struct err *e)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec room = { &byte, 1 };
@@ -87,7 +92,7 @@ static int open_by_child(struct nl *n, int netns_fd, struct err *e)
 	if (pid < 0)
 		return err_set(e, errno, "fork");
 	if (pid == 0)
-		_exit(enter_and_send(netns_fd, far));
+		_exit(enter_and_send(protocol, netns_fd, far));
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_set(e, errno, "wait for the child in the network namespace");
@@ -104,31 +109,25 @@ static int open_by_child(struct nl *n, int netns_fd, struct err *e)
 	if (!n->socket)
 		return err_set(e, errno, "use the network namespace's socket");
 	(void)fd_take(&got);
-	if (mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int code = errno;
-
-		nl_close(n);
-		return err_set(e, code, "bind a netfilter netlink socket");
-	}
-	return 0;
+	return bind_socket(n, e);
 }
 
-int nl_open(struct nl *n, int netns_fd, struct err *e)
+int nl_open(struct nl *n, int protocol, int netns_fd, struct err *e)
 {
 	owned_fd home = -1;
 	int r;
 
 	if (netns_fd < 0)
-		return open_here(n, e);
+		return open_here(n, protocol, e);
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (home < 0)
 		return err_set(e, errno, "open /proc/thread-self/ns/net");
 	if (setns(netns_fd, CLONE_NEWNET) < 0) {
 		if (errno == EPERM)
-			return open_by_child(n, netns_fd, e);
+			return open_by_child(n, protocol, netns_fd, e);
 		return err_set(e, errno, "enter the network namespace");
 	}
-	r = open_here(n, e);
+	r = open_here(n, protocol, e);
 	if (setns(home, CLONE_NEWNET) < 0) {
 		r = err_set(e, errno, "return to the own network namespace");
 		nl_close(n);
@@ -160,35 +159,40 @@ static void grown(struct nl_batch *b)
 	b->bytes.len = b->message + current(b)->nlmsg_len;
 }
 
-static size_t put_header(struct str *bytes, unsigned type, unsigned flags, unsigned family,
-			 unsigned res_id, unsigned seq)
+static size_t put_header(struct str *bytes, unsigned type, unsigned flags, const void *head,
+			 size_t size, unsigned seq)
 {
 	size_t start = bytes->len;
 	struct nlmsghdr *h;
-	struct nfgenmsg *g;
 
-	str_reserve(bytes, MNL_NLMSG_HDRLEN + sizeof *g);
+	str_reserve(bytes, MNL_NLMSG_HDRLEN + MNL_ALIGN(size));
 	h = mnl_nlmsg_put_header(bytes->s + start);
 	h->nlmsg_type = (uint16_t)type;
 	h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
 	h->nlmsg_seq = seq;
-	g = mnl_nlmsg_put_extra_header(h, sizeof *g);
-	g->nfgen_family = (uint8_t)family;
-	g->version = NFNETLINK_V0;
-	g->res_id = htons((uint16_t)res_id);
+	memcpy(mnl_nlmsg_put_extra_header(h, size), head, size);
 	bytes->len += h->nlmsg_len;
 	return start;
 }
 
-void nl_message(struct nl_batch *b, unsigned type, unsigned flags, unsigned family,
-		const char *what)
+void nl_message_of(struct nl_batch *b, unsigned type, unsigned flags, const void *head,
+		   size_t size, const char *what)
 {
 	if (b->depth)
 		abort();
 	if ((b->n & (b->n - 1)) == 0)	/* full at every power of two */
 		b->what = must(realloc(b->what, (b->n ? 2 * b->n : 1) * sizeof *b->what));
 	b->what[b->n++] = what;
-	b->message = put_header(&b->bytes, type, flags, family, 0, (unsigned)b->n);
+	b->head = MNL_ALIGN(size);
+	b->message = put_header(&b->bytes, type, flags, head, size, (unsigned)b->n);
+}
+
+void nl_message(struct nl_batch *b, unsigned type, unsigned flags, unsigned family,
+		const char *what)
+{
+	const struct nfgenmsg g = { .nfgen_family = (uint8_t)family, .version = NFNETLINK_V0 };
+
+	nl_message_of(b, type, flags, &g, sizeof g, what);
 }
 
 void nl_put_bytes(struct nl_batch *b, unsigned attr, const void *data, size_t size)
@@ -247,7 +251,7 @@ static int send_all(struct nl *n, const struct str *bytes, struct err *e)
 	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &want, sizeof want) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &want, sizeof want);
 	if (mnl_socket_sendto(n->socket, bytes->s, bytes->len) < 0)
-		return err_set(e, errno, "send to netfilter");
+		return err_set(e, errno, "send to the kernel");
 	return 0;
 }
 
@@ -306,24 +310,25 @@ static int read_verdict(struct nl *n, const struct nl_batch *b, size_t *ret_fail
 int nl_commit(struct nl *n, const struct nl_batch *b, unsigned subsystem, size_t *ret_failed,
 	      struct err *e)
 {
+	const struct nfgenmsg g = { .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0,
+				    .res_id = htons((uint16_t)subsystem) };
 	owned_str all = STR_INIT;
 	size_t last;
 	int r;
 
 	if (ret_failed)
 		*ret_failed = 0;
-	put_header(&all, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, subsystem, 0);
+	put_header(&all, NFNL_MSG_BATCH_BEGIN, 0, &g, sizeof g, 0);
 	last = all.len + b->message;
 	str_append(&all, b->bytes.s, b->bytes.len);
 	((struct nlmsghdr *)(void *)(all.s + last))->nlmsg_flags |= NLM_F_ACK;
-	put_header(&all, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, subsystem, (unsigned)b->n + 1);
+	put_header(&all, NFNL_MSG_BATCH_END, 0, &g, sizeof g, (unsigned)b->n + 1);
 	r = send_all(n, &all, e);
 	return r < 0 ? r : read_verdict(n, b, ret_failed, e);
 }
 
 int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, struct err *e)
 {
-	const size_t header = MNL_ALIGN(sizeof(struct nfgenmsg));
 	char reply[REPLY_ROOM] __attribute__((aligned(8)));
 	bool changed = false;
 	int r = send_all(n, &b->bytes, e);
@@ -336,7 +341,7 @@ int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, str
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return err_set(e, errno, "read netfilter's answer");
+			return err_set(e, errno, "read the kernel's answer");
 		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
 			changed |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 			if (h->nlmsg_type == NLMSG_ERROR && reply_error(h))
@@ -345,9 +350,9 @@ int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, str
 				return changed ? err_set(e, EINTR, "%s", b->what[0]) : 0;
 			/* After an error of `each` the rest is read all the same, and passed over:
 			 * the next request must not find it in the queue. */
-			if (r >= 0 && mnl_nlmsg_get_payload_len(h) >= header)
-				r = each(arg, mnl_nlmsg_get_payload_offset(h, header),
-					 mnl_nlmsg_get_payload_len(h) - header, e);
+			if (r >= 0 && each && mnl_nlmsg_get_payload_len(h) >= b->head)
+				r = each(arg, mnl_nlmsg_get_payload_offset(h, b->head),
+					 mnl_nlmsg_get_payload_len(h) - b->head, e);
 		}
 	}
 	return r;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nl: netfilter netlink over libmnl; the only user of that library.
+ * nl: netlink, netfilter's and rtnetlink, over libmnl; the only user of that library.
  *
  * Builds messages in one growing buffer, sends a batch as one transaction and
  * says which of its messages the kernel refused, and dumps objects.  A socket
  * belongs to the network namespace it was opened in and stays there.  Knows
  * how messages and attributes are laid out; must not know what an nftables
- * table means: that is sandbox/egress.
+ * table or a device means: that is sandbox/egress and sandbox/netdev.
  */
 #pragma once
 
@@ -29,13 +29,13 @@ struct nl {
 void nl_close(struct nl *n);
 
 /*
- * A NETLINK_NETFILTER socket in the network namespace of netns_fd, or in the
- * caller's own if that is -1.  The calling thread is in its own namespace again
+ * A socket of that protocol (NETLINK_NETFILTER, NETLINK_ROUTE) in the network
+ * namespace of netns_fd, or in the caller's own if that is -1.  The calling thread is in its own namespace again
  * when this returns 0.  Where the caller may not enter the namespace itself
  * (rootless: it belongs to a child user namespace) a child process enters both
  * and hands the socket back.
  */
-int nl_open(struct nl *n, int netns_fd, struct err *e);
+int nl_open(struct nl *n, int protocol, int netns_fd, struct err *e);
 
 /* ---- building: messages one after the other, the attributes of each in order ---- */
 
@@ -44,6 +44,7 @@ enum { NL_NESTS = 8 };	/* how deep nests may go */
 struct nl_batch {
 	struct str bytes;
 	size_t message;			/* where the last message starts in bytes */
+	size_t head;			/* bytes of its family's header, as aligned */
 	size_t nests[NL_NESTS], depth;	/* open nests, as offsets into bytes */
 	const char **what;		/* of each message, by its number less one */
 	size_t n;			/* messages; the last one's number */
@@ -59,6 +60,9 @@ void nl_batch_free(struct nl_batch *b);
  */
 void nl_message(struct nl_batch *b, unsigned type, unsigned flags, unsigned family,
 		const char *what);
+/* The same for a family with another header than netfilter's (rtnetlink: struct ifinfomsg). */
+void nl_message_of(struct nl_batch *b, unsigned type, unsigned flags, const void *head,
+		   size_t size, const char *what);
 void nl_put_be32(struct nl_batch *b, unsigned attr, uint32_t v);
 void nl_put_be64(struct nl_batch *b, unsigned attr, uint64_t v);
 void nl_put_u8(struct nl_batch *b, unsigned attr, uint8_t v);
@@ -78,11 +82,11 @@ void nl_end(struct nl_batch *b);
 int nl_commit(struct nl *n, const struct nl_batch *b, unsigned subsystem, size_t *ret_failed,
 	      struct err *e);
 
-/* Called with the attributes of one object; a negative result (with e set) ends the dump. */
+/* Called with the attributes of one object, right after its family's header; a negative result (with e set) ends the dump. */
 typedef int nl_each(void *arg, const void *attrs, size_t size, struct err *e);
 /*
- * Sends the batch's only message, a get (with NLM_F_DUMP or NLM_F_ACK), and calls `each` for every
- * answer.  -EINTR: the objects changed meanwhile, what was seen may be inconsistent: start anew.
+ * Sends the batch's only message, a get (with NLM_F_DUMP or NLM_F_ACK) or a single change (with
+ * NLM_F_ACK, `each` NULL), and calls `each` for every answer.  -EINTR: the objects changed meanwhile, what was seen may be inconsistent: start anew.
  */
 int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, struct err *e);
 

@@ -102,7 +102,7 @@ int egress_install(const struct spec_agent *agent, int netns_fd, struct err *e)
 	r = egress_rules_expand(&a, agent, &t.allow4, &t.allow6, e);
 	if (r < 0)
 		return r;
-	r = nl_open(&n, netns_fd, e);
+	r = nl_open(&n, NETLINK_NETFILTER, netns_fd, e);
 	if (r < 0)
 		return err_in(e, "egress");
 	for (;;) {
@@ -312,7 +312,7 @@ int egress_read(struct arena *a, int netns_fd, struct egress_evidence *ret, stru
 	enum { TRIES = 10 }; /* a table that changes under us: only while a resolver still runs */
 	struct egress_evidence found;
 	owned_nl n = NL_INIT;
-	int r = nl_open(&n, netns_fd, e);
+	int r = nl_open(&n, NETLINK_NETFILTER, netns_fd, e);
 
 	if (r < 0)
 		return err_in(e, "egress evidence");
