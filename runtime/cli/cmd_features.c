@@ -108,7 +108,7 @@ int cmd_features(struct cli *cli, int argc, char **argv, struct err *e)
 	json_open(w);
 	enabled(w, "idmap", true);
 	json_close(w);
-	enabled(w, "netDevices", false);
+	enabled(w, "netDevices", true);
 	json_close(w);
 	json_key(w, "annotations");
 	json_open(w);

@@ -33,6 +33,7 @@
 #include "policy/policy.h"
 #include "sandbox/egress.h"
 #include "sandbox/idmap.h"
+#include "sandbox/netdev.h"
 #include "sandbox/tty.h"
 
 /* One create in the making: what there is to undo is what is set. */
@@ -46,6 +47,7 @@ struct creation {
 	size_t n_filters;
 	struct ns_set ns;
 	const int *sources;
+	struct netdevs devices;
 	struct state_dir dir;
 	struct state state;
 	bool cgroup_made, hooks_began, recorded, pid_file_made;
@@ -203,6 +205,12 @@ static bool has_hooks(const struct creation *c)
 	return hooks && (hooks->prestart.n || hooks->create_runtime.n || hooks->create_container.n);
 }
 
+/* linux.netDevices: the container's sysctls may name them, so it waits for them as for hooks. */
+static bool has_devices(const struct creation *c)
+{
+	return c->spec->linux_->net_devices.n > 0;
+}
+
 /* Stage two sets limits that the runtime may have to raise first. */
 static bool has_maps(const struct creation *c)
 {
@@ -241,7 +249,7 @@ static _Noreturn void child(struct creation *c, int sync_fd)
 		.n_filters = c->n_filters,
 		.egress_by_runtime = installs_egress(c),
 		.await_maps = has_maps(c),
-		.await_hooks = has_hooks(c),
+		.await_hooks = has_hooks(c) || has_devices(c),
 		.sync_fd = sync_fd,
 		.stage2_fd = c->stage2_fd,
 		.start_fd = c->start_fd,
@@ -394,21 +402,40 @@ static int pin_network(const struct creation *c, struct err *e)
 	return 0;
 }
 
+static int move_devices(struct creation *c, struct err *e)
+{
+	owned_fd fresh = -1;
+	int netns_fd = c->ns.join_fd[NS_NETWORK];
+	char path[64];
+
+	if (!has_devices(c))
+		return 0;
+	if (netns_fd < 0) {
+		snprintf(path, sizeof path, "/proc/%d/ns/net", c->state.pid);
+		netns_fd = fresh = open(path, O_RDONLY | O_CLOEXEC);
+		if (fresh < 0)
+			return err_set(e, errno, "open %s", path);
+	}
+	return netdev_move(c->a, c->spec->linux_, netns_fd, &c->devices, e);
+}
+
 static int run_hooks(struct creation *c, struct err *e)
 {
 	const struct spec_hooks *hooks = c->spec->hooks;
 	owned_str state = STR_INIT;
 
 	if (handshake_expect(c->sync_fd, MESSAGE_NETWORK, NULL, e) < 0 ||
-	    (!installs_egress(c) && pin_network(c, e) < 0))
+	    (!installs_egress(c) && pin_network(c, e) < 0) || move_devices(c, e) < 0)
 		return -e->code;
-	if (!has_hooks(c))
+	if (!has_hooks(c) && !has_devices(c))
 		return 0;
-	c->hooks_began = true;
-	state_write_oci(&c->state, STATUS_CREATING, false, &state);
-	if (hooks_run(&hooks->prestart, "prestart", state.s, c->bundle, e) < 0 ||
-	    hooks_run(&hooks->create_runtime, "createRuntime", state.s, c->bundle, e) < 0)
-		return -e->code;
+	if (has_hooks(c)) {
+		c->hooks_began = true;
+		state_write_oci(&c->state, STATUS_CREATING, false, &state);
+		if (hooks_run(&hooks->prestart, "prestart", state.s, c->bundle, e) < 0 ||
+		    hooks_run(&hooks->create_runtime, "createRuntime", state.s, c->bundle, e) < 0)
+			return -e->code;
+	}
 	return handshake_say(c->sync_fd, MESSAGE_HOOKED, c->state.pid, e);
 }
 
@@ -476,6 +503,9 @@ static void undo(struct creation *c)
 
 	if (c->pid_file_made)
 		unlink(c->o->pid_file);
+	/* Before the container's end takes them along. */
+	if (netdev_return(&c->devices, &e) < 0)
+		log_warn("%s", e.text);
 	if (c->pidfd >= 0) {
 		sys_pidfd_send_signal(c->pidfd, SIGKILL);
 		waitpid(c->state.pid, NULL, 0);
@@ -497,6 +527,7 @@ static void undo(struct creation *c)
 static void release(struct creation *c)
 {
 	ns_close(&c->ns);
+	netdev_close(&c->devices);
 	if (c->sources)
 		rootfs_close_sources(c->sources, c->spec);
 	fd_close(&c->sync_fd);
@@ -526,7 +557,8 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "hooks", run_hooks },
 		{ "conclude", conclude },
 	};
-	struct creation c = { .a = a, .rt = rt, .o = o, .dir = STATE_DIR_INIT, .sync_fd = -1,
+	struct creation c = { .a = a, .rt = rt, .o = o, .devices = NETDEVS_INIT,
+			      .dir = STATE_DIR_INIT, .sync_fd = -1,
 			      .stage2_fd = -1, .start_fd = -1, .console_fd = -1,
 			      .console_ours = -1, .pidfd = -1 };
 	int r = state_check_id(o->id, e);

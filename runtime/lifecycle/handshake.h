@@ -20,8 +20,9 @@
  *                                             loopback up, egress table (if not [1])
  *                          <- NETWORK
  *   pin the network namespace
+ *   move network devices into it
  *   prestart, createRuntime hooks
- *                             HOOKED ->       waits for this if there are any hooks
+ *                             HOOKED ->       waits for this if there are any of both
  *                                             mounts, devices
  *                                             createContainer hooks
  *                                             enter the root, mask, terminal

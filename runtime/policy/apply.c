@@ -202,6 +202,18 @@ static int apply_devices(struct apply *x, struct err *e)
 	return 0;
 }
 
+/* One of the host's could carry what the egress table does not see, and lead to another network. */
+static int apply_net_devices(struct apply *x, struct err *e)
+{
+	const struct spec_linux *l = x->in->linux_;
+
+	if (!l->net_devices.n)
+		return 0;
+	return refuse(e, always(x), "leave linux.netDevices out",
+		      "network device %s of the host would become the container's",
+		      safe_text(x->a, l->net_devices.v[0].host_name));
+}
+
 /* ---- capabilities ---- */
 
 /* One set cut down to the cap; names that went are added to `gone`, one that was asked for beyond
@@ -591,6 +603,7 @@ static int (*const steps[])(struct apply *x, struct err *e) = {
 	apply_privileged,
 	apply_namespaces,
 	apply_devices,
+	apply_net_devices,
 	apply_egress,
 	apply_digest,
 	apply_caps,

@@ -2,6 +2,7 @@
 #include "spec/fields.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
 
 /* Where a member or an item stands; lives until the end of the enclosing block. */
@@ -297,6 +298,49 @@ static int check_devices(const struct check *c, const struct json_path *linux_at
 	return 0;
 }
 
+/* What the kernel takes for the name of an interface; %d stands for a number of its choice. */
+static bool is_interface(const char *name, bool template)
+{
+	const char *percent = strchr(name, '%');
+
+	if (!is_word(name) || strlen(name) >= IFNAMSIZ || strchr(name, ':'))
+		return false;
+	return !percent || (template && percent[1] == 'd' && !strchr(percent + 1, '%'));
+}
+
+const char *spec_net_device_name(const struct spec_net_device *d)
+{
+	return d->name ? d->name : d->host_name;
+}
+
+static int check_net_devices(const struct check *c, const struct json_path *linux_at)
+{
+	const struct spec_linux *l = c->s->linux_;
+	const struct json_path *at = MEMBER(linux_at, "netDevices");
+
+	if (!l->net_devices.n)
+		return 0;
+	if (!has_namespace(c, "network"))
+		return refuse(c, at, "needs a network namespace");
+	for (size_t i = 0; i < l->net_devices.n; i++) {
+		const struct spec_net_device *d = &l->net_devices.v[i];
+		const char *name = spec_net_device_name(d);
+
+		if (!is_interface(d->host_name, false))
+			return refuse(c, MEMBER(at, d->host_name), "not the name of an interface");
+		if (!is_interface(name, true))
+			return refuse(c, MEMBER(MEMBER(at, d->host_name), "name"),
+				      "not the name of an interface");
+		for (size_t k = 0; k < i; k++)
+			if (!strchr(name, '%') &&
+			    strcmp(spec_net_device_name(&l->net_devices.v[k]), name) == 0)
+				return refuse(c, MEMBER(at, d->host_name),
+					      "%s has the same name in the container",
+					      l->net_devices.v[k].host_name);
+	}
+	return 0;
+}
+
 /* "2MB": a number and a unit, as in hugetlb.2MB.limit_in_bytes. */
 static bool is_page_size(const char *text)
 {
@@ -401,7 +445,7 @@ static int check_linux(const struct check *c)
 	if (!l)
 		return refuse(c, at, "required, but absent");
 	if (check_namespaces(c, at) < 0 || check_id_maps(c, at) < 0 || check_time(c, at) < 0 ||
-	    check_sysctl(c, at) < 0 || check_devices(c, at) < 0)
+	    check_sysctl(c, at) < 0 || check_devices(c, at) < 0 || check_net_devices(c, at) < 0)
 		return -c->e->code;
 	if (check_paths(c, MEMBER(at, "maskedPaths"), &l->masked_paths) < 0 ||
 	    check_paths(c, MEMBER(at, "readonlyPaths"), &l->readonly_paths) < 0)

@@ -403,6 +403,12 @@ static const struct field personality_fields[] = {
 };
 OBJECT_OF(personality);
 
+static const struct field net_device_fields[] = {
+	FIELD_STRING(struct spec_net_device, "name", name),
+};
+OBJECT_OF(net_device);
+static_assert(offsetof(struct spec_net_device, host_name) == 0, "the key of a map");
+
 static const struct field linux_fields[] = {
 	FIELD_OBJECTS(struct spec_linux, "uidMappings", uid_mappings, id_mapping),
 	FIELD_OBJECTS(struct spec_linux, "gidMappings", gid_mappings, id_mapping),
@@ -422,7 +428,7 @@ static const struct field linux_fields[] = {
 	  .offset = OFFSET_VEC(struct spec_linux, time_offsets) },
 	FIELD_UNSUPPORTED("intelRdt"),
 	FIELD_UNSUPPORTED("memoryPolicy"),
-	FIELD_UNSUPPORTED("netDevices"),
+	FIELD_MAP(struct spec_linux, "netDevices", net_devices, net_device),
 };
 OBJECT_OF(linux, .finish = finish_linux);
 

@@ -224,6 +224,11 @@ struct spec_personality {
 	struct strv flags;
 };
 
+struct spec_net_device {
+	char *host_name;	/* the key: its name in the runtime's namespace */
+	char *name;		/* in the container's, may have a "%d"; NULL: the same */
+};
+
 struct spec_linux {
 	spec_id_mappings uid_mappings, gid_mappings;
 	struct kvs sysctl;	/* net.ipv4.conf.eth0/1.x: "/" is a dot within a name */
@@ -237,6 +242,7 @@ struct spec_linux {
 	char *mount_label;
 	struct spec_personality *personality;
 	VEC(struct spec_time_offset) time_offsets;
+	VEC(struct spec_net_device) net_devices;
 };
 
 /* ---- the agent block: decided by policy/, acted on by sandbox/ and lifecycle/ ---- */
@@ -355,6 +361,9 @@ struct spec *spec_copy(struct arena *a, const struct spec *s);
 
 /* The entry of that type, NULL if the container shares the runtime's. */
 const struct spec_namespace *spec_namespace_find(const struct spec *s, const char *type);
+
+/* Its name in the container; may be a template. */
+const char *spec_net_device_name(const struct spec_net_device *d);
 
 /*
  * The type of the namespace that a sysctl belongs to, NULL for one of the host's; key as the model

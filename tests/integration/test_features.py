@@ -56,12 +56,17 @@ def test_seccomp_flag(rt, box, word):
 @pytest.mark.parametrize("edit", [
     seccomp({"action": "SCMP_ACT_NOTIFY"}),
     lambda c: c["linux"].update(intelRdt={"closID": "x"}),
-    lambda c: c["linux"].update(netDevices={"eth0": {}}),
-], ids=["NOTIFY", "intelRdt", "netDevices"])
+], ids=["NOTIFY", "intelRdt"])
 def test_absent_is_refused(rt, box, edit):
     assert "SCMP_ACT_NOTIFY" not in F["linux"]["seccomp"]["actions"]
-    assert not F["linux"]["intelRdt"]["enabled"] and not F["linux"]["netDevices"]["enabled"]
+    assert not F["linux"]["intelRdt"]["enabled"]
     rt.run(box(["true"], edit), check="not supported")
+
+
+def test_net_devices(rt, box):
+    assert F["linux"]["netDevices"] == {"enabled": True}
+    rt.run(box(["true"], lambda c: c["linux"].update(netDevices={"no-such": {}})),
+           check="linux.netDevices.no-such: there is no such network device")
 
 
 def test_mount_options(rt, box):

@@ -212,6 +212,22 @@ def test_C18_host_namespace_by_a_bound_path(rt, confine, work):
         runtime.run(["umount", path], check=True)
 
 
+def test_C18_a_network_device_of_the_host(rt, confine):
+    """It would bring another network along, whatever the egress table says of this one."""
+    runtime.run(["ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"], check=True)
+    try:
+        b = confine()
+        b.config["linux"]["netDevices"] = {"v0": {"name": "eth0"}}
+        b.save()
+        assert confined.refusal(rt.run(b)) == [
+            "agentrun: refused: network device v0 of the host would become the container's",
+            "  policy: always refused under a policy (profile agent)",
+            "  to allow it: leave linux.netDevices out"]
+        runtime.run(["ip", "link", "show", "v0"], check=True)
+    finally:
+        runtime.run(["ip", "link", "delete", "v0"], check=True)
+
+
 def test_a_mount_namespace_of_another(rt, confine):
     b = confine()
     namespace(b.config, "mount", "/proc/1/ns/mnt")

@@ -157,7 +157,7 @@ struct ask {
 	const char *host;		/* the host policy's text */
 	const char *mounts;		/* more binds: "SOURCE>DEST:opt:opt;..." */
 	const char *env, *caps, *cwd, *sysctl, *property, *propagation, *namespace;
-	bool rootless, device, device_rule;
+	bool rootless, device, device_rule, net_device;
 };
 
 static void add_mount(struct arena *a, struct spec *s, char *text)
@@ -247,6 +247,11 @@ static struct spec *make_spec(struct arena *a, const struct ask *ask)
 		s->linux_->resources->devices.v[0] = (struct spec_device_rule){ .allow = true,
 			.type = arena_strdup(a, "c"), .major = { true, 10 }, .minor = { true, 200 },
 			.access = arena_strdup(a, "rw") };
+	}
+	if (ask->net_device) {
+		s->linux_->net_devices.v = arena_new(a, struct spec_net_device);
+		s->linux_->net_devices.v[0] = (struct spec_net_device){ arena_strdup(a, "eth7"), NULL };
+		s->linux_->net_devices.n = 1;
 	}
 	if (ask->device) {
 		s->linux_->devices.v = arena_new(a, struct spec_device);
@@ -387,6 +392,9 @@ static const struct {
 	  "\"/dev/fuse\" to exceptions.devices in" },
 	{ { .device = true, .host = "{'exceptions':{'devices':['/dev/fuse']}}" }, NULL },
 	{ { .device_rule = true }, "refused: access to devices c 10:200\n" ALWAYS },
+	{ { .net_device = true }, "refused: network device eth7 of the host would become the "
+	  "container's\n" ALWAYS "leave linux.netDevices out" },
+	{ { .net_device = true, .annotations = "egress=open" }, "refused: network device eth7" },
 	{ { .caps = "CAP_SYS_ADMIN" }, "refused: capability CAP_SYS_ADMIN (--cap-add or "
 	  "--privileged)\n  policy: caps=CAP_CHOWN" },
 	{ { .caps = "CAP_SYS_NICE" }, "  to allow it: --annotation io.agentrun.caps=CAP_CHOWN" },

@@ -327,7 +327,6 @@ Test(spec, not_supported_yet)
 		BAD_MORE("'freebsd':{}", "freebsd: not supported yet"),
 		BAD_LINUX("'intelRdt':{}", "linux.intelRdt: not supported yet"),
 		BAD_LINUX("'memoryPolicy':{}", "linux.memoryPolicy: not supported yet"),
-		BAD_LINUX("'netDevices':{}", "linux.netDevices: not supported yet"),
 		BAD_LINUX("'mountLabel':'x'", "linux.mountLabel: not supported yet"),
 		BAD_PROCESS("'selinuxLabel':'x'", "process.selinuxLabel: not supported yet"),
 		BAD_PROCESS("'scheduler':{'policy':'SCHED_BATCH'}",
@@ -490,6 +489,38 @@ Test(spec, namespaces)
 			     "'x':["),
 		  "linux.timeOffsets.boottime.nanosecs: 1000000000 is out of range "
 		  "(0 to 999999999)" },
+	);
+}
+
+Test(spec, net_devices)
+{
+#define DEVICES(list)                                                                              \
+	{ .linux_ = "{'namespaces':[{'type':'mount'},{'type':'network'}],"                         \
+		    "'netDevices':{" list "}}" }
+	CHECK_ROWS(
+		BAD_LINUX("'netDevices':{}", NULL),
+		BAD_LINUX("'netDevices':{'eth0':{}}",
+			  "linux.netDevices: needs a network namespace"),
+		{ { .linux_ = "{'namespaces':[{'type':'mount'},{'type':'network','path':'/n'}],"
+			      "'netDevices':{'eth0':{}}}" }, NULL },
+		{ DEVICES("'eth0':{'name':''},'eth0.5@x':{'name':'eth0.5'}"), NULL },
+		{ DEVICES("'eth0':{'name':'123456789012345'},'a':{'name':'n%dx'},'b':{'name':'n%dx'}"),
+		  NULL },
+		{ DEVICES("'eth0':{'name':'1234567890123456'}"),
+		  "linux.netDevices.eth0.name: not the name of an interface" },
+		{ DEVICES("'a b':{}"), "linux.netDevices[\"a b\"]: not the name of an interface" },
+		{ DEVICES("'eth%d':{}"), "linux.netDevices[\"eth%d\"]: not the name of an interface" },
+		{ DEVICES("'e':{'name':'a:1'}"),
+		  "linux.netDevices.e.name: not the name of an interface" },
+		{ DEVICES("'e':{'name':'..'}"),
+		  "linux.netDevices.e.name: not the name of an interface" },
+		{ DEVICES("'e':{'name':'a%s'}"),
+		  "linux.netDevices.e.name: not the name of an interface" },
+		{ DEVICES("'e':{'name':'a%d%d'}"),
+		  "linux.netDevices.e.name: not the name of an interface" },
+		{ DEVICES("'a':{'name':'b'},'b':{}"),
+		  "linux.netDevices.b: a has the same name in the container" },
+		{ DEVICES("'a':{'name':'b'},'b':{'name':'a'}"), NULL },
 	);
 }
 
@@ -827,7 +858,8 @@ static const char everything[] =
  "'rootfsPropagation':'rslave','maskedPaths':['/proc/kcore'],'readonlyPaths':['/proc/sys'],"
  "'personality':{'domain':'LINUX32'},"
  "'timeOffsets':{'monotonic':{'secs':-5,'nanosecs':999999999},"
-  "'boottime':{'secs':0,'nanosecs':0}}},"
+  "'boottime':{'secs':0,'nanosecs':0}},"
+ "'netDevices':{'eth1':{'name':'net%d'},'eth2':{}}},"
 "'agent':{'profile':'agent','policyDigest':'00ff',"
  "'workspace':{'destination':'/w','source':'/home/u/w','mode':'rw','owner':'keep',"
   "'guard':['.git/hooks'],'mask':['*.key']},"
