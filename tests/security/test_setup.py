@@ -511,6 +511,24 @@ def test_a14_against_delete(rt, box, other):
         assert rt.ids() == []
 
 
+@pytest.mark.differs("runc crun", "they have no lock between them")
+def test_a14_start_against_delete_of_what_was_created(rt, box):
+    """Without force delete takes only what has not been started: never do both succeed."""
+    outcomes = []
+    for i in range(60):
+        b = box(SLEEP)
+        rt.create(b)
+
+        def delete(delay=i % 12 * 0.0002):
+            time.sleep(delay)
+            return rt.delete(b)
+        codes = [r.code for r in parallel(lambda: rt.start(b, check=None), delete)]
+        outcomes.append(tuple(codes))
+        assert (codes[0] == 0) == (b.id in rt.ids()), codes
+        rt.delete(b, "--force", check=True)
+    assert set(outcomes) <= {(0, 1), (1, 0)}
+
+
 def test_a14_delete_against_delete(rt, box):
     for _ in range(8):
         b = rt.up(box(SLEEP))
