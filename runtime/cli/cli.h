@@ -22,7 +22,6 @@ enum cli_kind {
 	CLI_TEXT,	/* const char * */
 	CLI_UNSIGNED,	/* unsigned */
 	CLI_LIST,	/* struct strv: may be given more than once */
-	CLI_IGNORED,	/* taken for compatibility, with a value; help says why it means nothing */
 };
 
 struct cli_option {

@@ -38,8 +38,6 @@ static int store(struct arena *a, const struct cli_option *o, void *values, cons
 			return err_say(e, EINVAL, "--%s %s: expected a number", o->name, text);
 		*(unsigned *)member = (unsigned)n;
 		break;
-	case CLI_IGNORED:
-		break;
 	}
 	return 0;
 }
