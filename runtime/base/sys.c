@@ -86,3 +86,15 @@ int sys_bpf(int cmd, void *attr, size_t size)
 {
 	return (int)syscall(SYS_bpf, cmd, attr, size);
 }
+
+int sys_sched_setattr(pid_t pid, const struct sys_sched_attr *attr)
+{
+	return (int)syscall(SYS_sched_setattr, pid, attr, 0);
+}
+
+int sys_ioprio_set(pid_t pid, int value)
+{
+	enum { WHO_PROCESS = 1 };	/* linux/ioprio.h */
+
+	return (int)syscall(SYS_ioprio_set, WHO_PROCESS, pid, value);
+}

@@ -16,6 +16,16 @@
 struct clone_args;
 struct mount_attr;
 
+/* The kernel's struct sched_attr (Linux 5.3); its header and the C library's exclude each other. */
+struct sys_sched_attr {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;	/* nanoseconds */
+	uint32_t util_min, util_max;
+};
+
 pid_t sys_clone3(struct clone_args *args, size_t size);
 int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 int sys_open_tree(int dirfd, const char *path, unsigned flags);
@@ -31,3 +41,5 @@ int sys_seccomp(unsigned op, unsigned flags, const void *args);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
 int sys_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
 int sys_bpf(int cmd, void *attr, size_t size);
+int sys_sched_setattr(pid_t pid, const struct sys_sched_attr *attr);
+int sys_ioprio_set(pid_t pid, int value);	/* of one thread */

@@ -483,7 +483,10 @@ static int write_pid_file(struct creation *c, struct err *e)
 /* Everything is built and waits: recorded, then told. */
 static int conclude(struct creation *c, struct err *e)
 {
-	if (handshake_expect(c->sync_fd, MESSAGE_READY, NULL, e) < 0)
+	struct message m;
+
+	if (handshake_expect(c->sync_fd, MESSAGE_READY, &m, e) < 0 ||
+	    plan_finish(c->state.pid, c->spec->process, m.undone, e) < 0)
 		return -e->code;
 	c->recorded = c->spec->agent != NULL;
 	if (evidence_create(c->a, &c->state, c->asked, c->spec, e) < 0)

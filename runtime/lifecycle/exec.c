@@ -20,6 +20,7 @@
 #include "lifecycle/manage.h"
 #include "lifecycle/plan.h"
 #include "policy/policy.h"
+#include "sandbox/scheduling.h"
 #include "sandbox/tty.h"
 #include "sandbox/user.h"
 
@@ -74,9 +75,23 @@ int exec_default_process(struct arena *a, const struct runtime *rt, const char *
 	return 0;
 }
 
+/* As runc does: how the container's own process is scheduled holds for those that say nothing. */
+static void inherit_scheduling(struct joining *j)
+{
+	const struct spec_process *first = j->spec->process;
+
+	if (!j->process->scheduler)
+		j->process->scheduler = first->scheduler;
+	if (!j->process->io_priority)
+		j->process->io_priority = first->io_priority;
+	if (!j->process->exec_cpu_affinity)
+		j->process->exec_cpu_affinity = first->exec_cpu_affinity;
+}
+
 /* What create decided for the container's processes. */
 static int confine(struct joining *j, struct err *e)
 {
+	inherit_scheduling(j);
 	if (j->spec->agent &&
 	    policy_apply_process(j->a, j->spec->agent, j->process, &j->dropped, e) < 0)
 		return -e->code;
@@ -111,7 +126,30 @@ static int prepare(struct joining *j, struct err *e)
 	return 0;
 }
 
+/* The runtime's own: its child starts there, before it is in the container's cgroup. */
+static int bind_runtime(const struct joining *j, struct err *e)
+{
+	const struct spec_cpu_affinity *a = j->process->exec_cpu_affinity;
+
+	if (a && a->initial && affinity_apply(a->initial, e) < 0)
+		return err_in(e, "process.execCPUAffinity.initial");
+	return 0;
+}
+
 /* ---- the child ---- */
+
+/* In the cgroup.  As with runc and crun the initial one stays where there is no final one; without
+ * either it is what the cgroup allows. */
+static int bind_child(const struct joining *j, struct err *e)
+{
+	const struct spec_cpu_affinity *a = j->process->exec_cpu_affinity;
+
+	if (a && a->final && affinity_apply(a->final, e) < 0)
+		return err_in(e, "process.execCPUAffinity.final");
+	if (!a || (!a->initial && !a->final))
+		affinity_reset();
+	return 0;
+}
 
 static int enter(struct joining *j, int sync_fd, struct err *e)
 {
@@ -138,7 +176,8 @@ static int enter(struct joining *j, int sync_fd, struct err *e)
 		return -e->code;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_set(e, errno, "prctl");
-	if (cgroup_join_self(&j->state.cgroup, j->o->cgroup, e) < 0 || ns_enter(&j->ns, e) < 0)
+	if (cgroup_join_self(&j->state.cgroup, j->o->cgroup, e) < 0 || bind_child(j, e) < 0 ||
+	    ns_enter(&j->ns, e) < 0)
 		return -e->code;
 	if (j->ns.join_fd[NS_USER] >= 0) {
 		if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
@@ -169,6 +208,8 @@ static int clone_child(struct joining *j, struct err *e)
 	int pair[2];
 	pid_t pid;
 
+	if (bind_runtime(j, e) < 0)
+		return -e->code;
 	if (cgroup_clone_fd_sub(&j->state.cgroup, j->o->cgroup, &cgroup_fd, e) < 0 ||
 	    handshake_pair(pair, e) < 0)
 		return -e->code;
@@ -214,7 +255,9 @@ static int follow(struct joining *j, struct err *e)
 		if (handshake_say(j->sync_fd, MESSAGE_MAPPED, 0, e) < 0)
 			return -e->code;
 	}
-	return handshake_expect(j->sync_fd, MESSAGE_READY, NULL, e);
+	if (handshake_expect(j->sync_fd, MESSAGE_READY, &m, e) < 0)
+		return -e->code;
+	return plan_finish(j->pid, j->process, m.undone, e);
 }
 
 static int release(struct joining *j, struct created *ret, struct err *e)

@@ -27,7 +27,8 @@
  *                                             createContainer hooks
  *                                             enter the root, mask, terminal
  *                                             execveat stage two: ids, capabilities, cwd
- *                          <- READY
+ *                          <- READY           and what of its scheduling it may not set itself
+ *   sets that
  *   record appended, state, pid file
  *                             GO ->
  *                          <- READY           (outlives the runtime from here)

@@ -22,6 +22,7 @@
 #include "lifecycle/plan.h"
 #include "sandbox/egress.h"
 #include "sandbox/rootpath.h"
+#include "sandbox/scheduling.h"
 #include "sandbox/tty.h"
 #include "sandbox/user.h"
 
@@ -49,9 +50,16 @@ static int step_bind_to_parent(struct stage *s, struct err *e)
 /* While the ids are still the runtime's: the control files belong to them. */
 static int step_cgroup(struct stage *s, struct err *e)
 {
+	int r;
+
 	if (s->in->state.cgroup.systemd)
-		return handshake_expect(s->in->sync_fd, MESSAGE_CGROUP, NULL, e);
-	return cgroup_join_self(&s->in->state.cgroup, NULL, e);
+		r = handshake_expect(s->in->sync_fd, MESSAGE_CGROUP, NULL, e);
+	else
+		r = cgroup_join_self(&s->in->state.cgroup, NULL, e);
+	if (r < 0)
+		return r;
+	affinity_reset();
+	return 0;
 }
 
 static int step_namespaces(struct stage *s, struct err *e)

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/sys.h"
+#include "sandbox/scheduling.h"
 
 #ifndef MFD_EXEC	/* Linux 6.3 */
 #define MFD_EXEC 0x0010U
@@ -269,6 +270,14 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 		p.flags |= PLAN_CLONE;
 	if (q->no_setgroups)
 		p.flags |= PLAN_NO_SETGROUPS;
+	if (process->scheduler) {
+		p.flags |= PLAN_SCHEDULER;
+		scheduler_attr(process->scheduler, &p.scheduler);
+	}
+	if (process->io_priority) {
+		p.flags |= PLAN_IO_PRIORITY;
+		p.io_priority = io_priority_value(process->io_priority);
+	}
 	if (personality)
 		p.personality = strcmp(personality->domain, "LINUX32") == 0 ? PER_LINUX32
 									      : PER_LINUX;
@@ -309,6 +318,17 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 	memcpy(b.s, &p, sizeof p);
 	*ret = b;
 	b = STR_INIT;
+	return 0;
+}
+
+int plan_finish(pid_t pid, const struct spec_process *process, uint32_t undone, struct err *e)
+{
+	if (process->scheduler && undone & PLAN_SCHEDULER &&
+	    scheduler_apply(pid, process->scheduler, e) < 0)
+		return -e->code;
+	if (process->io_priority && undone & PLAN_IO_PRIORITY &&
+	    io_priority_apply(pid, process->io_priority, e) < 0)
+		return -e->code;
 	return 0;
 }
 

@@ -39,6 +39,8 @@ int plan_load_filters(struct arena *a, int dirfd, const char *name,
 		      struct seccomp_program filter[PLAN_FILTERS], size_t *ret_n, struct err *e);
 /* The block, in memory until plan_seal(): the tty and other descriptors may be filled in before. */
 int plan_build(const struct plan_request *q, struct str *ret, struct err *e);
+/* What stage two left undone, as its READY says, with the runtime's privileges. */
+int plan_finish(pid_t pid, const struct spec_process *process, uint32_t undone, struct err *e);
 /* A sealed memfd with these bytes. */
 int plan_seal(const char *name, const void *data, size_t size, int *ret_fd, struct err *e);
 /* A sealed, executable memfd of stage two. */

@@ -27,6 +27,7 @@
 #include <systemd/sd-bus.h>
 #endif
 
+#include "base/cpulist.h"
 #include "base/fd.h"
 #include "sandbox/cgroup_parts.h"
 
@@ -333,24 +334,18 @@ static void put_array(struct message *m, const char *name, char type, const void
 /* "0-2,7" as a bit for each; text that is none is told by the file's write. */
 static void put_cpu_mask(struct message *m, const char *name, const char *list)
 {
-	unsigned char bits[1024] = { 0 };
+	unsigned char bits[CPULIST_MOST / 8] = { 0 };
 	size_t size = 0;
-	char *end;
+	unsigned first, last;
+	int r;
 
-	for (const char *p = list; *p; p = end + (*end == ',')) {
-		unsigned long first = strtoul(p, &end, 10), last = first;
-
-		if (end == p)
-			return;
-		if (*end == '-')
-			last = strtoul(end + 1, &end, 10);
-		for (unsigned long i = first; i <= last && i < sizeof bits * 8; i++) {
+	while ((r = cpulist_next(&list, &first, &last)) > 0)
+		for (unsigned i = first; i <= last; i++) {
 			bits[i / 8] = (unsigned char)(bits[i / 8] | 1 << i % 8);
 			size = i / 8 + 1 > size ? i / 8 + 1 : size;
 		}
-		if (*end && *end != ',')
-			return;
-	}
+	if (r < 0)
+		return;
 	put_array(m, name, 'y', bits, size);
 }
 

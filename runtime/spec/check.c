@@ -5,6 +5,8 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "base/cpulist.h"
+
 /* Where a member or an item stands; lives until the end of the enclosing block. */
 #define MEMBER(up, key) (&(const struct json_path){ (up), (key), 0 })
 #define ITEM(up, index) (&(const struct json_path){ (up), NULL, (index) })
@@ -54,6 +56,62 @@ static int check_rlimits(const struct check *c, const struct json_path *at,
 	return 0;
 }
 
+/* What sched(7) asks of each policy; the rest is the kernel's to refuse. */
+static int check_scheduler(const struct check *c, const struct json_path *at,
+			   const struct spec_scheduler *s)
+{
+	bool realtime = str_equal(s->policy, "SCHED_FIFO") || str_equal(s->policy, "SCHED_RR");
+	bool fair = str_equal(s->policy, "SCHED_OTHER") || str_equal(s->policy, "SCHED_BATCH");
+	const struct { const char *key; const struct opt_u64 *v; } times[] = {
+		{ "runtime", &s->runtime }, { "deadline", &s->deadline }, { "period", &s->period },
+	};
+
+	if (str_equal(s->policy, "SCHED_ISO"))
+		return json_say(c->e, ENOTSUP, c->what, MEMBER(at, "policy"),
+				"SCHED_ISO is reserved: Linux does not have it");
+	if (fair && (s->nice.v < -20 || s->nice.v > 19))
+		return refuse(c, MEMBER(at, "nice"), "must be -20 to 19 for %s", s->policy);
+	if (realtime && s->priority.v == 0)
+		return refuse(c, MEMBER(at, "priority"), "must be 1 to 99 for %s", s->policy);
+	if (!realtime && s->priority.v != 0)
+		return refuse(c, MEMBER(at, "priority"), "is for SCHED_FIFO and SCHED_RR only");
+	if (str_equal(s->policy, "SCHED_DEADLINE")) {
+		uint64_t period = s->period.v ? s->period.v : s->deadline.v;
+
+		if (s->runtime.v == 0 || s->runtime.v > s->deadline.v || s->deadline.v > period)
+			return refuse(c, at, "SCHED_DEADLINE needs 0 < runtime <= deadline <= period");
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+		if (times[i].v->v)
+			return refuse(c, MEMBER(at, times[i].key), "is for SCHED_DEADLINE only");
+	return 0;
+}
+
+static int check_cpu_list(const struct check *c, const struct json_path *at, const char *list)
+{
+	const char *p = list;
+	unsigned first, last;
+	bool any = false;
+	int r;
+
+	while ((r = p ? cpulist_next(&p, &first, &last) : 0) > 0)
+		any = true;
+	if (r == -ERANGE)
+		return refuse(c, at, "names a processor beyond %d", CPULIST_MOST - 1);
+	if (r < 0 || (list && !any))
+		return refuse(c, at, "not a list of numbers and ranges such as 0-3,7");
+	return 0;
+}
+
+static int check_affinity(const struct check *c, const struct json_path *at,
+			  const struct spec_cpu_affinity *a)
+{
+	if (check_cpu_list(c, MEMBER(at, "initial"), a->initial) < 0)
+		return -c->e->code;
+	return check_cpu_list(c, MEMBER(at, "final"), a->final);
+}
+
 int check_process(const struct spec_process *p, const char *what, const struct json_path *at,
 		  struct err *e)
 {
@@ -78,12 +136,11 @@ int check_process(const struct spec_process *p, const char *what, const struct j
 			      "more than 65536 groups");
 	if (p->selinux_label)
 		return refuse_yet(&c, MEMBER(at, "selinuxLabel"));
-	if (p->scheduler)
-		return refuse_yet(&c, MEMBER(at, "scheduler"));
-	if (p->io_priority)
-		return refuse_yet(&c, MEMBER(at, "ioPriority"));
-	if (p->exec_cpu_affinity)
-		return refuse_yet(&c, MEMBER(at, "execCPUAffinity"));
+	if (p->scheduler && check_scheduler(&c, MEMBER(at, "scheduler"), p->scheduler) < 0)
+		return -e->code;
+	if (p->exec_cpu_affinity &&
+	    check_affinity(&c, MEMBER(at, "execCPUAffinity"), p->exec_cpu_affinity) < 0)
+		return -e->code;
 	return check_rlimits(&c, MEMBER(at, "rlimits"), p);
 }
 

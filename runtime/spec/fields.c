@@ -48,6 +48,19 @@ const char *const spec_hook_kinds[] = {
 	"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
 	NULL,
 };
+/* The three in the kernel's order: sched(7), sched_setattr(2), ioprio_set(2). */
+const char *const spec_scheduler_policies[] = {
+	"SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
+	"SCHED_DEADLINE", NULL,
+};
+const char *const spec_scheduler_flags[] = {
+	"SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM",     "SCHED_FLAG_DL_OVERRUN",
+	"SCHED_FLAG_KEEP_POLICY",   "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN",
+	"SCHED_FLAG_UTIL_CLAMP_MAX", NULL,
+};
+const char *const spec_io_classes[] = {
+	"IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE", NULL,
+};
 static const char *const device_types[] = { "c", "u", "b", "p", NULL };
 static const char *const device_rule_types[] = { "a", "c", "b", NULL };
 static const char *const clocks[] = { "monotonic", "boottime", NULL };
@@ -152,10 +165,11 @@ static const struct field user_fields[] = {
 OBJECT_OF(user);
 
 static const struct field scheduler_fields[] = {
-	FIELD_STRING(struct spec_scheduler, "policy", policy, REQUIRED),
-	FIELD_OPT_I64(struct spec_scheduler, "nice", nice, RANGE(-20, 19)),
+	FIELD_STRING(struct spec_scheduler, "policy", policy, REQUIRED,
+		     ONE_OF(spec_scheduler_policies)),
+	FIELD_OPT_I64(struct spec_scheduler, "nice", nice, RANGE(INT32_MIN, INT32_MAX)),
 	FIELD_OPT_I64(struct spec_scheduler, "priority", priority, RANGE(0, 99)),
-	FIELD_STRINGS(struct spec_scheduler, "flags", flags),
+	FIELD_STRINGS(struct spec_scheduler, "flags", flags, ONE_OF(spec_scheduler_flags)),
 	FIELD_OPT_U64(struct spec_scheduler, "runtime", runtime),
 	FIELD_OPT_U64(struct spec_scheduler, "deadline", deadline),
 	FIELD_OPT_U64(struct spec_scheduler, "period", period),
@@ -163,7 +177,7 @@ static const struct field scheduler_fields[] = {
 OBJECT_OF(scheduler);
 
 static const struct field io_priority_fields[] = {
-	FIELD_STRING(struct spec_io_priority, "class", class, REQUIRED),
+	FIELD_STRING(struct spec_io_priority, "class", class, REQUIRED, ONE_OF(spec_io_classes)),
 	FIELD_OPT_I64(struct spec_io_priority, "priority", priority, RANGE(0, 7)),
 };
 OBJECT_OF(io_priority);

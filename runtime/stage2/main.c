@@ -43,6 +43,7 @@ struct stage {
 	const char *program;	/* argv[0], looked up */
 	int parent;		/* who listens: create or exec, then start; -1: nobody, use stderr */
 	uint64_t late_caps;	/* kept until the filter is loaded */
+	uint32_t undone;	/* PLAN_SCHEDULER, PLAN_IO_PRIORITY: the runtime's to do */
 	bool in_cwd;
 };
 
@@ -68,7 +69,7 @@ static char **vector(const struct stage *s, uint32_t offset)
 
 static void tell(const struct stage *s, enum message_kind kind, pid_t pid)
 {
-	struct message m = { .kind = kind, .pid = pid };
+	struct message m = { .kind = kind, .pid = pid, .undone = s->undone };
 
 	/* A parent that died ends us by PR_SET_PDEATHSIG; nothing else can be done here. */
 	if (write(s->parent, &m, offsetof(struct message, err)) < 0)
@@ -191,6 +192,37 @@ static int set_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable
 	return 0;
 }
 
+/* Limits first: RLIMIT_NICE and RLIMIT_RTPRIO say how far a process may raise itself. */
+static int step_limits(struct stage *s, struct err *e)
+{
+	const struct plan *p = s->plan;
+
+	for (uint32_t i = 0; i < p->n_rlimits; i++) {
+		const struct plan_rlimit *l = (const struct plan_rlimit *)(s->base + p->rlimits) + i;
+		struct rlimit r = { l->soft, l->hard };
+
+		if (setrlimit((int)l->resource, &r) < 0)
+			return err_set(e, errno, "process.rlimits[%u]: setrlimit", i);
+	}
+	return 0;
+}
+
+/* While the capabilities are there, and in the process that stays: a clone need not inherit it.  What
+ * a user namespace keeps us from, the runtime does before it says GO. */
+static int step_scheduling(struct stage *s, struct err *e)
+{
+	const struct plan *p = s->plan;
+	enum { WHO_PROCESS = 1 };
+
+	(void)e;
+	if (p->flags & PLAN_SCHEDULER && syscall(SYS_sched_setattr, 0, &p->scheduler, 0) < 0)
+		s->undone |= PLAN_SCHEDULER;
+	if (p->flags & PLAN_IO_PRIORITY &&
+	    syscall(SYS_ioprio_set, WHO_PROCESS, 0, p->io_priority) < 0)
+		s->undone |= PLAN_IO_PRIORITY;
+	return 0;
+}
+
 /*
  * Ids, then capabilities.  Without no_new_privs the filter needs CAP_SYS_ADMIN
  * to load; then that one stays until it is, and step_filter drops it.
@@ -207,13 +239,6 @@ static int step_identity(struct stage *s, struct err *e)
 		return err_set(e, errno, "personality %d", p->personality);
 	umask(p->umask);
 
-	for (uint32_t i = 0; i < p->n_rlimits; i++) {
-		const struct plan_rlimit *l = (const struct plan_rlimit *)(s->base + p->rlimits) + i;
-		struct rlimit r = { l->soft, l->hard };
-
-		if (setrlimit((int)l->resource, &r) < 0)
-			return err_set(e, errno, "process.rlimits[%u]: setrlimit", i);
-	}
 	for (uint32_t i = 0; i <= p->last_cap; i++)
 		if (!(c->bounding >> i & 1) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
 			return err_set(e, errno, "drop capability %u from the bounding set", i);
@@ -490,6 +515,8 @@ static const struct step {
 	{ "fds", step_fds },
 	{ "label", step_label },	/* as root: our files in /proc are root's while we are not dumpable */
 	{ "cwd-as-root", step_cwd_as_root },
+	{ "limits", step_limits },
+	{ "scheduling", step_scheduling },
 	{ "identity", step_identity },
 	{ "cwd", step_cwd },
 	{ "caps", step_caps },

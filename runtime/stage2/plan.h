@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/sys.h"
 
 /* ---- messages on the sync socket (SOCK_SEQPACKET), both stages to the parent and back ---- */
 
@@ -34,6 +35,7 @@ enum message_kind {
 struct message {
 	uint32_t kind;
 	int32_t pid;
+	uint32_t undone;	/* READY: PLAN_SCHEDULER, PLAN_IO_PRIORITY: what stage two may not set */
 	struct err err;
 };
 
@@ -67,6 +69,8 @@ enum {
 	PLAN_NEW_KEYRING = 4,
 	PLAN_CLONE = 8,		/* go on in a child: what was joined is the children's PID namespace */
 	PLAN_NO_SETGROUPS = 16,	/* setgroups(2) may be denied by the map: the caller's then stay */
+	PLAN_SCHEDULER = 32,
+	PLAN_IO_PRIORITY = 64,
 };
 
 enum { PLAN_FILTERS = 2, PLAN_MAGIC = 0x616e7031 };
@@ -93,6 +97,8 @@ struct plan {
 	uint32_t last_cap;
 
 	uint32_t rlimits, n_rlimits;	/* offset of struct plan_rlimit[]; the parent raised hard limits */
+	struct sys_sched_attr scheduler;	/* PLAN_SCHEDULER */
+	int32_t io_priority;	/* PLAN_IO_PRIORITY */
 	uint32_t apparmor;	/* profile for the exec, 0: none */
 
 	uint32_t n_filters;	/* the engine's first, then the policy's */

@@ -99,6 +99,10 @@ static void check_rows(const struct row *rows, size_t n)
 
 #define BAD_PROCESS(members, text)                                                                 \
 	{ { .process = "{'args':['sh'],'cwd':'/'," members "}" }, text }
+#define BAD_SCHEDULER(members, text) \
+	{ { .process = "{'args':['sh'],'cwd':'/','scheduler':{" members "}}" }, \
+	  "process.scheduler" text }
+#define DEADLINE ": SCHED_DEADLINE needs 0 < runtime <= deadline <= period"
 #define BAD_LINUX(members, text)                                                                   \
 	{ { .linux_ = "{'namespaces':[{'type':'mount'}]," members "}" }, text }
 #define BAD_RESOURCES(members, text) BAD_LINUX("'resources':{" members "}", text)
@@ -329,12 +333,6 @@ Test(spec, not_supported_yet)
 		BAD_LINUX("'memoryPolicy':{}", "linux.memoryPolicy: not supported yet"),
 		BAD_LINUX("'mountLabel':'x'", "linux.mountLabel: not supported yet"),
 		BAD_PROCESS("'selinuxLabel':'x'", "process.selinuxLabel: not supported yet"),
-		BAD_PROCESS("'scheduler':{'policy':'SCHED_BATCH'}",
-			    "process.scheduler: not supported yet"),
-		BAD_PROCESS("'ioPriority':{'class':'IOPRIO_CLASS_BE'}",
-			    "process.ioPriority: not supported yet"),
-		BAD_PROCESS("'execCPUAffinity':{'initial':'0'}",
-			    "process.execCPUAffinity: not supported yet"),
 		BAD_SECCOMP(ALLOW ",'listenerPath':'/x'",
 			    "linux.seccomp.listenerPath: not supported yet"),
 		BAD_SECCOMP(ALLOW ",'syscalls':[{'names':['x'],'action':'SCMP_ACT_NOTIFY'}]",
@@ -349,6 +347,78 @@ Test(spec, not_supported_yet)
 
 	cr_expect_eq(parse(&a, &(struct config){ .more = "'vm':{}" }, SPEC_BUNDLE, &s, &e),
 		     -ENOTSUP);
+}
+
+Test(spec, scheduling)
+{
+	CHECK_ROWS(
+		BAD_SCHEDULER("'nice':5", ".policy: required, but absent"),
+		BAD_SCHEDULER("'policy':''", ".policy: must not be empty"),
+		BAD_SCHEDULER("'policy':'SCHED_NORMAL'", ".policy: unknown value \"SCHED_NORMAL\"; "
+			      "known are SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_ISO, "
+			      "SCHED_IDLE, SCHED_DEADLINE"),
+		BAD_SCHEDULER("'policy':'SCHED_ISO'", ".policy: SCHED_ISO is reserved: Linux does "
+			      "not have it"),
+		BAD_SCHEDULER("'policy':'SCHED_OTHER','flags':['SCHED_FLAG_X']",
+			      ".flags[0]: unknown value \"SCHED_FLAG_X\"; known are "
+			      "SCHED_FLAG_RESET_ON_FORK, SCHED_FLAG_RECLAIM, SCHED_FLAG_DL_OVERRUN, "
+			      "SCHED_FLAG_KEEP_POLICY, SCHED_FLAG_KEEP_PARAMS, "
+			      "SCHED_FLAG_UTIL_CLAMP_MIN, SCHED_FLAG_UTIL_CLAMP_MAX"),
+		BAD_PROCESS("'scheduler':{'policy':'SCHED_OTHER','nice':-20}", NULL),
+		BAD_PROCESS("'scheduler':{'policy':'SCHED_BATCH','nice':19,'priority':0,'period':0}", NULL),
+		BAD_SCHEDULER("'policy':'SCHED_OTHER','nice':20",
+			      ".nice: must be -20 to 19 for SCHED_OTHER"),
+		BAD_SCHEDULER("'policy':'SCHED_BATCH','nice':-21",
+			      ".nice: must be -20 to 19 for SCHED_BATCH"),
+		BAD_SCHEDULER("'policy':'SCHED_IDLE','nice':2147483648",
+			      ".nice: 2147483648 is out of range (-2147483648 to 2147483647)"),
+		BAD_PROCESS("'scheduler':{'policy':'SCHED_IDLE','nice':20}", NULL),
+		BAD_PROCESS("'scheduler':{'policy':'SCHED_FIFO','priority':1}", NULL),
+		BAD_PROCESS("'scheduler':{'policy':'SCHED_RR','priority':99}", NULL),
+		BAD_SCHEDULER("'policy':'SCHED_FIFO'", ".priority: must be 1 to 99 for SCHED_FIFO"),
+		BAD_SCHEDULER("'policy':'SCHED_RR','priority':0",
+			      ".priority: must be 1 to 99 for SCHED_RR"),
+		BAD_SCHEDULER("'policy':'SCHED_RR','priority':100",
+			      ".priority: 100 is out of range (0 to 99)"),
+		BAD_SCHEDULER("'policy':'SCHED_BATCH','priority':1",
+			      ".priority: is for SCHED_FIFO and SCHED_RR only"),
+		BAD_SCHEDULER("'policy':'SCHED_DEADLINE','priority':1,'runtime':1,'deadline':1",
+			      ".priority: is for SCHED_FIFO and SCHED_RR only"),
+		BAD_PROCESS("'scheduler':{'policy':'SCHED_DEADLINE','runtime':1,'deadline':2,'period':3}", NULL),
+		BAD_PROCESS("'scheduler':{'policy':'SCHED_DEADLINE','runtime':2,'deadline':2}", NULL),
+		BAD_SCHEDULER("'policy':'SCHED_DEADLINE','deadline':2", DEADLINE),
+		BAD_SCHEDULER("'policy':'SCHED_DEADLINE','runtime':2", DEADLINE),
+		BAD_SCHEDULER("'policy':'SCHED_DEADLINE','runtime':3,'deadline':2", DEADLINE),
+		BAD_SCHEDULER("'policy':'SCHED_DEADLINE','runtime':1,'deadline':3,'period':2",
+			      DEADLINE),
+		BAD_SCHEDULER("'policy':'SCHED_OTHER','runtime':1",
+			      ".runtime: is for SCHED_DEADLINE only"),
+		BAD_SCHEDULER("'policy':'SCHED_FIFO','priority':1,'deadline':1",
+			      ".deadline: is for SCHED_DEADLINE only"),
+		BAD_SCHEDULER("'policy':'SCHED_IDLE','period':1",
+			      ".period: is for SCHED_DEADLINE only"),
+		BAD_PROCESS("'ioPriority':{'class':'IOPRIO_CLASS_IDLE'}", NULL),
+		BAD_PROCESS("'ioPriority':{'class':'IOPRIO_CLASS_RT','priority':7}", NULL),
+		BAD_PROCESS("'ioPriority':{'priority':7}",
+			    "process.ioPriority.class: required, but absent"),
+		BAD_PROCESS("'ioPriority':{'class':'IOPRIO_CLASS_NONE'}",
+			    "process.ioPriority.class: unknown value \"IOPRIO_CLASS_NONE\"; known "
+			    "are IOPRIO_CLASS_RT, IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE"),
+		BAD_PROCESS("'ioPriority':{'class':'IOPRIO_CLASS_BE','priority':8}",
+			    "process.ioPriority.priority: 8 is out of range (0 to 7)"),
+		BAD_PROCESS("'execCPUAffinity':{'initial':'0-3, 7','final':''}", NULL),
+		BAD_PROCESS("'execCPUAffinity':{'initial':'x'}",
+			    "process.execCPUAffinity.initial: not a list of numbers and ranges such "
+			    "as 0-3,7"),
+		BAD_PROCESS("'execCPUAffinity':{'initial':'0','final':'3-1'}",
+			    "process.execCPUAffinity.final: not a list of numbers and ranges such "
+			    "as 0-3,7"),
+		BAD_PROCESS("'execCPUAffinity':{'final':', ,'}",
+			    "process.execCPUAffinity.final: not a list of numbers and ranges such "
+			    "as 0-3,7"),
+		BAD_PROCESS("'execCPUAffinity':{'final':'0-8192'}",
+			    "process.execCPUAffinity.final: names a processor beyond 8191"),
+	);
 }
 
 Test(spec, absent_and_unknown_members)
@@ -945,8 +1015,7 @@ Test(spec, everything_is_read_and_written)
 	cr_expect_str_eq(s->agent->egress_allow.v[0].addresses.v[0], "203.0.113.1");
 }
 
-/* What is in the model but refused is written, too. */
-Test(spec, refused_members_are_in_the_model)
+Test(spec, scheduling_is_written)
 {
 	static struct spec_scheduler scheduler = {
 		.policy = (char *)"SCHED_DEADLINE", .nice = { true, -5 }, .priority = { true, 1 },
