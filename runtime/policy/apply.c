@@ -306,6 +306,57 @@ static int apply_no_new_privs(struct apply *x, struct err *e)
 	return 0;
 }
 
+/* ---- scheduling ---- */
+
+/* What puts a process before the host's own, or lets it put itself there; NULL: nothing does.  Lower
+ * than usual is everybody's right. */
+static const char *rising(struct arena *a, const struct spec_process *p)
+{
+	/* setrlimit(2): a nice value down to 20 minus the limit, a real-time priority up to it */
+	static const struct { const char *type; uint64_t harmless; } rlimits[] = {
+		{ "RLIMIT_NICE", 20 }, { "RLIMIT_RTPRIO", 0 },
+	};
+	static const char *const realtime[] = { "SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE" };
+	const struct spec_scheduler *s = p->scheduler;
+
+	for (size_t i = 0; s && i < sizeof realtime / sizeof *realtime; i++)
+		if (strcmp(s->policy, realtime[i]) == 0)
+			return arena_printf(a, "process.scheduler.policy %s", s->policy);
+	if (s && s->nice.v < 0)
+		return arena_printf(a, "process.scheduler.nice %lld", (long long)s->nice.v);
+	if (p->io_priority && strcmp(p->io_priority->class, "IOPRIO_CLASS_RT") == 0)
+		return "process.ioPriority.class IOPRIO_CLASS_RT";
+	for (size_t i = 0; i < p->rlimits.n; i++)
+		for (size_t k = 0; k < sizeof rlimits / sizeof *rlimits; k++)
+			if (strcmp(p->rlimits.v[i].type, rlimits[k].type) == 0 &&
+			    p->rlimits.v[i].hard > rlimits[k].harmless)
+				return arena_printf(a, "%s %llu", rlimits[k].type,
+						    (unsigned long long)p->rlimits.v[i].hard);
+	return NULL;
+}
+
+/* The kernel's own name for the right is the policy's, too. */
+static int check_scheduling(struct arena *a, const struct spec_agent *agent,
+			    const struct spec_process *p, const char *remedy, struct err *e)
+{
+	const char *asked = rising(a, p);
+
+	if (!asked || strv_find(&agent->caps, "CAP_SYS_NICE") >= 0)
+		return 0;
+	return refuse(e, arena_printf(a, "caps=%s (profile %s)", join(a, &agent->caps),
+				      agent->profile ? agent->profile : "?"), remedy,
+		      "%s could keep the host's own programs waiting", asked);
+}
+
+static int apply_scheduling(struct apply *x, struct err *e)
+{
+	if (!x->out->process)
+		return 0;
+	return check_scheduling(x->a, x->agent, x->out->process,
+				arena_printf(x->a, "--annotation " ANNOTATION_PREFIX "caps=%s,CAP_SYS_NICE",
+					     join(x->a, &x->agent->caps)), e);
+}
+
 /* ---- the kernel's files ---- */
 
 static void add_missing_paths(struct apply *x, const char *const *paths, struct strv *list,
@@ -608,6 +659,7 @@ static int (*const steps[])(struct apply *x, struct err *e) = {
 	apply_digest,
 	apply_caps,
 	apply_no_new_privs,
+	apply_scheduling,
 	apply_sysctls,
 	apply_kernel_files,
 	apply_unit_properties,
@@ -648,5 +700,6 @@ int policy_apply_process(struct arena *a, const struct spec_agent *agent,
 			      "create the container with caps that name it",
 			      "capability %s (exec --cap or --privileged)", asked);
 	process->no_new_privileges = true;
-	return 0;
+	return check_scheduling(a, agent, process,
+				"create the container with caps that name CAP_SYS_NICE", e);
 }

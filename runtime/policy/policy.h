@@ -46,7 +46,8 @@ int policy_apply(struct arena *a, const struct spec *in, const struct policy *p,
 
 /*
  * A process that joins later (exec): its environment scrubbed, its capabilities
- * capped, no_new_privs forced, user and cwd kept.  Works on the stored agent
+ * capped, no_new_privs forced, user and cwd kept; how it is scheduled must not
+ * need a capability that the container may not have.  Works on the stored agent
  * block alone: a policy is never evaluated again.  Dropped names are added to
  * `dropped`.  Capabilities of the engines' default set are capped; one beyond
  * both that set and the cap was asked for by name (or by --privileged), and is

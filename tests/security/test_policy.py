@@ -178,6 +178,40 @@ def test_workspace_gives_no_devices_and_no_privileges(rt, confine):
     assert "nosuid" in r.out and "nodev" in r.out
 
 
+# ---- scheduling
+
+RISING = [
+    ({"scheduler": {"policy": "SCHED_RR", "priority": 1}}, "process.scheduler.policy SCHED_RR"),
+    ({"scheduler": {"policy": "SCHED_OTHER", "nice": -20}}, "process.scheduler.nice -20"),
+    ({"ioPriority": {"class": "IOPRIO_CLASS_RT"}}, "process.ioPriority.class IOPRIO_CLASS_RT"),
+    ({"rlimits": [{"type": "RLIMIT_RTPRIO", "soft": 1, "hard": 1}]}, "RLIMIT_RTPRIO 1"),
+]
+
+
+@pytest.mark.parametrize("asked, what", RISING)
+def test_nothing_starves_the_host(rt, confine, work, asked, what):
+    b = confine("sleep 100")
+    rt.up(b)
+    path = os.path.join(work, "process.json")
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump({"args": ["true"], "cwd": "/", **asked}, f)
+    said = f"agentrun: refused: {what} could keep the host's own programs waiting"
+    assert confined.refusal(rt.exec(b, "--process", path))[0] == said
+    b = confine()
+    b.config["process"].update(asked)
+    b.save()
+    lines = confined.refusal(rt.run(b))
+    assert lines[0] == said and lines[2].endswith(",CAP_SYS_NICE")
+
+
+def test_lower_is_everybodys_right(rt, confine):
+    b = confine("cut -d ' ' -f 19,41 /proc/self/stat; ionice")
+    b.config["process"].update(scheduler={"policy": "SCHED_BATCH", "nice": 19},
+                               ioPriority={"class": "IOPRIO_CLASS_IDLE"})
+    b.save()
+    assert rt.run(b, check=True).out == "19 3\nidle\n"
+
+
 # ---- C18 and the other namespaces
 
 @pytest.mark.parametrize("kind", ("network", "pid", "ipc"))

@@ -150,6 +150,12 @@ static struct facts look_around(struct arena *a, const struct spec *s, bool root
 
 /* ---- a policy and a bundle ---- */
 
+#define SCHEDULER(name, least) \
+	&(struct spec_scheduler){ .policy = (char *)(name), .nice = { true, (least) } }
+#define IO_CLASS(name) &(struct spec_io_priority){ .class = (char *)(name) }
+#define RLIMIT(name, most) \
+	&(struct spec_rlimit){ .type = (char *)(name), .soft = (most), .hard = (most) }
+
 struct ask {
 	const char *bundle;		/* in tests/data/bundles */
 	const char *annotations;	/* "key=value;key=value", without the prefix */
@@ -157,6 +163,9 @@ struct ask {
 	const char *host;		/* the host policy's text */
 	const char *mounts;		/* more binds: "SOURCE>DEST:opt:opt;..." */
 	const char *env, *caps, *cwd, *sysctl, *property, *propagation, *namespace;
+	struct spec_scheduler *scheduler;
+	struct spec_io_priority *io_priority;
+	struct spec_rlimit *rlimit;
 	bool rootless, device, device_rule, net_device;
 };
 
@@ -226,6 +235,12 @@ static struct spec *make_spec(struct arena *a, const struct ask *ask)
 		strv_add(a, &s->process->env, one);
 	if (ask->caps)
 		add_caps(a, s, ask->caps);
+	s->process->scheduler = ask->scheduler;
+	s->process->io_priority = ask->io_priority;
+	if (ask->rlimit) {
+		s->process->rlimits.v = ask->rlimit;
+		s->process->rlimits.n = 1;
+	}
 	if (ask->cwd)
 		s->process->cwd = arena_strdup(a, ask->cwd);
 	if (ask->sysctl)
@@ -409,6 +424,26 @@ static const struct {
 	{ { .sysctl = "kernel.core_pattern" }, "sysctl kernel.core_pattern" },
 	{ { .sysctl = "net.core.somaxconn" }, NULL },
 	{ { .sysctl = "net.ipv4.ip_forward", .annotations = "egress=open" }, NULL },
+	/* what rises above the host's own processes */
+	{ { .scheduler = SCHEDULER("SCHED_FIFO", 0) }, "refused: process.scheduler.policy SCHED_FIFO "
+	  "could keep the host's own programs waiting\n  policy: caps=CAP_CHOWN" },
+	{ { .scheduler = SCHEDULER("SCHED_RR", 0) }, "process.scheduler.policy SCHED_RR" },
+	{ { .scheduler = SCHEDULER("SCHED_DEADLINE", 0) }, "process.scheduler.policy SCHED_DEADLINE" },
+	{ { .scheduler = SCHEDULER("SCHED_OTHER", -1) }, "process.scheduler.nice -1" },
+	{ { .scheduler = SCHEDULER("SCHED_FIFO", 0) }, "CAP_SYS_CHROOT,CAP_SYS_NICE" },
+	{ { .scheduler = SCHEDULER("SCHED_FIFO", 0), .annotations = "caps=SYS_NICE" }, NULL },
+	{ { .scheduler = SCHEDULER("SCHED_OTHER", 19) }, NULL },
+	{ { .scheduler = SCHEDULER("SCHED_BATCH", 0) }, NULL },
+	{ { .scheduler = SCHEDULER("SCHED_IDLE", 0) }, NULL },
+	{ { .io_priority = IO_CLASS("IOPRIO_CLASS_RT") }, "process.ioPriority.class IOPRIO_CLASS_RT" },
+	{ { .io_priority = IO_CLASS("IOPRIO_CLASS_RT"), .annotations = "caps=SYS_NICE" }, NULL },
+	{ { .io_priority = IO_CLASS("IOPRIO_CLASS_BE") }, NULL },
+	{ { .io_priority = IO_CLASS("IOPRIO_CLASS_IDLE") }, NULL },
+	{ { .rlimit = RLIMIT("RLIMIT_RTPRIO", 1) }, "refused: RLIMIT_RTPRIO 1 could" },
+	{ { .rlimit = RLIMIT("RLIMIT_RTPRIO", 0) }, NULL },
+	{ { .rlimit = RLIMIT("RLIMIT_NICE", 21) }, "refused: RLIMIT_NICE 21 could" },
+	{ { .rlimit = RLIMIT("RLIMIT_NICE", 20) }, NULL },
+	{ { .rlimit = RLIMIT("RLIMIT_NOFILE", 1048576) }, NULL },
 	{ { .property = "MemoryMax" }, "systemd property MemoryMax=1 is not one that" },
 	{ { .property = "Delegate" }, "systemd property Delegate=1" },
 	{ { .property = "TimeoutStopUSec" }, NULL },
@@ -723,10 +758,16 @@ Test(policy, files_that_others_may_write_are_refused)
 
 Test(policy, processes_that_join)
 {
-	static const struct { const char *cap, *refused; } rows[] = {
-		{ "CAP_CHOWN", NULL },
-		{ "CAP_NET_RAW", NULL },	/* the engines' default: dropped */
-		{ "CAP_SYS_ADMIN", "refused: capability CAP_SYS_ADMIN (exec --cap or --privileged)" },
+	static struct spec_scheduler rr = { .policy = (char *)"SCHED_RR" };
+	static const struct {
+		const char *cap, *refused;
+		struct spec_scheduler *scheduler;
+	} rows[] = {
+		{ "CAP_CHOWN", NULL, NULL },
+		{ "CAP_NET_RAW", NULL, NULL },	/* the engines' default: dropped */
+		{ "CAP_SYS_ADMIN", "refused: capability CAP_SYS_ADMIN (exec --cap or --privileged)",
+		  NULL },
+		{ "CAP_CHOWN", "refused: process.scheduler.policy SCHED_RR could", &rr },
 	};
 	owned_arena a = ARENA_INIT;
 	struct ask ask = { .profile = "agent", .annotations = "env.allow=GITHUB_ORG" };
@@ -737,7 +778,8 @@ Test(policy, processes_that_join)
 	cr_assert_eq(decide(&a, &ask, &p, &out, &e), 0, "%s", e.text);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct spec_capabilities caps = { 0 };
-		struct spec_process process = { .capabilities = &caps };
+		struct spec_process process = { .capabilities = &caps,
+						.scheduler = rows[i].scheduler };
 		struct strv dropped = { 0 };
 		int r;
 
