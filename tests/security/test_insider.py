@@ -68,6 +68,17 @@ def test_b7_a_first_thread_that_ended_hides_nothing(rt, insider):
     rt.wait(b)
 
 
+@pytest.mark.differs("runc", "1.1 shows its own")
+def test_a5_what_waits_for_start_shows_no_descriptor(rt, box):
+    """Its ids and capabilities are the container's already (CVE-2016-9962)."""
+    b = box(SLEEP)
+    rt.create(b)
+    look = shell("readlink /proc/1/exe; readlink /proc/1/fd/0")
+    assert rt.exec(b, "--", *look, check=False).out == ""
+    rt.start(b)
+    until(lambda: rt.exec(b, "--", *look).out.startswith("/bin/busybox\n"))
+
+
 def test_a6_the_hosts_dev_null_stays_the_hosts(rt, box, work):
     """The container's own /dev/null is what it made of it."""
     b = rt.up(box(SLEEP))
