@@ -10,6 +10,7 @@ from runtime import run, until
 pytestmark = pytest.mark.skipif(not os.path.isdir("/run/systemd/system"),
                                 reason="systemd is not process 1 here")
 SLEEP = ["sleep", "100"]
+LAST = os.cpu_count() - 1
 SLICE = "system.slice" if os.geteuid() == 0 else "user.slice"
 
 
@@ -89,8 +90,13 @@ def test_property_of_an_unknown_type_makes_nothing(rt, scoped):
     assert systemctl("is-active", scope(b)).out.strip() != "active"
 
 
-@pytest.mark.skipif(not controller("pids"), reason="no pids controller here")
-def test_limit_is_systemds_as_well(rt, scoped):
+@pytest.mark.parametrize("name, resources, want", [
+    ("pids", {"pids": {"limit": 33}}, "TasksMax=33"),
+    ("cpuset", {"cpu": {"cpus": f"0-{LAST}"}}, f"AllowedCPUs=0-{LAST}" if LAST else "AllowedCPUs=0"),
+])
+def test_limit_is_systemds_as_well(rt, scoped, name, resources, want):
     """Else a `systemctl daemon-reload` would take it back."""
-    b = rt.up(scoped(SLEEP, lambda c: c["linux"].update(resources={"pids": {"limit": 33}})))
-    assert "TasksMax=33" in systemctl("show", scope(b)).out
+    if not controller(name):
+        pytest.skip(f"no {name} controller here")
+    b = rt.up(scoped(SLEEP, lambda c: c["linux"].update(resources=resources)))
+    assert want in systemctl("show", scope(b)).out.splitlines()
