@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 void fd_cleanup(int *fd)
@@ -112,4 +115,73 @@ int file_replace(int dirfd, const char *path, const void *data, size_t size, mod
 undo:
 	unlinkat(dirfd, tmp.s, 0);
 	return r;
+}
+
+int fd_connect(const char *path, const char *what, int *ret_fd, struct err *e)
+{
+	owned_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	owned_fd at = open(path, O_PATH | O_CLOEXEC);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	if (fd < 0)
+		return err_set(e, errno, "socket");
+	if (at < 0)
+		return err_set(e, errno, "%s %s", what, path);
+	/* Engines use paths that are longer than sun_path. */
+	snprintf(sun.sun_path, sizeof sun.sun_path, "/proc/self/fd/%d", at);
+	if (connect(fd, (struct sockaddr *)&sun, sizeof sun) < 0)
+		return err_set(e, errno, "connect to the %s %s", what, path);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+/* One descriptor travels in one message. */
+union control {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+int fd_send(int socket_fd, const void *data, size_t size, int fd, struct err *e)
+{
+	union control control = { { 0 } };
+	struct iovec rest = { (void *)(uintptr_t)data, size };
+	struct msghdr m = { .msg_iov = &rest, .msg_iovlen = 1, .msg_control = control.bytes,
+			    .msg_controllen = sizeof control.bytes };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	while (rest.iov_len > 0) {
+		ssize_t n = sendmsg(socket_fd, &m, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, errno, "send a descriptor");
+		rest.iov_base = (char *)rest.iov_base + n;
+		rest.iov_len -= (size_t)n;
+		m.msg_control = NULL;
+		m.msg_controllen = 0;
+	}
+	return 0;
+}
+
+int fd_receive(int socket_fd, int *ret_fd, struct err *e)
+{
+	char dropped[64];
+	union control control;
+	struct iovec data = { dropped, sizeof dropped };
+	struct msghdr m = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+			    .msg_controllen = sizeof control.bytes };
+	struct cmsghdr *c;
+
+	if (recvmsg(socket_fd, &m, MSG_CMSG_CLOEXEC) < 0)
+		return err_set(e, errno, "receive a descriptor");
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return err_say(e, EPROTO, "no descriptor came");
+	memcpy(ret_fd, CMSG_DATA(c), sizeof *ret_fd);
+	return 0;
 }

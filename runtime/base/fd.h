@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fd: file descriptors with one owner each, and whole-file reads and writes.
+ * fd: file descriptors with one owner each, whole-file reads and writes, and
+ * descriptors sent over sockets.
  *
  * Every descriptor is close-on-exec at birth and owned by one variable
  * (house rule 6); ownership moves only through fd_take().  close() is never
@@ -35,3 +36,10 @@ int file_put(int dirfd, const char *path, const char *text, struct err *e);
 /* Replaces path atomically: temporary file in the same directory, then rename. */
 int file_replace(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
 		 struct err *e);
+
+/* Connects to a stream socket at a path of any length; `what` names it in errors. */
+int fd_connect(const char *path, const char *what, int *ret_fd, struct err *e);
+/* Sends all of the data, and with its first byte a copy of fd (SCM_RIGHTS). */
+int fd_send(int socket_fd, const void *data, size_t size, int fd, struct err *e);
+/* Receives one descriptor that came with data, which is dropped. */
+int fd_receive(int socket_fd, int *ret_fd, struct err *e);

@@ -67,6 +67,11 @@ int sys_pidfd_send_signal(int pidfd, int sig)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
 }
 
+int sys_pidfd_getfd(int pidfd, int fd, unsigned flags)
+{
+	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, flags);
+}
+
 int sys_seccomp(unsigned op, unsigned flags, const void *args)
 {
 	return (int)syscall(SYS_seccomp, op, flags, args);

@@ -37,6 +37,7 @@ int sys_fsmount(int fd, unsigned flags, unsigned attr_flags);
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_pidfd_open(pid_t pid, unsigned flags);
 int sys_pidfd_send_signal(int pidfd, int sig);
+int sys_pidfd_getfd(int pidfd, int fd, unsigned flags);
 int sys_seccomp(unsigned op, unsigned flags, const void *args);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
 int sys_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);

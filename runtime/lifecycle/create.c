@@ -27,6 +27,7 @@
 #include "lifecycle/evidence.h"
 #include "lifecycle/handshake.h"
 #include "lifecycle/hookrun.h"
+#include "lifecycle/listener.h"
 #include "lifecycle/manage.h"
 #include "lifecycle/names.h"
 #include "lifecycle/plan.h"
@@ -112,7 +113,8 @@ static int prepare(struct creation *c, struct err *e)
 		return -e->code;
 	if (ns_needs_second_clone(&c->ns) && plan_reexec_sealed(e) < 0)
 		return -e->code;
-	if (plan_filters(c->a, c->spec, c->rt->rootless, c->filter, &c->n_filters, e) < 0)
+	if (listener_check(c->spec->linux_->seccomp, e) < 0 ||
+	    plan_filters(c->a, c->spec, c->rt->rootless, c->filter, &c->n_filters, e) < 0)
 		return -e->code;
 	real = realpath(c->spec->root->path, NULL);
 	if (!real)
@@ -190,7 +192,7 @@ static int prepare_console(struct creation *c, struct err *e)
 	if (!c->spec->process->terminal)
 		return 0;
 	if (c->o->console_socket)
-		return tty_connect(c->o->console_socket, &c->console_fd, e);
+		return fd_connect(c->o->console_socket, "console socket", &c->console_fd, e);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socketpair");
 	c->console_fd = pair[0];
@@ -588,7 +590,7 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 {
 	owned_state_dir dir = STATE_DIR_INIT;
 	owned_str text = STR_INIT;
-	owned_fd init = -1;
+	owned_fd init = -1, pidfd = -1;
 	struct state state;
 	struct spec *spec;
 	enum status status;
@@ -600,6 +602,8 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 		return err_say(e, EINVAL, "cannot start container %s: it is %s, not created", id,
 			       status_names[status]);
 	if (state_load_spec(a, &dir, &spec, e) < 0)
+		return -e->code;
+	if (spec->linux_->seccomp && state_pidfd(&state, &pidfd, e) < 0)
 		return -e->code;
 	if (handshake_connect(dir.fd, STATE_START, &init, e) < 0)
 		return err_in(e, "cannot start container %s", id);
@@ -614,6 +618,9 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 		return -e->code;
 	/* It runs.  Whatever hook hangs from here on, others can pause, kill and delete it. */
 	state_dir_close(&dir);
+	if (listener_hand_over(spec->linux_->seccomp, &state, STATUS_CREATED, state.pid, pidfd, init,
+			       e) < 0)
+		return -e->code;
 	/* Its end is closed by the exec, or it says why there was none. */
 	if (handshake_expect_end(init, e) < 0)
 		return -e->code;

@@ -17,6 +17,7 @@
 #include "base/sys.h"
 #include "lifecycle/evidence.h"
 #include "lifecycle/handshake.h"
+#include "lifecycle/listener.h"
 #include "lifecycle/manage.h"
 #include "lifecycle/plan.h"
 #include "policy/policy.h"
@@ -115,7 +116,7 @@ static int prepare(struct joining *j, struct err *e)
 					 "--console-socket is given, but process.terminal is false")
 			       : 0;
 	if (j->o->console_socket)
-		return tty_connect(j->o->console_socket, &j->console_fd, e);
+		return fd_connect(j->o->console_socket, "console socket", &j->console_fd, e);
 	if (!j->o->foreground)
 		return err_say(e, EINVAL,
 			       "a terminal is asked for, but nobody takes it: give --console-socket, or no --detach");
@@ -276,6 +277,8 @@ static int release(struct joining *j, struct created *ret, struct err *e)
 	    file_replace(AT_FDCWD, j->o->pid_file, text, (size_t)n, 0644, e) < 0)
 		return err_in(e, "--pid-file");
 	if (handshake_say(j->sync_fd, MESSAGE_GO, 0, e) < 0 ||
+	    listener_hand_over(j->spec->linux_->seccomp, &j->state,
+			       state_status(&j->dir, &j->state), j->pid, pidfd, j->sync_fd, e) < 0 ||
 	    handshake_expect_end(j->sync_fd, e) < 0)
 		return -e->code;
 	ret->pid = j->pid;

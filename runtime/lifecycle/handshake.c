@@ -16,7 +16,8 @@ static const char *const names[] = {
 	[MESSAGE_NAMESPACES] = "namespaces",
 	[MESSAGE_MAPPED] = "mapped",	 [MESSAGE_NETWORK] = "network",
 	[MESSAGE_HOOKED] = "hooked",	 [MESSAGE_PID] = "pid",
-	[MESSAGE_READY] = "ready",	 [MESSAGE_GO] = "go",
+	[MESSAGE_READY] = "ready",	 [MESSAGE_LISTENER] = "listener",
+	[MESSAGE_GO] = "go",
 };
 _Static_assert(sizeof names / sizeof *names == MESSAGE_GO + 1, "a name for each message");
 

@@ -35,14 +35,19 @@
  *   created                                   listens on its start socket
  *
  *   start:                    GO ->
- *                                             startContainer hooks, filter, exec
+ *                                             startContainer hooks, filter
+ *                          (<- LISTENER       if the filter has one
+ *   send it to listenerPath
+ *                             GO ->)
+ *                                             exec
  *   poststart hooks        <- the end, or FAILED
  *
  * [1] Where the namespace is new and there are no hooks: nobody else runs in it
  *     before READY, which the runtime expects only when the table stands.
  *
  * In exec, stage two says PID once it joined the PID namespace, hears MAPPED,
- * and says READY before GO; the socket's end means that the exec succeeded.
+ * and says READY before GO (and LISTENER, as in start); the socket's end means
+ * that the exec succeeded.
  */
 #pragma once
 

@@ -272,9 +272,15 @@ int state_save_spec(const struct state_dir *d, const struct spec *s, struct err 
 	struct json_writer *w = json_writer_new(false);
 	owned_str text = STR_INIT;
 	struct spec_linux linux_ = *s->linux_;
+	struct spec_seccomp seccomp = { 0 };
 	struct spec copy = *s;
 
-	linux_.seccomp = NULL;
+	if (spec_seccomp_notifies(linux_.seccomp)) {
+		seccomp.default_action = linux_.seccomp->default_action;
+		seccomp.listener_path = linux_.seccomp->listener_path;
+		seccomp.listener_metadata = linux_.seccomp->listener_metadata;
+	}
+	linux_.seccomp = seccomp.listener_path ? &seccomp : NULL;
 	copy.linux_ = &linux_;
 	spec_write(&copy, w);
 	json_writer_end(w, &text);
@@ -364,10 +370,8 @@ int state_pidfd(const struct state *s, int *ret_fd, struct err *e)
 	return 0;
 }
 
-void state_write_oci(const struct state *s, enum status status, bool people, struct str *out)
+static void put_oci(struct json_writer *w, const struct state *s, enum status status, bool people)
 {
-	struct json_writer *w = json_writer_new(people);
-
 	json_open(w);
 	json_field(w, "ociVersion", s->oci_version);
 	json_field(w, "id", s->id);
@@ -383,6 +387,33 @@ void state_write_oci(const struct state *s, enum status status, bool people, str
 		json_field_kvs(w, "annotations", &s->annotations);
 	if (people)
 		json_field(w, "owner", s->owner);
+	json_close(w);
+}
+
+void state_write_oci(const struct state *s, enum status status, bool people, struct str *out)
+{
+	struct json_writer *w = json_writer_new(people);
+
+	put_oci(w, s, status, people);
+	json_writer_end(w, out);
+}
+
+void state_write_process(const struct state *s, enum status status, pid_t pid, const char *metadata,
+			 struct str *out)
+{
+	struct json_writer *w = json_writer_new(false);
+
+	json_open(w);
+	json_field(w, "ociVersion", s->oci_version);
+	json_key(w, "fds");
+	json_open_array(w);
+	json_put_string(w, "seccompFd");
+	json_close_array(w);
+	json_field_i64(w, "pid", pid);
+	if (metadata)
+		json_field(w, "metadata", metadata);
+	json_key(w, "state");
+	put_oci(w, s, status, false);
 	json_close(w);
 	json_writer_end(w, out);
 }

@@ -78,7 +78,8 @@ int state_open(struct arena *a, const char *root, const char *id, enum state_loc
 	       struct state_dir *ret, struct err *e);
 int state_save(const struct state_dir *d, const struct state *s, struct err *e);
 int state_load(struct arena *a, const struct state_dir *d, struct state *ret, struct err *e);
-/* All but the seccomp rules, which STATE_FILTERS has. */
+/* All but the seccomp rules, which STATE_FILTERS has; linux.seccomp is there only where they have a
+ * listener, and names it. */
 int state_save_spec(const struct state_dir *d, const struct spec *s, struct err *e);
 int state_load_spec(struct arena *a, const struct state_dir *d, struct spec **ret, struct err *e);
 /* Deletes the files and the directory. */
@@ -93,3 +94,6 @@ int state_start_time(pid_t pid, uint64_t *ret);	/* negative errno, no err */
 /* The OCI state (specification: runtime.md, State), what `state` prints and hooks read.  `people`
  * adds what runc's state has beyond it (rootfs, created, owner) and is pretty. */
 void state_write_oci(const struct state *s, enum status status, bool people, struct str *out);
+/* The container process state (specification: config-linux.md), with a seccomp listener's descriptor. */
+void state_write_process(const struct state *s, enum status status, pid_t pid, const char *metadata,
+			 struct str *out);

@@ -455,6 +455,12 @@ static int apply_seccomp(struct apply *x, struct err *e)
 {
 	x->agent->seccomp = arena_strdup(x->a, policy_text(x->p, FIELD_SECCOMP));
 	x->agent->seccomp_text = x->p->seccomp;
+	/* A listener acts for the container with rights of its own: it opens files and connections
+	 * that no mount rule, egress table or record sees. */
+	if (spec_seccomp_notifies(x->in->linux_->seccomp))
+		return refuse(e, always(x), "leave SCMP_ACT_NOTIFY out of the engine's seccomp profile",
+			      "a seccomp listener (%s) that answers system calls for the container",
+			      safe_text(x->a, x->in->linux_->seccomp->listener_path));
 	/* AF_VSOCK and others lead past the egress table: some filter there must be */
 	if (!x->p->seccomp && !x->out->linux_->seccomp && !egress_is_open(x->p))
 		return refuse(e, policy_say(x->a, x->p, FIELD_SECCOMP),

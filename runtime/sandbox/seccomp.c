@@ -44,7 +44,8 @@ enum { ARGS_MOST = 6, ERRNO_MOST = 4094, DATA_MOST = 65535 };
 	X("SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), ERRNO_MOST)			\
 	X("SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), DATA_MOST)			\
 	X("SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, 0)					\
-	X("SCMP_ACT_LOG", SCMP_ACT_LOG, 0)
+	X("SCMP_ACT_LOG", SCMP_ACT_LOG, 0)					\
+	X("SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY, 0)
 
 #define OPERATORS(X)								\
 	X("SCMP_CMP_NE", SCMP_CMP_NE)						\
@@ -100,14 +101,13 @@ enum { ARGS_MOST = 6, ERRNO_MOST = 4094, DATA_MOST = 65535 };
 
 /*
  * name, what seccomp(2) gets for it.  The first process of the container has
- * one thread, so there is nothing to synchronise; and without a listener the
- * kernel refuses WAIT_KILLABLE_RECV, which would change nothing.
+ * one thread, so there is nothing to synchronise.
  */
 #define FLAGS(X)								\
 	X("SECCOMP_FILTER_FLAG_TSYNC", 0)					\
 	X("SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG)			\
 	X("SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW)	\
-	X("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 0)
+	X("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 
 const char *const seccomp_actions[] = { ACTIONS(NAME) NULL };
 const char *const seccomp_operators[] = { OPERATORS(NAME) NULL };
@@ -158,9 +158,6 @@ static int action_of(const char *name, const struct opt_u64 *value, const char *
 	long i = word(seccomp_actions, name);
 	uint64_t v = value->set ? value->v : EPERM;	/* the default in config-linux.md */
 
-	if (name && strcmp(name, "SCMP_ACT_NOTIFY") == 0)
-		return err_say(e, ENOTSUP, "%s: SCMP_ACT_NOTIFY is not supported yet",
-			       where);
 	if (i < 0)
 		return unknown(e, where, "action", name);
 	if (!actions[i].value_most && value->set)
@@ -232,6 +229,16 @@ static int rule_from_spec(struct arena *a, const struct spec_seccomp_rule *s, si
 	return 0;
 }
 
+/* A rule that asks a listener makes the filter one with a listener. */
+static unsigned listener_flags(const struct rules *rules)
+{
+	for (size_t i = 0; i < rules->n; i++)
+		if (rules->v[i].action == SCMP_ACT_NOTIFY)
+			return rules->flags | SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	/* Without one the kernel refuses a flag that would change nothing. */
+	return rules->flags & ~(unsigned)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+}
+
 static int rules_from_spec(struct arena *a, const struct spec_seccomp *s, struct rules *ret,
 			   struct err *e)
 {
@@ -276,6 +283,7 @@ static int rules_from_spec(struct arena *a, const struct spec_seccomp *s, struct
 		if (r < 0)
 			return r;
 	}
+	ret->flags = listener_flags(ret);
 	return 0;
 }
 

@@ -30,15 +30,15 @@
 struct seccomp_program {
 	struct sock_filter *insns;	/* in the arena */
 	size_t n;			/* at most BPF_MAXINSNS */
-	unsigned flags;			/* for seccomp(2): SECCOMP_FILTER_FLAG_* */
+	unsigned flags;			/* for seccomp(2): SECCOMP_FILTER_FLAG_*; NEW_LISTENER
+					 * where a rule says SCMP_ACT_NOTIFY */
 };
 
 /*
  * cache_dir may be NULL: no cache; it is made (mode 0700) if only its last
- * component is missing.  -ENOTSUP: SCMP_ACT_NOTIFY; -EINVAL: a word or number
- * that the specification does not know, named with its place in the seccomp
- * object ("syscalls[3].action"): the caller adds whose that is; -ENOENT:
- * libseccomp is not installed.
+ * component is missing.  -EINVAL: a word or number that the specification does
+ * not know, named with its place in the seccomp object ("syscalls[3].action"):
+ * the caller adds whose that is; -ENOENT: libseccomp is not installed.
  */
 int seccomp_compile(struct arena *a, const struct spec_seccomp *s, const char *cache_dir,
 		    struct seccomp_program *ret, struct err *e);

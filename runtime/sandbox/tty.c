@@ -7,10 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <sys/vfs.h>
 #include <termios.h>
 #include <unistd.h>
@@ -23,24 +21,6 @@
 #ifndef TIOCGPTPEER	/* Linux 4.13 */
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
-
-int tty_connect(const char *socket_path, int *ret_fd, struct err *e)
-{
-	owned_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	owned_fd at = open(socket_path, O_PATH | O_CLOEXEC);
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-
-	if (fd < 0)
-		return err_set(e, errno, "socket");
-	if (at < 0)
-		return err_set(e, errno, "console socket %s", socket_path);
-	/* Engines use paths that are longer than sun_path. */
-	snprintf(sun.sun_path, sizeof sun.sun_path, "/proc/self/fd/%d", at);
-	if (connect(fd, (struct sockaddr *)&sun, sizeof sun) < 0)
-		return err_set(e, errno, "connect to the console socket %s", socket_path);
-	*ret_fd = fd_take(&fd);
-	return 0;
-}
 
 static int open_ptmx(int *ret_fd, struct err *e)
 {
@@ -91,27 +71,12 @@ int tty_open(const struct spec_process *p, int *ret_master, int *ret_slave, stru
 	return 0;
 }
 
-/* One descriptor travels in one message. */
-union control {
-	char bytes[CMSG_SPACE(sizeof(int))];
-	struct cmsghdr align;
-};
-
 int tty_send(int socket_fd, int master, struct err *e)
 {
-	char name[] = "/dev/ptmx";
-	union control control = { { 0 } };
-	struct iovec data = { name, sizeof name - 1 };
-	struct msghdr m = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
-			    .msg_controllen = sizeof control.bytes };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	static const char name[] = "/dev/ptmx";
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &master, sizeof master);
-	if (sendmsg(socket_fd, &m, MSG_NOSIGNAL) < 0)
-		return err_set(e, errno, "send the terminal to the console socket");
+	if (fd_send(socket_fd, name, sizeof name - 1, master, e) < 0)
+		return err_in(e, "send the terminal to the console socket");
 	return 0;
 }
 
@@ -128,19 +93,8 @@ static void no_onlcr(int master)
 
 int tty_receive(int socket_fd, int *ret_master, struct err *e)
 {
-	char name[64];
-	union control control;
-	struct iovec data = { name, sizeof name };
-	struct msghdr m = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
-			    .msg_controllen = sizeof control.bytes };
-	struct cmsghdr *c;
-
-	if (recvmsg(socket_fd, &m, MSG_CMSG_CLOEXEC) < 0)
-		return err_set(e, errno, "receive the terminal");
-	c = CMSG_FIRSTHDR(&m);
-	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
-		return err_say(e, EPROTO, "receive the terminal: no descriptor came");
-	memcpy(ret_master, CMSG_DATA(c), sizeof *ret_master);
+	if (fd_receive(socket_fd, ret_master, e) < 0)
+		return err_in(e, "receive the terminal");
 	/* Now, before the process runs: a shell remembers the settings that it finds. */
 	tty_copy_size(0, *ret_master);
 	no_onlcr(*ret_master);

@@ -13,8 +13,6 @@
 #include "base/err.h"
 #include "spec/spec.h"
 
-/* Connects to the engine's console socket (a path of the host). */
-int tty_connect(const char *socket_path, int *ret_fd, struct err *e);
 /* Opens a pair in the devpts at /dev/pts of the root that the caller is in, without following what an
  * image put there: it must be a ptmx (5:2) of a devpts.  The slave is given to the process's user, the size set if there is one. */
 int tty_open(const struct spec_process *p, int *ret_master, int *ret_slave, struct err *e);

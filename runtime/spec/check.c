@@ -462,12 +462,36 @@ int check_resources(const struct spec_resources *r, const char *what, const stru
 static int check_action(const struct check *c, const struct json_path *at, const char *key,
 			const char *action, const struct opt_u64 *errno_ret)
 {
-	if (strcmp(action, "SCMP_ACT_NOTIFY") == 0)
-		return json_say(c->e, ENOTSUP, c->what, MEMBER(at, key),
-				"SCMP_ACT_NOTIFY is not supported yet");
 	if (errno_ret->set && strcmp(action, "SCMP_ACT_ERRNO") != 0 &&
 	    strcmp(action, "SCMP_ACT_TRACE") != 0)
 		return refuse(c, MEMBER(at, key), "%s takes no errno", action);
+	return 0;
+}
+
+static bool is_notify(const char *action)
+{
+	return str_equal(action, "SCMP_ACT_NOTIFY");
+}
+
+bool spec_seccomp_notifies(const struct spec_seccomp *s)
+{
+	for (size_t i = 0; s && i < s->syscalls.n; i++)
+		if (is_notify(s->syscalls.v[i].action))
+			return true;
+	return false;
+}
+
+/* The listener gets its descriptor by a message that is written under the filter. */
+static int check_notify(const struct check *c, const struct json_path *item,
+			const struct json_path *at, const struct spec_seccomp *s,
+			const struct spec_seccomp_rule *rule)
+{
+	if (!s->listener_path)
+		return refuse(c, MEMBER(at, "listenerPath"),
+			      "required for SCMP_ACT_NOTIFY, but absent");
+	if (strv_find(&rule->names, "write") >= 0)
+		return refuse(c, MEMBER(item, "names"),
+			      "SCMP_ACT_NOTIFY cannot be used for the write syscall");
 	return 0;
 }
 
@@ -476,10 +500,13 @@ int check_seccomp(const struct spec_seccomp *s, const char *what, const struct j
 {
 	const struct check c = { NULL, what, e };
 
-	if (s->listener_path)
-		return refuse_yet(&c, MEMBER(at, "listenerPath"));
-	if (s->listener_metadata)
+	if (s->listener_metadata && !s->listener_path)
 		return refuse(&c, MEMBER(at, "listenerMetadata"), "needs a listenerPath");
+	if (check_absolute(&c, MEMBER(at, "listenerPath"), s->listener_path) < 0)
+		return -e->code;
+	if (is_notify(s->default_action))
+		return refuse(&c, MEMBER(at, "defaultAction"),
+			      "SCMP_ACT_NOTIFY cannot be used as default action: it includes write");
 	if (check_action(&c, at, "defaultAction", s->default_action, &s->default_errno_ret) < 0)
 		return -e->code;
 	for (size_t i = 0; i < s->syscalls.n; i++) {
@@ -488,7 +515,8 @@ int check_seccomp(const struct spec_seccomp *s, const char *what, const struct j
 
 		if (!rule->names.n)
 			return refuse(&c, MEMBER(item, "names"), "must not be empty");
-		if (check_action(&c, item, "action", rule->action, &rule->errno_ret) < 0)
+		if (check_action(&c, item, "action", rule->action, &rule->errno_ret) < 0 ||
+		    (is_notify(rule->action) && check_notify(&c, item, at, s, rule) < 0))
 			return -e->code;
 	}
 	return 0;

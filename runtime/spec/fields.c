@@ -611,6 +611,9 @@ int spec_parse_seccomp(struct arena *a, const struct json_text *profile,
 		error = object_read(a, &object_seccomp, tree, profile->what, s, e);
 	if (!error)
 		error = check_seccomp(s, profile->what, NULL, e);
+	/* The kernel takes one listener, which is the engine's to name. */
+	if (!error && spec_seccomp_notifies(s))
+		error = err_say(e, EINVAL, "%s: a profile cannot use SCMP_ACT_NOTIFY", profile->what);
 	if (error < 0)
 		return error;
 	*ret = s;

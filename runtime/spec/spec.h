@@ -209,9 +209,11 @@ struct spec_seccomp {
 	char *default_action;
 	struct opt_u64 default_errno_ret;
 	struct strv architectures, flags;
-	char *listener_path, *listener_metadata;
+	char *listener_path, *listener_metadata;	/* in a state's configuration only if a rule notifies */
 	VEC(struct spec_seccomp_rule) syscalls;
 };
+/* Whether a rule asks the listener (SCMP_ACT_NOTIFY); s may be NULL. */
+bool spec_seccomp_notifies(const struct spec_seccomp *s);
 
 struct spec_time_offset {
 	char *clock;		/* the key: "monotonic", "boottime" */

@@ -29,7 +29,9 @@ enum message_kind {
 	MESSAGE_HOOKED,		/* parent -> child: hooks are done, build the root */
 	MESSAGE_PID,		/* stage two -> parent: pid of the process that joined (exec) */
 	MESSAGE_READY,		/* stage two -> parent: all set up, waiting for start */
-	MESSAGE_GO,		/* parent -> stage two: recorded; wait for start (create) or run (exec, start) */
+	MESSAGE_LISTENER,	/* stage two -> parent: the filter's listener is my descriptor `pid` */
+	MESSAGE_GO,		/* parent -> stage two: recorded; wait for start (create) or run (exec, start);
+				 * or: the listener has its descriptor */
 };
 
 struct message {
@@ -54,7 +56,7 @@ struct plan_rlimit {
 struct plan_filter {
 	uint32_t insns;		/* offset of struct sock_filter[] */
 	uint32_t n;
-	uint32_t flags;		/* SECCOMP_FILTER_FLAG_* */
+	uint32_t flags;		/* SECCOMP_FILTER_FLAG_*; NEW_LISTENER in one at most, the last */
 };
 
 struct plan_hook {

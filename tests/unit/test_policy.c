@@ -162,7 +162,7 @@ struct ask {
 	const char *profile;		/* --profile */
 	const char *host;		/* the host policy's text */
 	const char *mounts;		/* more binds: "SOURCE>DEST:opt:opt;..." */
-	const char *env, *caps, *cwd, *sysctl, *property, *propagation, *namespace;
+	const char *env, *caps, *cwd, *sysctl, *property, *propagation, *namespace, *listener;
 	struct spec_scheduler *scheduler;
 	struct spec_io_priority *io_priority;
 	struct spec_rlimit *rlimit;
@@ -248,6 +248,14 @@ static struct spec *make_spec(struct arena *a, const struct ask *ask)
 	if (ask->property)
 		kvs_add(a, &s->annotations, arena_printf(a, "org.systemd.property.%s",
 							 ask->property), "1");
+	if (ask->listener) {
+		struct spec_seccomp_rule *rule = arena_new(a, struct spec_seccomp_rule);
+
+		rule->action = arena_strdup(a, "SCMP_ACT_NOTIFY");
+		s->linux_->seccomp->listener_path = arena_strdup(a, ask->listener);
+		s->linux_->seccomp->syscalls.v = rule;
+		s->linux_->seccomp->syscalls.n = 1;
+	}
 	if (ask->propagation)
 		s->linux_->rootfs_propagation = arena_strdup(a, ask->propagation);
 	for (size_t i = 0; ask->namespace && i < s->linux_->namespaces.n; i++)
@@ -450,6 +458,9 @@ static const struct {
 	{ { .bundle = "containerd-1.6", .annotations = "seccomp=engine" }, "no system call filter at "
 	  "all" },
 	{ { .annotations = "seccomp=engine" }, NULL },
+	{ { .listener = "/run/agent.sock" },
+	  "refused: a seccomp listener (/run/agent.sock) that answers system calls for the "
+	  "container\n" ALWAYS "leave SCMP_ACT_NOTIFY out of the engine's seccomp profile" },
 	{ { .annotations = "seccomp=nosuch" }, "seccomp=nosuch (annotation): there is no nosuch.json" },
 	/* keys and values */
 	{ { .annotations = "egres=none" }, "annotation io.agentrun.egres: there is no such field; the "

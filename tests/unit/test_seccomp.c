@@ -637,8 +637,8 @@ Test(seccomp, bad_rules_are_named)
 		int code;
 	} rows[] = {
 		{ .error = NULL },
-		{ .action = "SCMP_ACT_NOTIFY", .code = ENOTSUP,
-		  .error = "syscalls[0].action: SCMP_ACT_NOTIFY is not supported yet" },
+		{ .action = "SCMP_ACT_NOTIFY", .errno_ret = 1, .code = EINVAL,
+		  .error = "syscalls[0].action: SCMP_ACT_NOTIFY takes no errno" },
 		{ .action = "SCMP_ACT_DENY", .code = EINVAL,
 		  .error = "syscalls[0].action: unknown action \"SCMP_ACT_DENY\"" },
 		{ .action = "", .code = EINVAL,
@@ -713,10 +713,7 @@ Test(seccomp, every_word_of_the_specification_is_known)
 
 			while (*known && strcmp(*known, *w) != 0)
 				known++;
-			if (strcmp(*w, "SCMP_ACT_NOTIFY") == 0)
-				cr_expect(eq(ptr, (void *)*known, NULL));
-			else
-				cr_expect(ne(ptr, (void *)*known, NULL), "%s", *w);
+			cr_expect(ne(ptr, (void *)*known, NULL), "%s", *w);
 		}
 }
 
@@ -726,8 +723,6 @@ Test(seccomp, default_action_is_required)
 		const char *action, *error;
 	} rows[] = {
 		{ NULL, "defaultAction: missing action" },
-		{ "SCMP_ACT_NOTIFY",
-		  "defaultAction: SCMP_ACT_NOTIFY is not supported yet" },
 		{ "allow", "defaultAction: unknown action \"allow\"" },
 	};
 
@@ -744,22 +739,32 @@ Test(seccomp, default_action_is_required)
 
 Test(seccomp, flags)
 {
+	enum { WAIT_KILLABLE_RECV = 1 << 5 };	/* SECCOMP_FILTER_FLAG_..., Linux 5.19 */
 	static const struct {
 		const char *names[5];
 		unsigned want;
+		bool notify;
 	} rows[] = {
-		{ { NULL }, SECCOMP_FILTER_FLAG_SPEC_ALLOW },
-		{ { "SECCOMP_FILTER_FLAG_LOG" }, SECCOMP_FILTER_FLAG_LOG },
-		{ { "SECCOMP_FILTER_FLAG_TSYNC" }, 0 },
+		{ { NULL }, SECCOMP_FILTER_FLAG_SPEC_ALLOW, false },
+		{ { NULL }, SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER, true },
+		{ { "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" },
+		  WAIT_KILLABLE_RECV | SECCOMP_FILTER_FLAG_NEW_LISTENER, true },
+		{ { "SECCOMP_FILTER_FLAG_LOG" }, SECCOMP_FILTER_FLAG_LOG, false },
+		{ { "SECCOMP_FILTER_FLAG_TSYNC" }, 0, false },
 		{ { "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
 		    "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" },
-		  SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+		  SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW, false },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		owned_arena a = ARENA_INIT;
-		struct spec_seccomp s = { .default_action = (char *)"SCMP_ACT_ALLOW" };
+		struct spec_seccomp_rule rule = { .action = (char *)"SCMP_ACT_NOTIFY" };
+		struct spec_seccomp s = {
+			.default_action = (char *)"SCMP_ACT_ALLOW",
+			.syscalls = { &rule, rows[i].notify },
+		};
 
+		strv_add(&a, &rule.names, "acct");
 		for (size_t k = 0; rows[i].names[k]; k++)
 			strv_add(&a, &s.flags, rows[i].names[k]);
 		cr_expect(eq(u32, compile(&a, &s).flags, rows[i].want), "row %zu", i);

@@ -109,6 +109,7 @@ static void check_rows(const struct row *rows, size_t n)
 #define BAD_SECCOMP(members, text) BAD_LINUX("'seccomp':{" members "}", text)
 #define BAD_MORE(members, text) { { .more = members }, text }
 #define ALLOW "'defaultAction':'SCMP_ACT_ALLOW'"
+#define NOTIFY(names) "{'names':['" names "'],'action':'SCMP_ACT_NOTIFY'}"
 
 Test(spec, wrong_types)
 {
@@ -333,11 +334,6 @@ Test(spec, not_supported_yet)
 		BAD_LINUX("'memoryPolicy':{}", "linux.memoryPolicy: not supported yet"),
 		BAD_LINUX("'mountLabel':'x'", "linux.mountLabel: not supported yet"),
 		BAD_PROCESS("'selinuxLabel':'x'", "process.selinuxLabel: not supported yet"),
-		BAD_SECCOMP(ALLOW ",'listenerPath':'/x'",
-			    "linux.seccomp.listenerPath: not supported yet"),
-		BAD_SECCOMP(ALLOW ",'syscalls':[{'names':['x'],'action':'SCMP_ACT_NOTIFY'}]",
-			    "linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY is not supported "
-			    "yet"),
 		{ { .linux_ = "{}" },
 		  "linux.namespaces: a container without a mount namespace is not supported yet" },
 	);
@@ -684,6 +680,18 @@ Test(spec, linux_block)
 			      "linux.resources.unified.memory: not of the form CONTROLLER.FILE"),
 		BAD_SECCOMP(ALLOW ",'listenerMetadata':'x'",
 			    "linux.seccomp.listenerMetadata: needs a listenerPath"),
+		BAD_SECCOMP(ALLOW ",'listenerPath':'/x','listenerMetadata':'x'", NULL),
+		BAD_SECCOMP(ALLOW ",'listenerPath':'x'",
+			    "linux.seccomp.listenerPath: not an absolute path"),
+		BAD_SECCOMP(ALLOW ",'listenerPath':'/x','syscalls':[" NOTIFY("x") "]", NULL),
+		BAD_SECCOMP(ALLOW ",'syscalls':[" NOTIFY("x") "]",
+			    "linux.seccomp.listenerPath: required for SCMP_ACT_NOTIFY, but absent"),
+		BAD_SECCOMP("'defaultAction':'SCMP_ACT_NOTIFY','listenerPath':'/x'",
+			    "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be used as default "
+			    "action: it includes write"),
+		BAD_SECCOMP(ALLOW ",'listenerPath':'/x','syscalls':[" NOTIFY("x','write") "]",
+			    "linux.seccomp.syscalls[0].names: SCMP_ACT_NOTIFY cannot be used for the "
+			    "write syscall"),
 		BAD_SECCOMP(ALLOW ",'defaultErrnoRet':1",
 			    "linux.seccomp.defaultAction: SCMP_ACT_ALLOW takes no errno"),
 		BAD_SECCOMP("'defaultAction':'SCMP_ACT_ERRNO','defaultErrnoRet':38", NULL),
@@ -1091,7 +1099,9 @@ Test(spec, copies_share_no_structure)
 Test(spec, parts)
 {
 	owned_arena a = ARENA_INIT;
-	struct json_text bad = quoted(&a, "s", "{" ALLOW ",'listenerPath':'/x'}");
+	struct json_text bad = quoted(&a, "s", "{" ALLOW ",'listenerPath':'x'}");
+	struct json_text notifies = quoted(&a, "s", "{" ALLOW ",'listenerPath':'/x','syscalls':["
+						    NOTIFY("x") "]}");
 	struct json_text cut = quoted(&a, "cut", "{" ALLOW);
 	struct json_text good = quoted(&a, "s", "{" ALLOW "}");
 	struct spec_process *p = NULL;
@@ -1112,7 +1122,10 @@ Test(spec, parts)
 	cr_expect_str_eq(e.text, "-: unified[\"a/b\"]: not of the form CONTROLLER.FILE");
 	cr_expect_null(r);
 	cr_expect_lt(spec_parse_seccomp(&a, &bad, &s, &e), 0);
-	cr_expect_str_eq(e.text, "s: listenerPath: not supported yet");
+	cr_expect_str_eq(e.text, "s: listenerPath: not an absolute path");
+	cr_expect_null(s);
+	cr_expect_lt(spec_parse_seccomp(&a, &notifies, &s, &e), 0);
+	cr_expect_str_eq(e.text, "s: a profile cannot use SCMP_ACT_NOTIFY");
 	cr_expect_null(s);
 	cr_expect_lt(spec_parse_seccomp(&a, &cut, &s, &e), 0);
 	cr_expect(strncmp(e.text, "cut:", 4) == 0, "%s", e.text);
