@@ -104,6 +104,11 @@ int cmd_features(struct cli *cli, int argc, char **argv, struct err *e)
 	enabled(w, "apparmor", true);
 	enabled(w, "selinux", false);
 	enabled(w, "intelRdt", false);
+	json_key(w, "memoryPolicy");
+	json_open(w);
+	list(w, "modes", spec_memory_modes);
+	list(w, "flags", spec_memory_flags);
+	json_close(w);
 	json_key(w, "mountExtensions");
 	json_open(w);
 	enabled(w, "idmap", true);

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/sys.h"
+#include "sandbox/mempolicy.h"
 #include "sandbox/scheduling.h"
 
 #ifndef MFD_EXEC	/* Linux 6.3 */
@@ -247,6 +248,7 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 		.gid = (uint32_t)process->user.gid,
 		.umask = process->user.umask.set ? (uint32_t)process->user.umask.v : 0022,
 		.personality = -1,
+		.memory_policy = -1,
 		.pdeathsig = q->pdeathsig,
 		.last_cap = (uint32_t)caps_last(),
 	};
@@ -291,6 +293,14 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 	p.path = put_text(&b, environment(&process->env, "PATH"));
 	p.apparmor = process->apparmor_profile && *process->apparmor_profile
 			     ? put_text(&b, process->apparmor_profile) : 0;
+
+	if (q->spec->linux_ && q->spec->linux_->memory_policy) {
+		unsigned long nodes[MEMPOLICY_WORDS];
+
+		p.memory_policy = mempolicy_from_spec(q->spec->linux_->memory_policy, nodes);
+		p.memory_nodes = put(&b, nodes, sizeof nodes);
+		p.n_memory_nodes = 8 * sizeof nodes;
+	}
 
 	groups = must(calloc(process->user.additional_gids.n + 1, sizeof *groups));
 	for (size_t i = 0; i < process->user.additional_gids.n; i++)

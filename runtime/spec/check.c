@@ -88,17 +88,19 @@ static int check_scheduler(const struct check *c, const struct json_path *at,
 	return 0;
 }
 
-static int check_cpu_list(const struct check *c, const struct json_path *at, const char *list)
+/* Numbers below `most`, of what is called a `noun`; list may be NULL. */
+static int check_list(const struct check *c, const struct json_path *at, const char *list,
+		      unsigned most, const char *noun)
 {
 	const char *p = list;
 	unsigned first, last;
 	bool any = false;
 	int r;
 
-	while ((r = p ? cpulist_next(&p, &first, &last) : 0) > 0)
+	while ((r = p ? cpulist_next(&p, &first, &last) : 0) > 0 && last < most)
 		any = true;
-	if (r == -ERANGE)
-		return refuse(c, at, "names a processor beyond %d", CPULIST_MOST - 1);
+	if (r > 0 || r == -ERANGE)
+		return refuse(c, at, "names a %s beyond %u", noun, most - 1);
 	if (r < 0 || (list && !any))
 		return refuse(c, at, "not a list of numbers and ranges such as 0-3,7");
 	return 0;
@@ -107,9 +109,9 @@ static int check_cpu_list(const struct check *c, const struct json_path *at, con
 static int check_affinity(const struct check *c, const struct json_path *at,
 			  const struct spec_cpu_affinity *a)
 {
-	if (check_cpu_list(c, MEMBER(at, "initial"), a->initial) < 0)
+	if (check_list(c, MEMBER(at, "initial"), a->initial, CPULIST_MOST, "processor") < 0)
 		return -c->e->code;
-	return check_cpu_list(c, MEMBER(at, "final"), a->final);
+	return check_list(c, MEMBER(at, "final"), a->final, CPULIST_MOST, "processor");
 }
 
 int check_process(const struct spec_process *p, const char *what, const struct json_path *at,
@@ -398,6 +400,25 @@ static int check_net_devices(const struct check *c, const struct json_path *linu
 	return 0;
 }
 
+/* What set_mempolicy(2) says of each; whether a node is there, the kernel does. */
+static int check_memory_policy(const struct check *c, const struct json_path *at,
+			       const struct spec_memory_policy *m)
+{
+	bool none = str_equal(m->mode, "MPOL_DEFAULT") || str_equal(m->mode, "MPOL_LOCAL");
+
+	if (check_list(c, MEMBER(at, "nodes"), m->nodes, SPEC_MEMORY_NODES, "node") < 0)
+		return -c->e->code;
+	if (m->nodes && none)
+		return refuse(c, MEMBER(at, "nodes"), "%s takes none", m->mode);
+	if (!m->nodes && !none && !str_equal(m->mode, "MPOL_PREFERRED"))
+		return refuse(c, MEMBER(at, "nodes"), "%s needs some", m->mode);
+	if (strv_find(&m->flags, "MPOL_F_STATIC_NODES") >= 0 &&
+	    strv_find(&m->flags, "MPOL_F_RELATIVE_NODES") >= 0)
+		return refuse(c, MEMBER(at, "flags"),
+			      "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other");
+	return 0;
+}
+
 /* "2MB": a number and a unit, as in hugetlb.2MB.limit_in_bytes. */
 static bool is_page_size(const char *text)
 {
@@ -540,6 +561,9 @@ static int check_linux(const struct check *c)
 	if (l->personality && l->personality->flags.n)
 		return refuse(c, MEMBER(MEMBER(at, "personality"), "flags"),
 			      "the specification knows no flag");
+	if (l->memory_policy &&
+	    check_memory_policy(c, MEMBER(at, "memoryPolicy"), l->memory_policy) < 0)
+		return -c->e->code;
 	if (l->resources &&
 	    check_resources(l->resources, c->what, MEMBER(at, "resources"), c->e) < 0)
 		return -c->e->code;

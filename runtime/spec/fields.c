@@ -61,6 +61,14 @@ const char *const spec_scheduler_flags[] = {
 const char *const spec_io_classes[] = {
 	"IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE", NULL,
 };
+/* In the order of linux/mempolicy.h, too; flags from the lowest. */
+const char *const spec_memory_modes[] = {
+	"MPOL_DEFAULT", "MPOL_PREFERRED",      "MPOL_BIND",		   "MPOL_INTERLEAVE",
+	"MPOL_LOCAL",	"MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE", NULL,
+};
+const char *const spec_memory_flags[] = {
+	"MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES", NULL,
+};
 static const char *const device_types[] = { "c", "u", "b", "p", NULL };
 static const char *const device_rule_types[] = { "a", "c", "b", NULL };
 static const char *const clocks[] = { "monotonic", "boottime", NULL };
@@ -417,6 +425,13 @@ static const struct field personality_fields[] = {
 };
 OBJECT_OF(personality);
 
+static const struct field memory_policy_fields[] = {
+	FIELD_STRING(struct spec_memory_policy, "mode", mode, REQUIRED, ONE_OF(spec_memory_modes)),
+	FIELD_STRING(struct spec_memory_policy, "nodes", nodes),
+	FIELD_STRINGS(struct spec_memory_policy, "flags", flags, ONE_OF(spec_memory_flags)),
+};
+OBJECT_OF(memory_policy);
+
 static const struct field net_device_fields[] = {
 	FIELD_STRING(struct spec_net_device, "name", name),
 };
@@ -441,7 +456,7 @@ static const struct field linux_fields[] = {
 	{ .name = "timeOffsets", .kind = MAP, .object = &object_time_offset, .names = clocks,
 	  .offset = OFFSET_VEC(struct spec_linux, time_offsets) },
 	FIELD_UNSUPPORTED("intelRdt"),
-	FIELD_UNSUPPORTED("memoryPolicy"),
+	FIELD_OBJECT(struct spec_linux, "memoryPolicy", memory_policy, memory_policy),
 	FIELD_MAP(struct spec_linux, "netDevices", net_devices, net_device),
 };
 OBJECT_OF(linux, .finish = finish_linux);

@@ -16,7 +16,8 @@ extern const char *const spec_namespace_types[], *const spec_rlimit_types[],
 	*const spec_rootfs_propagations[], *const spec_seccomp_actions[],
 	*const spec_seccomp_operators[], *const spec_seccomp_archs[], *const spec_seccomp_flags[],
 	*const spec_hook_kinds[], *const spec_scheduler_policies[],
-	*const spec_scheduler_flags[], *const spec_io_classes[];
+	*const spec_scheduler_flags[], *const spec_io_classes[],
+	*const spec_memory_modes[], *const spec_memory_flags[];
 
 /* The checks of a process and of a seccomp block; `at` is where it stands. */
 int check_process(const struct spec_process *p, const char *what, const struct json_path *at,

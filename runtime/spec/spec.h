@@ -226,6 +226,14 @@ struct spec_personality {
 	struct strv flags;
 };
 
+enum { SPEC_MEMORY_NODES = 1024 };	/* of the largest kernel that there is (CONFIG_NODES_SHIFT) */
+
+struct spec_memory_policy {
+	char *mode;		/* "MPOL_BIND" */
+	char *nodes;		/* "0-1,3" */
+	struct strv flags;	/* "MPOL_F_STATIC_NODES" */
+};
+
 struct spec_net_device {
 	char *host_name;	/* the key: its name in the runtime's namespace */
 	char *name;		/* in the container's, may have a "%d"; NULL: the same */
@@ -244,6 +252,7 @@ struct spec_linux {
 	char *mount_label;
 	struct spec_personality *personality;
 	VEC(struct spec_time_offset) time_offsets;
+	struct spec_memory_policy *memory_policy;
 	VEC(struct spec_net_device) net_devices;
 };
 

@@ -223,6 +223,20 @@ static int step_scheduling(struct stage *s, struct err *e)
 	return 0;
 }
 
+/* NUMA: for all that the container's processes touch from here on, across exec. */
+static int step_memory_policy(struct stage *s, struct err *e)
+{
+	const struct plan *p = s->plan;
+
+	if (p->memory_policy < 0)
+		return 0;
+	/* the kernel reads one bit less than it is told */
+	if (syscall(SYS_set_mempolicy, p->memory_policy, s->base + p->memory_nodes,
+		    p->n_memory_nodes + 1) < 0)
+		return err_set(e, errno, "linux.memoryPolicy: set_mempolicy");
+	return 0;
+}
+
 /*
  * Ids, then capabilities.  Without no_new_privs the filter needs CAP_SYS_ADMIN
  * to load; then that one stays until it is, and step_filter drops it.
@@ -529,6 +543,7 @@ static const struct step {
 	{ "keyring", step_keyring },
 	{ "fds", step_fds },
 	{ "label", step_label },	/* as root: our files in /proc are root's while we are not dumpable */
+	{ "memory-policy", step_memory_policy },
 	{ "cwd-as-root", step_cwd_as_root },
 	{ "limits", step_limits },
 	{ "scheduling", step_scheduling },

@@ -95,6 +95,8 @@ struct plan {
 	uint32_t umask;
 	int32_t personality;	/* -1: leave */
 	uint32_t pdeathsig;	/* 0: none */
+	int32_t memory_policy;	/* MPOL_* with MPOL_F_*; -1: leave */
+	uint32_t memory_nodes, n_memory_nodes;	/* offset of unsigned long[]; how many bits it has */
 	struct plan_caps caps;
 	uint32_t last_cap;
 

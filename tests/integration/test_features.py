@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`features` says what the program does, no more and no less."""
 import json
+import os
 
 import pytest
 from listener import CONTINUE, listener
@@ -63,6 +64,20 @@ def test_seccomp_flag(rt, box, word):
 def test_absent_is_refused(rt, box, edit):
     assert not F["linux"]["intelRdt"]["enabled"]
     rt.run(box(["true"], edit), check="not supported")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/numa_maps"), reason="a kernel without NUMA")
+def test_memory_policy(rt, box):
+    """Every mode and every flag, with the mode that takes it, gets as far as the kernel."""
+    known = F["linux"]["memoryPolicy"]
+    asked = [(mode, []) for mode in known["modes"]]
+    asked += [("MPOL_BIND", [flag]) for flag in known["flags"]]
+    assert len(asked) == 7 + 3
+    for mode, flags in asked:
+        member = {"mode": mode, "flags": flags}
+        if mode not in ("MPOL_DEFAULT", "MPOL_LOCAL"):
+            member["nodes"] = "0"
+        rt.run(box(["true"], lambda c, m=member: c["linux"].update(memoryPolicy=m)), check=True)
 
 
 def test_net_devices(rt, box):

@@ -331,7 +331,6 @@ Test(spec, not_supported_yet)
 		BAD_MORE("'zos':{}", "zos: not supported yet"),
 		BAD_MORE("'freebsd':{}", "freebsd: not supported yet"),
 		BAD_LINUX("'intelRdt':{}", "linux.intelRdt: not supported yet"),
-		BAD_LINUX("'memoryPolicy':{}", "linux.memoryPolicy: not supported yet"),
 		BAD_LINUX("'mountLabel':'x'", "linux.mountLabel: not supported yet"),
 		BAD_PROCESS("'selinuxLabel':'x'", "process.selinuxLabel: not supported yet"),
 		{ { .linux_ = "{}" },
@@ -555,6 +554,48 @@ Test(spec, namespaces)
 			     "'x':["),
 		  "linux.timeOffsets.boottime.nanosecs: 1000000000 is out of range "
 		  "(0 to 999999999)" },
+	);
+}
+
+Test(spec, memory_policy)
+{
+#define MEMORY(mode, more, text)                                                                   \
+	BAD_LINUX("'memoryPolicy':{'mode':'MPOL_" mode "'" more "}", text)
+	CHECK_ROWS(
+		BAD_LINUX("'memoryPolicy':{}", "linux.memoryPolicy.mode: required, but absent"),
+		MEMORY("X", "", "linux.memoryPolicy.mode: unknown value \"MPOL_X\"; known are "
+		       "MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE, MPOL_LOCAL, "
+		       "MPOL_PREFERRED_MANY, MPOL_WEIGHTED_INTERLEAVE"),
+		MEMORY("BIND", ",'nodes':'0','flags':['MPOL_F_X']",
+		       "linux.memoryPolicy.flags[0]: unknown value \"MPOL_F_X\"; known are "
+		       "MPOL_F_NUMA_BALANCING, MPOL_F_RELATIVE_NODES, MPOL_F_STATIC_NODES"),
+		MEMORY("DEFAULT", ",'nodes':''", NULL),
+		MEMORY("DEFAULT", ",'nodes':'0'",
+		       "linux.memoryPolicy.nodes: MPOL_DEFAULT takes none"),
+		MEMORY("LOCAL", ",'nodes':'0'", "linux.memoryPolicy.nodes: MPOL_LOCAL takes none"),
+		MEMORY("PREFERRED", "", NULL),
+		MEMORY("PREFERRED", ",'nodes':'1'", NULL),
+		MEMORY("BIND", "", "linux.memoryPolicy.nodes: MPOL_BIND needs some"),
+		MEMORY("INTERLEAVE", ",'nodes':' '",
+		       "linux.memoryPolicy.nodes: not a list of numbers and ranges such as 0-3,7"),
+		MEMORY("PREFERRED_MANY", "",
+		       "linux.memoryPolicy.nodes: MPOL_PREFERRED_MANY needs some"),
+		MEMORY("WEIGHTED_INTERLEAVE", "",
+		       "linux.memoryPolicy.nodes: MPOL_WEIGHTED_INTERLEAVE needs some"),
+		MEMORY("BIND", ",'nodes':'0-3,1023'", NULL),
+		MEMORY("BIND", ",'nodes':'1024'",
+		       "linux.memoryPolicy.nodes: names a node beyond 1023"),
+		MEMORY("BIND", ",'nodes':'0,4294967296'",
+		       "linux.memoryPolicy.nodes: names a node beyond 1023"),
+		MEMORY("BIND", ",'nodes':'3-1'", "linux.memoryPolicy.nodes: not a list of numbers "
+		       "and ranges such as 0-3,7"),
+		MEMORY("BIND", ",'nodes':'all'", "linux.memoryPolicy.nodes: not a list of numbers "
+		       "and ranges such as 0-3,7"),
+		MEMORY("BIND", ",'nodes':'0','flags':['MPOL_F_STATIC_NODES','MPOL_F_NUMA_BALANCING']",
+		       NULL),
+		MEMORY("BIND", ",'nodes':'0','flags':['MPOL_F_STATIC_NODES','MPOL_F_RELATIVE_NODES']",
+		       "linux.memoryPolicy.flags: MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES "
+		       "exclude each other"),
 	);
 }
 
@@ -937,6 +978,7 @@ static const char everything[] =
  "'personality':{'domain':'LINUX32'},"
  "'timeOffsets':{'monotonic':{'secs':-5,'nanosecs':999999999},"
   "'boottime':{'secs':0,'nanosecs':0}},"
+ "'memoryPolicy':{'mode':'MPOL_BIND','nodes':'0-1','flags':['MPOL_F_STATIC_NODES']},"
  "'netDevices':{'eth1':{'name':'net%d'},'eth2':{}}},"
 "'agent':{'profile':'agent','policyDigest':'00ff',"
  "'workspace':{'destination':'/w','source':'/home/u/w','mode':'rw','owner':'keep',"
