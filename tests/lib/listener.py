@@ -38,14 +38,15 @@ class Listener:
         self.answer = answer
         self.states = []     # one for each connection: the payload, parsed
         self.fds = []        # and how many descriptors came with it
+        self.ended = 0       # and how many connections were closed after it
         self.calls = []
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(path)
         self.socket.listen()
         self.stop, stop = os.pipe()
         self.held = [stop]
-        self.threads = [threading.Thread(target=self._accept)]
-        self.threads[0].start()
+        self.threads = []
+        self._begin(self._accept)
 
     def _wait(self, fd):
         return self.stop not in [f for f, _ in self._poll(fd)]
@@ -56,24 +57,31 @@ class Listener:
         p.register(self.stop, select.POLLIN)
         return p.poll()
 
+    def _begin(self, target, *args):
+        self.threads.append(threading.Thread(target=target, args=args))
+        self.threads[-1].start()
+
     def _accept(self):
         while self._wait(self.socket.fileno()):
-            c, _ = self.socket.accept()
-            with c:
-                c.settimeout(10)
-                payload, control, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(4 * 16))
-                fds = array.array("i")
-                for level, kind, data in control:
-                    assert (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
-                    fds.frombytes(data)
-                while more := c.recv(65536):    # one state, then the end
-                    payload += more
-            self.fds.append(len(fds))
+            self._begin(self._hear, self.socket.accept()[0])
+
+    def _hear(self, connection):
+        """One state, then the end; not every runtime closes it at once."""
+        with connection as c:
+            c.settimeout(10)
+            payload, control, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(4 * 16))
+            fds = array.array("i")
+            for level, kind, data in control:
+                assert (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+                fds.frombytes(data)
             self.held += fds
+            self.fds.append(len(fds))
             self.states.append(json.loads(payload))
             for fd in fds:
-                self.threads.append(threading.Thread(target=self._serve, args=(fd,)))
-                self.threads[-1].start()
+                self._begin(self._serve, fd)
+            if self._wait(c.fileno()):
+                assert c.recv(65536) == b""
+                self.ended += 1
 
     def _serve(self, fd):
         while True:
