@@ -279,13 +279,15 @@ static int overwrite(int seconds)
 					close(fd);
 				continue;
 			}
-			if (held >= 0)
-				close(held);
-			held = fd;
 			if (strcmp(name, last))
 				printf("held %s\n", strcpy(last, name));
-			if (overwritten(held))
+			if (overwritten(fd))
 				printf("wrote %s\n", name);
+			/* what is in memory only is not worth giving up a file for, which may soon be idle */
+			if (held >= 0)
+				close(strncmp(name, "/memfd:", 7) ? held : fd);
+			if (held < 0 || strncmp(name, "/memfd:", 7))
+				held = fd;
 		}
 		if (proc)
 			closedir(proc);
