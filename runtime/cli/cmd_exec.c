@@ -15,7 +15,7 @@
 #include "sandbox/caps.h"
 
 struct options {
-	const char *process, *pid_file, *console_socket, *cwd, *user, *cgroup, *apparmor;
+	const char *process, *pid_file, *console_socket, *cwd, *user, *cgroup, *apparmor, *label;
 	struct strv env, caps, additional_gids;
 	bool tty, detach, no_new_privs, ignore_paused;
 	unsigned preserve_fds;
@@ -36,6 +36,7 @@ const struct cli_option cmd_exec_options[] = {
 	{ 'c', "cap", CLI_LIST, O(caps), "CAP", "one more capability (repeatable)" },
 	{ 0, "no-new-privs", CLI_FLAG, O(no_new_privs), NULL, "set no_new_privs" },
 	{ 0, "apparmor", CLI_TEXT, O(apparmor), "PROFILE", "its AppArmor profile" },
+	{ 0, "process-label", CLI_TEXT, O(label), "LABEL", "its SELinux label" },
 	{ 0, "cgroup", CLI_TEXT, O(cgroup), "PATH", "run in this cgroup below the container's" },
 	{ 0, "ignore-paused", CLI_FLAG, O(ignore_paused), NULL,
 	  "also in a paused container; runs once that is resumed" },
@@ -117,6 +118,8 @@ static int from_flags(struct cli *cli, const struct options *o, const char *id, 
 		p->cwd = arena_strdup(a, o->cwd);
 	if (o->apparmor)
 		p->apparmor_profile = arena_strdup(a, o->apparmor);
+	if (o->label)
+		p->selinux_label = arena_strdup(a, o->label);
 	if (o->user && set_user(o->user, &p->user, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < o->env.n; i++) {
@@ -145,7 +148,7 @@ static int from_file(struct cli *cli, const struct options *o, char **command,
 		{ "--cwd", o->cwd }, { "--env", o->env.n }, { "--user", o->user },
 		{ "--additional-gids", o->additional_gids.n }, { "--cap", o->caps.n },
 		{ "--no-new-privs", o->no_new_privs }, { "--apparmor", o->apparmor },
-		{ "a command", *command },
+		{ "--process-label", o->label }, { "a command", *command },
 	};
 	const struct json *tree;
 	const char *path = o->process;

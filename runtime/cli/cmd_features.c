@@ -102,7 +102,7 @@ int cmd_features(struct cli *cli, int argc, char **argv, struct err *e)
 	cgroup(w);
 	seccomp(w);
 	enabled(w, "apparmor", true);
-	enabled(w, "selinux", false);
+	enabled(w, "selinux", true);
 	enabled(w, "intelRdt", false);
 	json_key(w, "memoryPolicy");
 	json_open(w);

@@ -34,6 +34,7 @@
 #include "policy/policy.h"
 #include "sandbox/egress.h"
 #include "sandbox/idmap.h"
+#include "sandbox/selinux.h"
 #include "sandbox/netdev.h"
 #include "sandbox/tty.h"
 
@@ -113,7 +114,9 @@ static int prepare(struct creation *c, struct err *e)
 		return -e->code;
 	if (ns_needs_second_clone(&c->ns) && plan_reexec_sealed(e) < 0)
 		return -e->code;
-	if (listener_check(c->spec->linux_->seccomp, e) < 0 ||
+	if (selinux_check(c->spec->process->selinux_label, "process.selinuxLabel", e) < 0 ||
+	    selinux_check(c->spec->linux_->mount_label, "linux.mountLabel", e) < 0 ||
+	    listener_check(c->spec->linux_->seccomp, e) < 0 ||
 	    plan_filters(c->a, c->spec, c->rt->rootless, c->filter, &c->n_filters, e) < 0)
 		return -e->code;
 	real = realpath(c->spec->root->path, NULL);

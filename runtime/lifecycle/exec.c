@@ -22,6 +22,7 @@
 #include "lifecycle/plan.h"
 #include "policy/policy.h"
 #include "sandbox/scheduling.h"
+#include "sandbox/selinux.h"
 #include "sandbox/tty.h"
 #include "sandbox/user.h"
 
@@ -103,7 +104,8 @@ static int prepare(struct joining *j, struct err *e)
 {
 	int pair[2];
 
-	if (ns_of_process(j->state.pid, &j->ns, e) < 0)
+	if (selinux_check(j->process->selinux_label, "process.selinuxLabel", e) < 0 ||
+	    ns_of_process(j->state.pid, &j->ns, e) < 0)
 		return -e->code;
 	/* The descriptors are of this very process only if it is still the one we know. */
 	if (state_status(&j->dir, &j->state) == STATUS_STOPPED)

@@ -71,6 +71,12 @@ static uint32_t put_text(struct str *b, const char *text)
 	return text ? put(b, text, strlen(text) + 1) : 0;
 }
 
+/* An empty one is none. */
+static uint32_t put_label(struct str *b, const char *label)
+{
+	return label && *label ? put_text(b, label) : 0;
+}
+
 /* `extra` (may be NULL) is one more string at the end. */
 static uint32_t put_strv(struct str *b, const struct strv *v, const char *extra)
 {
@@ -291,8 +297,8 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 	p.envp = put_strv(&b, &process->env, home.s);
 	p.cwd = put_text(&b, process->cwd);
 	p.path = put_text(&b, environment(&process->env, "PATH"));
-	p.apparmor = process->apparmor_profile && *process->apparmor_profile
-			     ? put_text(&b, process->apparmor_profile) : 0;
+	p.apparmor = put_label(&b, process->apparmor_profile);
+	p.selinux = put_label(&b, process->selinux_label);
 
 	if (q->spec->linux_ && q->spec->linux_->memory_policy) {
 		unsigned long nodes[MEMPOLICY_WORDS];

@@ -18,6 +18,7 @@
 #include "sandbox/mnt.h"
 #include "sandbox/rootfs_parts.h"
 #include "sandbox/rootpath.h"
+#include "sandbox/selinux.h"
 
 enum { PROC_ROOT_INO = 1 };	/* the inode of every procfs's and every sysfs's root */
 
@@ -380,8 +381,14 @@ static int mount_long(const struct rootfs *r, const struct spec_mount *m, const 
 	char path[64];
 	int x;
 
-	for (size_t i = 0; i < o->data.n; i++)
-		str_printf(&data, "%s%s", i ? "," : "", o->data.v[i]);
+	for (size_t i = 0; i < o->data.n; i++) {
+		const char *text = o->data.v[i];
+		/* "context=...:c1,c2": SELinux takes the quotes away */
+		size_t quoted = str_has_prefix(text, "context=") ? strlen("context=") : 0;
+
+		str_printf(&data, quoted ? "%s%.*s\"%s\"" : "%s%.*s%s", i ? "," : "", (int)quoted,
+			   text, text + quoted);
+	}
 	snprintf(path, sizeof path, "/proc/self/fd/%d", target);
 	if (mount(m->source ? m->source : "none", path, m->type, mount_flags(o->set),
 		  str_text(&data)) < 0)
@@ -493,6 +500,7 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 		     struct err *e)
 {
 	const struct spec_mount *m = &s->mounts.v[i];
+	const char *label = s->linux_ ? s->linux_->mount_label : NULL;
 	owned_fd tree = -1, target = -1, mounted = -1;
 	struct mountopt o;
 	int x;
@@ -529,11 +537,12 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 			mountopt_add_data(a, &o, "ro");
 		if (existed && !mountopt_has_data(&o, "mode"))
 			add_mode_of(a, target, &o);
+		selinux_mount_option(a, m->type, label, &o);
 		if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
 			x = cgroupmnt_attach(r, m->type, &o, target, &mounted, e);
 		else
 			x = mount_new(r, s, m, &o, target, &mounted, e);
-		if (x < 0)
+		if (x < 0 || (x = selinux_label_mount(m->type, label, mounted, e)) < 0)
 			return x;
 	}
 	for (size_t k = 0; k < o.n_propagation; k++)

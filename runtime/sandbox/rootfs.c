@@ -20,6 +20,7 @@
 #include "sandbox/mnt.h"
 #include "sandbox/rootfs_parts.h"
 #include "sandbox/rootpath.h"
+#include "sandbox/selinux.h"
 
 /* ---- preparing ---- */
 
@@ -280,17 +281,22 @@ static int open_null(int root_fd, int *ret_fd, struct err *e)
 	return 0;
 }
 
-static int make_empty_directory(int *ret_fd, struct err *e)
+static int make_empty_directory(const char *label, int *ret_fd, struct err *e)
 {
-	static const char *options[] = { "nr_blocks=1", "nr_inodes=1", "mode=0755" };
-	const struct mnt_options o = { options, 3 };
+	static const char *const options[] = { "nr_blocks=1", "nr_inodes=1", "mode=0755" };
+	owned_arena a = ARENA_INIT;
+	struct mountopt o = { 0 };
 
-	return mnt_new("tmpfs", "tmpfs", &o,
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		mountopt_add_data(&a, &o, options[i]);
+	selinux_mount_option(&a, "tmpfs", label, &o);
+	return mnt_new("tmpfs", "tmpfs", &o.data,
 		       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 		       MOUNT_ATTR_NOEXEC, ret_fd, e);
 }
 
 struct covers {
+	const char *label;
 	int null_fd, directory_fd;	/* -1 until needed; the directory is attached once made */
 };
 
@@ -315,7 +321,7 @@ static int mask_path(int root_fd, const char *path, struct covers *c, struct err
 		return mnt_attach(cover, target, e);
 	}
 	if (c->directory_fd < 0) {
-		if ((r = make_empty_directory(&cover, e)) < 0 ||
+		if ((r = make_empty_directory(c->label, &cover, e)) < 0 ||
 		    (r = mnt_attach(cover, target, e)) < 0)
 			return r;
 		c->directory_fd = fd_take(&cover);
@@ -327,9 +333,10 @@ static int mask_path(int root_fd, const char *path, struct covers *c, struct err
 	return mnt_attach(cover, target, e);
 }
 
-static int mask_paths(int root_fd, const struct strv *paths, struct err *e)
+static int mask_paths(int root_fd, const struct spec_linux *l, struct err *e)
 {
-	struct covers c = { -1, -1 };
+	const struct strv *paths = &l->masked_paths;
+	struct covers c = { l->mount_label, -1, -1 };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < paths->n; i++) {
@@ -375,7 +382,7 @@ int rootfs_finish(struct rootfs *r, const struct spec *s, struct err *e)
 	if ((x = sysctl_write(r->root_fd, s, e)) < 0 || (x = close_dev(r->root_fd, s, e)) < 0)
 		return x;
 	if (s->linux_ && ((x = make_paths_readonly(r->root_fd, &s->linux_->readonly_paths, e)) < 0 ||
-			  (x = mask_paths(r->root_fd, &s->linux_->masked_paths, e)) < 0))
+			  (x = mask_paths(r->root_fd, s->linux_, e)) < 0))
 		return x;
 	if (s->agent && s->agent->workspace &&
 	    (x = workspace_protect(r->root_fd, s->agent->workspace, e)) < 0)

@@ -136,8 +136,6 @@ int check_process(const struct spec_process *p, const char *what, const struct j
 	if (p->user.additional_gids.n > 65536)
 		return refuse(&c, MEMBER(MEMBER(at, "user"), "additionalGids"),
 			      "more than 65536 groups");
-	if (p->selinux_label)
-		return refuse_yet(&c, MEMBER(at, "selinuxLabel"));
 	if (p->scheduler && check_scheduler(&c, MEMBER(at, "scheduler"), p->scheduler) < 0)
 		return -e->code;
 	if (p->exec_cpu_affinity &&
@@ -556,8 +554,6 @@ static int check_linux(const struct check *c)
 	if (check_paths(c, MEMBER(at, "maskedPaths"), &l->masked_paths) < 0 ||
 	    check_paths(c, MEMBER(at, "readonlyPaths"), &l->readonly_paths) < 0)
 		return -c->e->code;
-	if (l->mount_label)
-		return refuse_yet(c, MEMBER(at, "mountLabel"));
 	if (l->personality && l->personality->flags.n)
 		return refuse(c, MEMBER(MEMBER(at, "personality"), "flags"),
 			      "the specification knows no flag");

@@ -149,10 +149,37 @@ static int step_session(struct stage *s, struct err *e)
 	return 0;
 }
 
+/* What is written must reach procfs, not what an image put in its place (CVE-2025-52881). */
+static int put_attribute(const char *name, const char *verb, const char *value, const char *what,
+			 struct err *e)
+{
+	enum { PROC_MAGIC = 0x9fa0 };
+	char path[64];
+	struct statfs fs;
+	int fd, r = 0;
+
+	snprintf(path, sizeof path, "/proc/thread-self/attr/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_set(e, errno, "%s: open %s", what, path);
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_MAGIC)
+		r = err_say(e, EPERM, "%s: %s is not in a proc file system", what, path);
+	else if (dprintf(fd, "%s%s", verb, value) < 0)
+		r = err_set(e, errno, "%s: write \"%s\" to %s", what, value, path);
+	close(fd);
+	return r;
+}
+
 static int step_keyring(struct stage *s, struct err *e)
 {
+	const char *label = text(s, s->plan->selinux);
+
 	if (!(s->plan->flags & PLAN_NEW_KEYRING))
 		return 0;
+	/* Or SELinux keeps the container from its own keyring, which would have the runtime's label.
+	 * The exec takes this back. */
+	if (label && put_attribute("keycreate", "", label, "process.selinuxLabel", e) < 0)
+		return -e->code;
 	/* Without it the container would hold the caller's session keyring. ENOSYS: no keyrings.
 	 * Without a name: a named one is shared with whoever holds one of that name already, and opens
 	 * it to others (KEYCTL_SETPERM), be it a container. */
@@ -297,26 +324,16 @@ static int step_cwd(struct stage *s, struct err *e)
 	return 0;
 }
 
-/* What is written must reach procfs, not what an image put in its place (CVE-2025-52881). */
 static int step_label(struct stage *s, struct err *e)
 {
-	static const char path[] = "/proc/thread-self/attr/apparmor/exec";
-	enum { PROC_MAGIC = 0x9fa0 };
-	const char *profile = text(s, s->plan->apparmor);
-	struct statfs fs;
-	int fd, r = 0;
+	const char *profile = text(s, s->plan->apparmor), *label = text(s, s->plan->selinux);
 
-	if (!profile)
-		return 0;
-	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return err_set(e, errno, "process.apparmorProfile: open %s", path);
-	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_MAGIC)
-		r = err_say(e, EPERM, "process.apparmorProfile: %s is not in a proc file system", path);
-	else if (dprintf(fd, "exec %s", profile) < 0)
-		r = err_set(e, errno, "process.apparmorProfile: set \"%s\"", profile);
-	close(fd);
-	return r;
+	if (profile && put_attribute("apparmor/exec", "exec ", profile,
+				     "process.apparmorProfile", e) < 0)
+		return -e->code;
+	if (label && put_attribute("exec", "", label, "process.selinuxLabel", e) < 0)
+		return -e->code;
+	return 0;
 }
 
 static int step_caps(struct stage *s, struct err *e)

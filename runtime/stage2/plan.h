@@ -104,6 +104,7 @@ struct plan {
 	struct sys_sched_attr scheduler;	/* PLAN_SCHEDULER */
 	int32_t io_priority;	/* PLAN_IO_PRIORITY */
 	uint32_t apparmor;	/* profile for the exec, 0: none */
+	uint32_t selinux;	/* label for the exec and for the keyring, 0: none */
 
 	uint32_t n_filters;	/* the engine's first, then the policy's */
 	struct plan_filter filter[PLAN_FILTERS];

@@ -65,6 +65,7 @@ struct attack {
 	struct spec_mount mounts[MOST_MOUNTS];
 	const char *refused;	/* part of the error; NULL: it works, and stays inside */
 	const char *lands;	/* a mount point then, below the working directory */
+	const char *label;	/* linux.mountLabel */
 };
 
 static bool is_mount_point(const char *path)
@@ -82,8 +83,9 @@ static void run_attack(const void *row, struct outcome *o)
 		{ 'f', "host/file", "of the host" }, { 'd', "host/dir", NULL }, { 0 },
 	};
 	const struct attack *a = row;
+	struct spec_linux l = { .mount_label = (char *)a->label };
 	struct rootfs r = { 0 };
-	struct spec s = { 0 };
+	struct spec s = { .linux_ = &l };
 
 	build(o, common);
 	build(o, a->image);
@@ -561,6 +563,32 @@ Test(mounts, id_maps)
 
 	expect_sandboxed("the mount's own maps", run_idmap, &yes, 0, NULL);
 	expect_sandboxed("the container's maps", run_idmap, &no, 0, NULL);
+}
+
+/* The kernel that runs this has no SELinux, or none that knows the label. */
+Test(mounts, labels)
+{
+#define LABEL "a:b:c:s0:c1,c2"
+	const struct attack rows[] = {
+		{ .what = "tmpfs", .mounts = { NEW("tmpfs", "/x", "ro") }, .label = LABEL,
+		  .refused = "mounts[0]: option \"context=" LABEL "\"" },
+		{ .what = "devpts", .mounts = { NEW("devpts", "/x", "newinstance") }, .label = LABEL,
+		  .refused = "mounts[0]: option \"context=" LABEL "\"" },
+		{ .what = "its own comes first", .mounts = { NEW("tmpfs", "/x", "context=\"own,x\"") },
+		  .label = LABEL, .refused = "mounts[0]: option \"context=own,x\"" },
+		{ .what = "mqueue", .mounts = { NEW("mqueue", "/x", "nosuid") }, .label = LABEL,
+		  .refused = "mounts[0]: linux.mountLabel: label the mqueue" },
+		{ .what = "proc", .mounts = { NEW("proc", "/proc", "nosuid") }, .label = LABEL,
+		  .lands = "root/proc" },
+		{ .what = "sysfs", .mounts = { NEW("sysfs", "/sys", "ro") }, .label = LABEL,
+		  .lands = "root/sys" },
+		{ .what = "a bind", .mounts = { BIND("host/dir", "/x", "rbind") }, .label = LABEL,
+		  .lands = "root/x" },
+		{ .what = "no label", .mounts = { NEW("tmpfs", "/x", "ro") }, .label = "",
+		  .lands = "root/x" },
+	};
+
+	run_attacks(rows, ROWS(rows));
 }
 
 static void run_long(const void *row, struct outcome *o)

@@ -331,8 +331,6 @@ Test(spec, not_supported_yet)
 		BAD_MORE("'zos':{}", "zos: not supported yet"),
 		BAD_MORE("'freebsd':{}", "freebsd: not supported yet"),
 		BAD_LINUX("'intelRdt':{}", "linux.intelRdt: not supported yet"),
-		BAD_LINUX("'mountLabel':'x'", "linux.mountLabel: not supported yet"),
-		BAD_PROCESS("'selinuxLabel':'x'", "process.selinuxLabel: not supported yet"),
 		{ { .linux_ = "{}" },
 		  "linux.namespaces: a container without a mount namespace is not supported yet" },
 	);
