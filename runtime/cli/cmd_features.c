@@ -103,7 +103,12 @@ int cmd_features(struct cli *cli, int argc, char **argv, struct err *e)
 	seccomp(w);
 	enabled(w, "apparmor", true);
 	enabled(w, "selinux", true);
-	enabled(w, "intelRdt", false);
+	json_key(w, "intelRdt");
+	json_open(w);
+	json_field_bool(w, "enabled", true);
+	json_field_bool(w, "schemata", true);
+	json_field_bool(w, "monitoring", true);
+	json_close(w);
 	json_key(w, "memoryPolicy");
 	json_open(w);
 	list(w, "modes", spec_memory_modes);

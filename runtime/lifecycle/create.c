@@ -36,6 +36,7 @@
 #include "sandbox/idmap.h"
 #include "sandbox/selinux.h"
 #include "sandbox/netdev.h"
+#include "sandbox/resctrl.h"
 #include "sandbox/tty.h"
 
 /* One create in the making: what there is to undo is what is set. */
@@ -50,6 +51,7 @@ struct creation {
 	struct ns_set ns;
 	const int *sources;
 	struct netdevs devices;
+	struct resctrl resctrl;		/* its group NULL where linux.intelRdt is not set */
 	struct state_dir dir;
 	struct state state;
 	bool cgroup_made, hooks_began, recorded, pid_file_made;
@@ -113,6 +115,9 @@ static int prepare(struct creation *c, struct err *e)
 	if (check_terminal(c, e) < 0 || ns_from_spec(c->spec, &c->ns, e) < 0)
 		return -e->code;
 	if (ns_needs_second_clone(&c->ns) && plan_reexec_sealed(e) < 0)
+		return -e->code;
+	if (c->spec->linux_->intel_rdt &&
+	    resctrl_find(c->a, c->spec->linux_->intel_rdt, c->o->id, &c->resctrl, e) < 0)
 		return -e->code;
 	if (selinux_check(c->spec->process->selinux_label, "process.selinuxLabel", e) < 0 ||
 	    selinux_check(c->spec->linux_->mount_label, "linux.mountLabel", e) < 0 ||
@@ -472,6 +477,16 @@ static int store(struct creation *c, struct err *e)
 	return plan_save_filters(c->dir.fd, STATE_FILTERS, c->filter, c->n_filters, e);
 }
 
+/* After the specification was stored, by which delete finds the groups of a create that was killed. */
+static int join_resctrl(struct creation *c, struct err *e)
+{
+	if (!c->resctrl.group)
+		return 0;
+	if (resctrl_make(&c->resctrl, c->spec->linux_->intel_rdt, e) < 0)
+		return -e->code;
+	return resctrl_join(&c->resctrl, c->state.pid, e);
+}
+
 static int write_pid_file(struct creation *c, struct err *e)
 {
 	char pid[16];
@@ -523,6 +538,8 @@ static void undo(struct creation *c)
 	if (c->cgroup_made && (cgroup_signal(&c->state.cgroup, SIGKILL, &e) < 0 ||
 			       cgroup_remove(&c->state.cgroup, &e) < 0))
 		log_warn("%s", e.text);
+	if (resctrl_unmake(&c->resctrl, &e) < 0)
+		log_warn("%s", e.text);
 	if (c->hooks_began && c->spec->hooks) {
 		state_write_oci(&c->state, STATUS_STOPPED, false, &state);
 		if (hooks_run(&c->spec->hooks->poststop, "poststop", state.s, c->bundle, &e) < 0)
@@ -562,6 +579,7 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "egress", arm },	/* early: the child goes on meanwhile */
 		{ "id maps", map_ids },
 		{ "store", store },
+		{ "resctrl", join_resctrl },
 		{ "hooks", run_hooks },
 		{ "conclude", conclude },
 	};

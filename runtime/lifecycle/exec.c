@@ -21,6 +21,7 @@
 #include "lifecycle/manage.h"
 #include "lifecycle/plan.h"
 #include "policy/policy.h"
+#include "sandbox/resctrl.h"
 #include "sandbox/scheduling.h"
 #include "sandbox/selinux.h"
 #include "sandbox/tty.h"
@@ -246,6 +247,18 @@ static int clone_child(struct joining *j, struct err *e)
 
 /* ---- the runtime ---- */
 
+static int join_resctrl(const struct joining *j, struct err *e)
+{
+	const struct spec_intel_rdt *rdt = j->spec->linux_->intel_rdt;
+	struct resctrl group;
+
+	if (!rdt)
+		return 0;
+	if (resctrl_find(j->a, rdt, j->o->id, &group, e) < 0)
+		return -e->code;
+	return resctrl_join(&group, j->pid, e);
+}
+
 static int follow(struct joining *j, struct err *e)
 {
 	struct message m;
@@ -258,7 +271,7 @@ static int follow(struct joining *j, struct err *e)
 		if (handshake_say(j->sync_fd, MESSAGE_MAPPED, 0, e) < 0)
 			return -e->code;
 	}
-	if (handshake_expect(j->sync_fd, MESSAGE_READY, &m, e) < 0)
+	if (handshake_expect(j->sync_fd, MESSAGE_READY, &m, e) < 0 || join_resctrl(j, e) < 0)
 		return -e->code;
 	return plan_finish(j->pid, j->process, m.undone, e);
 }

@@ -11,6 +11,7 @@
 #include "lifecycle/evidence.h"
 #include "lifecycle/hookrun.h"
 #include "lifecycle/manage.h"
+#include "sandbox/resctrl.h"
 
 enum { DIE_MS = 10000 };	/* for the kernel to end what was killed */
 
@@ -55,6 +56,18 @@ static int forget_torn(const struct state_dir *dir, bool force, struct err *e)
 	return state_forget(dir, e);
 }
 
+/* No file system, no group: it went with it. */
+static int remove_resctrl(struct arena *a, const struct spec *spec, const char *id, struct err *e)
+{
+	struct resctrl group;
+	int r;
+
+	if (!spec || !spec->linux_->intel_rdt)
+		return 0;
+	r = resctrl_find(a, spec->linux_->intel_rdt, id, &group, e);
+	return r == -ENOENT ? 0 : r < 0 ? r : resctrl_remove(&group, e);
+}
+
 int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, bool force,
 		     int wait_status, struct err *e)
 {
@@ -97,7 +110,7 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 	/* Before the cgroup goes: the cost is read from it. */
 	if (spec && evidence_delete(a, &dir, &state, spec, wait_status, e) < 0)
 		return -e->code;
-	if (cgroup_remove(&state.cgroup, e) < 0)
+	if (cgroup_remove(&state.cgroup, e) < 0 || remove_resctrl(a, spec, id, e) < 0)
 		return -e->code;
 	if (spec && spec->hooks && spec->hooks->poststop.n) {
 		state_write_oci(&state, STATUS_STOPPED, false, &text);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -131,4 +133,50 @@ int mnt_new(const char *type, const char *source, const struct mnt_options *opti
 		return failed(fs, errno, type, e);
 	*ret_fd = fd;
 	return 0;
+}
+
+static void unescape(char *text)
+{
+	char *w = text;
+
+	for (; *text; text++) {
+		unsigned octal;
+
+		if (*text == '\\' && sscanf(text + 1, "%3o", &octal) == 1) {
+			*w++ = (char)octal;
+			text += 3;
+		} else {
+			*w++ = *text;
+		}
+	}
+	*w = '\0';
+}
+
+bool mnt_next(char **text, struct mnt_line *ret)
+{
+	char *line, *fields[5], *dash;
+
+	while ((line = strsep(text, "\n"))) {
+		dash = strstr(line, " - ");
+		if (!dash)
+			continue;
+		ret->type = dash + 3;
+		ret->type[strcspn(ret->type, " ")] = '\0';
+		for (size_t i = 0; i < 5; i++)
+			fields[i] = strsep(&line, " ");
+		if (!fields[4])
+			continue;
+		ret->id = strtoull(fields[0], NULL, 10);
+		ret->point = fields[4];
+		unescape(ret->point);
+		return true;
+	}
+	return false;
+}
+
+int mnt_table(struct str *text, struct err *e)
+{
+	enum { MOST_MOUNTINFO = 64 << 20 };
+
+	return file_read(AT_FDCWD, "/proc/self/mountinfo", MOST_MOUNTINFO, text, e);
 }

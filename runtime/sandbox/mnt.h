@@ -6,8 +6,8 @@
  * A mount is made detached, gets its attributes while nobody can reach it,
  * and is then attached to a directory or file that is held by a descriptor:
  * it is never writable for a moment that should be read-only, and a target
- * swapped for a link meanwhile is not followed (CVE-2021-30465).  Knows
- * nothing of the specification.
+ * swapped for a link meanwhile is not followed (CVE-2021-30465).  And the
+ * table of those that there are.  Knows nothing of the specification.
  */
 #pragma once
 
@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 /* What is mounted at path (of dirfd; "" is dirfd itself), as a detached copy. */
 int mnt_clone(int dirfd, const char *path, bool recursive, int *ret_fd, struct err *e);
@@ -41,3 +42,13 @@ struct mnt_options {
  * -E2BIG: an option is longer than this API takes (255 bytes): mount(2) has to do it. */
 int mnt_new(const char *type, const char *source, const struct mnt_options *options,
 	    uint64_t attributes, int *ret_fd, struct err *e);
+
+/* /proc/self/mountinfo. */
+int mnt_table(struct str *text, struct err *e);
+/* One line of it: id, mount point (unescaped in place), type. */
+struct mnt_line {
+	unsigned long long id;
+	char *point, *type;
+};
+/* Takes the next line of *text; false at the end. */
+bool mnt_next(char **text, struct mnt_line *ret);

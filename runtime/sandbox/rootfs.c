@@ -34,59 +34,6 @@ static int propagation_of(const struct spec *s, struct mountopt_propagation *ret
 	return 0;
 }
 
-/* One line of mountinfo: id, mount point (unescaped in place), type. */
-struct mount_line {
-	unsigned long long id;
-	char *point, *type;
-};
-
-static void unescape(char *text)
-{
-	char *w = text;
-
-	for (; *text; text++) {
-		unsigned octal;
-
-		if (*text == '\\' && sscanf(text + 1, "%3o", &octal) == 1) {
-			*w++ = (char)octal;
-			text += 3;
-		} else {
-			*w++ = *text;
-		}
-	}
-	*w = '\0';
-}
-
-/* Takes the next line of *text; false at the end. */
-static bool next_mount(char **text, struct mount_line *ret)
-{
-	char *line, *fields[5], *dash;
-
-	while ((line = strsep(text, "\n"))) {
-		dash = strstr(line, " - ");
-		if (!dash)
-			continue;
-		ret->type = dash + 3;
-		ret->type[strcspn(ret->type, " ")] = '\0';
-		for (size_t i = 0; i < 5; i++)
-			fields[i] = strsep(&line, " ");
-		if (!fields[4])
-			continue;
-		ret->id = strtoull(fields[0], NULL, 10);
-		ret->point = fields[4];
-		unescape(ret->point);
-		return true;
-	}
-	return false;
-}
-
-static int read_mounts(struct str *text, struct err *e)
-{
-	enum { MOST_MOUNTINFO = 64 << 20 };
-
-	return file_read(AT_FDCWD, "/proc/self/mountinfo", MOST_MOUNTINFO, text, e);
-}
-
 /*
  * Where "/" stays shared with the host, the mount that holds the root must
  * not be: the root's mount would show on the host, and pivot_root refuses.
@@ -95,16 +42,16 @@ static int make_parent_private(int dir_fd, struct err *e)
 {
 	owned_str text = STR_INIT;
 	struct statx st, found;
-	struct mount_line line;
+	struct mnt_line line;
 	char *rest;
 	int r;
 
 	if (statx(dir_fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
 		return err_set(e, errno, "stat the root");
-	if ((r = read_mounts(&text, e)) < 0)
+	if ((r = mnt_table(&text, e)) < 0)
 		return r;
 	rest = text.s;
-	while (next_mount(&rest, &line)) {
+	while (mnt_next(&rest, &line)) {
 		owned_fd mount_fd = -1;
 
 		if (line.id != st.stx_mnt_id)
@@ -182,15 +129,15 @@ static int pivot(int root_fd, struct err *e)
 static int hide_views(const char *root, struct err *e)
 {
 	owned_str text = STR_INIT;
-	struct mount_line line;
+	struct mnt_line line;
 	size_t n = strlen(root);
 	char *rest;
 	int r;
 
-	if ((r = read_mounts(&text, e)) < 0)
+	if ((r = mnt_table(&text, e)) < 0)
 		return r;
 	rest = text.s;
-	while (next_mount(&rest, &line)) {
+	while (mnt_next(&rest, &line)) {
 		bool inside = strncmp(line.point, root, n) == 0 &&
 			      (line.point[n] == '/' || !line.point[n]);
 		owned_fd over = -1, at = -1;

@@ -398,6 +398,21 @@ static int check_net_devices(const struct check *c, const struct json_path *linu
 	return 0;
 }
 
+static int check_intel_rdt(const struct check *c, const struct json_path *at,
+			   const struct spec_intel_rdt *r)
+{
+	/* it becomes the name of a directory */
+	if (r->clos_id && strcmp(r->clos_id, "/") != 0 && !is_word(r->clos_id))
+		return refuse(c, MEMBER(at, "closID"), "not the name of a class of service");
+	if (r->mem_bw_schema &&
+	    (!str_has_prefix(r->mem_bw_schema, "MB:") || strchr(r->mem_bw_schema, '\n')))
+		return refuse(c, MEMBER(at, "memBwSchema"), "not one line that begins with MB:");
+	for (size_t i = 0; i < r->schemata.n; i++)
+		if (!r->schemata.v[i][0] || strchr(r->schemata.v[i], '\n'))
+			return refuse(c, ITEM(MEMBER(at, "schemata"), i), "not one line");
+	return 0;
+}
+
 /* What set_mempolicy(2) says of each; whether a node is there, the kernel does. */
 static int check_memory_policy(const struct check *c, const struct json_path *at,
 			       const struct spec_memory_policy *m)
@@ -557,6 +572,8 @@ static int check_linux(const struct check *c)
 	if (l->personality && l->personality->flags.n)
 		return refuse(c, MEMBER(MEMBER(at, "personality"), "flags"),
 			      "the specification knows no flag");
+	if (l->intel_rdt && check_intel_rdt(c, MEMBER(at, "intelRdt"), l->intel_rdt) < 0)
+		return -c->e->code;
 	if (l->memory_policy &&
 	    check_memory_policy(c, MEMBER(at, "memoryPolicy"), l->memory_policy) < 0)
 		return -c->e->code;

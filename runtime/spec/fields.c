@@ -425,6 +425,15 @@ static const struct field personality_fields[] = {
 };
 OBJECT_OF(personality);
 
+static const struct field intel_rdt_fields[] = {
+	FIELD_STRING(struct spec_intel_rdt, "closID", clos_id),
+	FIELD_STRING(struct spec_intel_rdt, "l3CacheSchema", l3_cache_schema),
+	FIELD_STRING(struct spec_intel_rdt, "memBwSchema", mem_bw_schema),
+	FIELD_STRINGS(struct spec_intel_rdt, "schemata", schemata),
+	FIELD_BOOL(struct spec_intel_rdt, "enableMonitoring", enable_monitoring),
+};
+OBJECT_OF(intel_rdt);
+
 static const struct field memory_policy_fields[] = {
 	FIELD_STRING(struct spec_memory_policy, "mode", mode, REQUIRED, ONE_OF(spec_memory_modes)),
 	FIELD_STRING(struct spec_memory_policy, "nodes", nodes),
@@ -455,7 +464,7 @@ static const struct field linux_fields[] = {
 	FIELD_OBJECT(struct spec_linux, "personality", personality, personality),
 	{ .name = "timeOffsets", .kind = MAP, .object = &object_time_offset, .names = clocks,
 	  .offset = OFFSET_VEC(struct spec_linux, time_offsets) },
-	FIELD_UNSUPPORTED("intelRdt"),
+	FIELD_OBJECT(struct spec_linux, "intelRdt", intel_rdt, intel_rdt),
 	FIELD_OBJECT(struct spec_linux, "memoryPolicy", memory_policy, memory_policy),
 	FIELD_MAP(struct spec_linux, "netDevices", net_devices, net_device),
 };

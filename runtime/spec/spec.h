@@ -226,6 +226,13 @@ struct spec_personality {
 	struct strv flags;
 };
 
+struct spec_intel_rdt {
+	char *clos_id;		/* "/": the default class; NULL: one of the container's own */
+	char *l3_cache_schema, *mem_bw_schema;
+	struct strv schemata;
+	bool enable_monitoring;
+};
+
 enum { SPEC_MEMORY_NODES = 1024 };	/* of the largest kernel that there is (CONFIG_NODES_SHIFT) */
 
 struct spec_memory_policy {
@@ -252,6 +259,7 @@ struct spec_linux {
 	char *mount_label;
 	struct spec_personality *personality;
 	VEC(struct spec_time_offset) time_offsets;
+	struct spec_intel_rdt *intel_rdt;
 	struct spec_memory_policy *memory_policy;
 	VEC(struct spec_net_device) net_devices;
 };

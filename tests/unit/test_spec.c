@@ -330,7 +330,6 @@ Test(spec, not_supported_yet)
 		BAD_MORE("'vm':{}", "vm: not supported yet"),
 		BAD_MORE("'zos':{}", "zos: not supported yet"),
 		BAD_MORE("'freebsd':{}", "freebsd: not supported yet"),
-		BAD_LINUX("'intelRdt':{}", "linux.intelRdt: not supported yet"),
 		{ { .linux_ = "{}" },
 		  "linux.namespaces: a container without a mount namespace is not supported yet" },
 	);
@@ -552,6 +551,27 @@ Test(spec, namespaces)
 			     "'x':["),
 		  "linux.timeOffsets.boottime.nanosecs: 1000000000 is out of range "
 		  "(0 to 999999999)" },
+	);
+}
+
+Test(spec, intel_rdt)
+{
+#define RDT(members, text) BAD_LINUX("'intelRdt':{" members "}", text)
+	CHECK_ROWS(
+		RDT("", NULL),
+		RDT("'closID':'gold','l3CacheSchema':'L3:0=f','memBwSchema':'MB:0=20'", NULL),
+		RDT("'closID':'/','enableMonitoring':true", NULL),
+		RDT("'closID':'..'", "linux.intelRdt.closID: not the name of a class of service"),
+		RDT("'closID':'a/b'", "linux.intelRdt.closID: not the name of a class of service"),
+		RDT("'closID':'/a'", "linux.intelRdt.closID: not the name of a class of service"),
+		RDT("'l3CacheSchema':'L3:0=f\\nMB:0=20'", NULL),
+		RDT("'memBwSchema':'L3:0=f'",
+		    "linux.intelRdt.memBwSchema: not one line that begins with MB:"),
+		RDT("'memBwSchema':'MB:0=20\\nL3:0=f'",
+		    "linux.intelRdt.memBwSchema: not one line that begins with MB:"),
+		RDT("'schemata':['L2:0=f','L3:0=f\\nMB:0=1']",
+		    "linux.intelRdt.schemata[1]: not one line"),
+		RDT("'schemata':['']", "linux.intelRdt.schemata[0]: not one line"),
 	);
 }
 
@@ -976,6 +996,8 @@ static const char everything[] =
  "'personality':{'domain':'LINUX32'},"
  "'timeOffsets':{'monotonic':{'secs':-5,'nanosecs':999999999},"
   "'boottime':{'secs':0,'nanosecs':0}},"
+ "'intelRdt':{'closID':'c','l3CacheSchema':'L3:0=f','memBwSchema':'MB:0=1',"
+  "'schemata':['L2:0=1','MB:0=2'],'enableMonitoring':true},"
  "'memoryPolicy':{'mode':'MPOL_BIND','nodes':'0-1','flags':['MPOL_F_STATIC_NODES']},"
  "'netDevices':{'eth1':{'name':'net%d'},'eth2':{}}},"
 "'agent':{'profile':'agent','policyDigest':'00ff',"
