@@ -356,6 +356,17 @@ static int line_write(struct log *l, const struct str *line, struct err *e)
 	return err_set(e, code, "append to " AUDIT_LOG);
 }
 
+/* Without its newline. */
+static void line_put(struct str *line, struct chain_frame *f, const struct audit_frame *frame,
+		     const char *members, size_t n)
+{
+	snprintf(f->session, sizeof f->session, "%s", frame->session);
+	snprintf(f->event, sizeof f->event, "%s", frame->event);
+	chain_put(line, f);
+	str_append(line, members, n);
+	str_puts(line, "}");
+}
+
 /* Writes the frame's line; `members` is the inside of an object with a comma before it. */
 static int record_write(struct log *l, struct session *s, const struct audit_frame *frame,
 			bool newline_first, const char *members, size_t n, struct str *ret_line,
@@ -372,13 +383,9 @@ static int record_write(struct log *l, struct session *s, const struct audit_fra
 	memcpy(f.prev, l->head.last.hash, HASH_HEX);
 	memcpy(f.session_prev, session_before.last.hash, HASH_HEX);
 	f.session_seq = s ? session_before.last.seq + 1 : 0;
-	snprintf(f.session, sizeof f.session, "%s", frame->session);
-	snprintf(f.event, sizeof f.event, "%s", frame->event);
 	if (newline_first)
 		str_puts(&line, "\n");
-	chain_put(&line, &f);
-	str_append(&line, members, n);
-	str_puts(&line, "}");
+	line_put(&line, &f, frame, members, n);
 	hash_hex(hash, line.s + newline_first, line.len - newline_first);
 	str_puts(&line, "\n");
 
@@ -626,6 +633,12 @@ static int content(const struct audit_frame *frame, const struct str *members, s
 	owned_str shorter = STR_INIT;
 	const char *text = str_text(members);
 
+	if (!chain_is_name(frame->session) || !chain_is_name(frame->event) ||
+	    strcmp(frame->session, CHAIN_HOST) == 0)
+		return err_say(e, EINVAL, "audit: \"%s\", \"%s\": no session and event",
+			       frame->session, frame->event);
+	if (frame->container && strlen(frame->container) > HEAD_CONTAINER)
+		return err_say(e, ENAMETOOLONG, "audit: the container's id is too long");
 	if (frame->container && *frame->container) {
 		struct json_writer *w = json_writer_new(false);
 
@@ -688,14 +701,8 @@ int audit_append(const char *directory, const struct audit_frame *frame, const s
 		 struct str *ret_line, struct err *e)
 {
 	owned_str inside = STR_INIT;
-	int r = -ESTALE;
+	int r;
 
-	if (!chain_is_name(frame->session) || !chain_is_name(frame->event) ||
-	    strcmp(frame->session, CHAIN_HOST) == 0)
-		return err_say(e, EINVAL, "audit: \"%s\", \"%s\": no session and event",
-			       frame->session, frame->event);
-	if (frame->container && strlen(frame->container) > HEAD_CONTAINER)
-		return err_say(e, ENAMETOOLONG, "audit: the container's id is too long");
 	if ((r = content(frame, members, &inside, e)) < 0)
 		return r;
 	r = -ESTALE;
@@ -716,6 +723,22 @@ int audit_append(const char *directory, const struct audit_frame *frame, const s
 	if (r == -ESTALE)
 		err_say(e, ESTALE, AUDIT_LOG " is removed again and again");
 	return r < 0 ? err_in(e, "audit: %s", directory) : r;
+}
+
+int audit_unlogged(const struct audit_frame *frame, const struct str *members,
+		   struct str *ret_line, struct err *e)
+{
+	struct chain_frame f = { 0 };
+	owned_str inside = STR_INIT;
+	int r;
+
+	if ((r = content(frame, members, &inside, e)) < 0)
+		return r;
+	memcpy(f.prev, chain_start.hash, HASH_HEX);
+	memcpy(f.session_prev, chain_start.hash, HASH_HEX);
+	line_put(ret_line, &f, frame, inside.s, inside.len);
+	str_puts(ret_line, "\n");
+	return 0;
 }
 
 void audit_session_id(char ret[32])

@@ -60,6 +60,10 @@ struct audit_frame {
 int audit_append(const char *directory, const struct audit_frame *frame, const struct str *members,
 		 struct str *ret_line, struct err *e);
 
+/* The line, newline included, of a record that is in no log: both of its numbers are 0. */
+int audit_unlogged(const struct audit_frame *frame, const struct str *members,
+		   struct str *ret_line, struct err *e);
+
 /* A fresh session id: 26 characters [0-9a-z] that sort by time (a ULID in lower case). */
 void audit_session_id(char ret[32]);
 

@@ -39,12 +39,13 @@ static void record_failure(const char *directory, const struct audit_frame *abou
 	struct err e;
 
 	audit_record_hook(&hook, &members);
-	if (audit_append(directory, &frame, &members, NULL, &e) < 0)
+	if (directory && audit_append(directory, &frame, &members, NULL, &e) < 0)
 		log_warn("no audit record of a failed hook: %s", e.text);
 }
 
 /* The programs of the host policy, with the record on stdin and a clean environment.  In an audit mode
- * of any kind a hook marked as required has to succeed. */
+ * of any kind a hook marked as required has to succeed.  Without a directory of the log failures are not
+ * recorded. */
 static int run_hooks(const char *directory, const struct audit_frame *frame,
 		     const struct spec_agent *agent, const struct str *line, struct err *e)
 {
@@ -80,16 +81,19 @@ static int append(struct arena *a, const struct state *st, const struct spec_age
 {
 	owned_str line = STR_INIT;
 	char *directory = st->audit;
+	int r = 0;
 
-	if ((!directory && audit_directory(a, st->rootless, &directory, e) < 0) ||
-	    audit_append(directory, frame, members, &line, e) < 0) {
+	if ((!directory && (r = audit_directory(a, st->rootless, &directory, e)) < 0) ||
+	    (r = audit_append(directory, frame, members, &line, e)) < 0) {
 		if (str_equal(agent->audit_mode, "required"))
 			return err_in(e, "audit record of %s (audit.mode=required)", frame->event);
 		log_warn("no audit record of %s: %s", frame->event, e->text);
+		/* the hooks get it all the same: a required one may be the only witness */
+		if (!line.len && (r = audit_unlogged(frame, members, &line, e)) < 0)
+			return err_in(e, "audit record of %s", frame->event);
+	} else if (r > 0) {	/* written before: see frame.once */
 		return 0;
 	}
-	if (!line.len)	/* written before: see frame.once */
-		return 0;
 	return run_hooks(directory, frame, agent, &line, e);
 }
 

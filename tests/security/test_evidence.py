@@ -338,6 +338,25 @@ def test_a_required_hook_that_fails_stops_create(rt, agent, hosted, work):
     assert len(records(b, "delete")) == len(records(b, "create"))
 
 
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_required_hook_is_run_without_a_log(rt, agent, hosted, work, status):
+    """audit.mode=best-effort and a log that cannot be written: no way around the hook."""
+    with open(DIRECTORY, "w", encoding="ascii"):
+        pass
+    try:
+        hosted(path=script(f"{work}/hook", f"cat >>{work}/got; exit {status}"), required=True)
+        b = agent(shell("echo ran"), audit_mode="best-effort")
+        r = rt.run(b, check="audit.hooks[0]" if status else True)
+        assert ("ran" in r.out) == (status == 0)
+        assert rt.ids() == []
+    finally:
+        os.unlink(DIRECTORY)
+    with open(f"{work}/got", encoding="utf-8") as f:
+        given = [json.loads(line) for line in f]
+    assert [(g["event"], g["seq"], g["container.id"]) for g in given] == [
+        ("create", 0, b.id), ("delete", 0, b.id)]
+
+
 def test_the_file_forwarder_is_a_witness(rt, agent, hosted, work):
     """A log written anew is told from the true one by what was forwarded."""
     program = os.path.join(os.environ.get("AGENTRUN_HOOKS") or os.path.dirname(runtime.program()),
