@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "sandbox/mnt.h"
 
-enum { MOST_SCHEMATA = 1 << 20 };
+enum { MOST_SCHEMATA = 1 << 20, MOST_TASKS = 64 << 20 };
 
 void resctrl_at(struct arena *a, const char *root, const struct spec_intel_rdt *rdt, const char *id,
 		struct resctrl *ret)
@@ -227,9 +227,21 @@ static int remove_groups(const struct resctrl *r, bool group, bool monitor, stru
 	return group ? remove_group(r->group, e) : 0;
 }
 
+/* The kernel would remove it all the same, and its tasks would fall back to the default class. */
+static bool is_empty(const char *group)
+{
+	owned_str file = STR_INIT, tasks = STR_INIT;
+	struct err none;
+
+	str_printf(&file, "%s/tasks", group);
+	return file_read(AT_FDCWD, file.s, MOST_TASKS, &tasks, &none) == 0 && !tasks.len;
+}
+
 int resctrl_unmake(struct resctrl *r, struct err *e)
 {
-	int result = remove_groups(r, r->group_made, r->monitor_made, e);
+	/* who named the class, too, may have joined it by now */
+	bool group = r->group_made && (r->own || is_empty(r->group));
+	int result = remove_groups(r, group, r->monitor_made, e);
 
 	r->group_made = r->monitor_made = false;
 	return result;

@@ -36,6 +36,7 @@ void resctrl_at(struct arena *a, const char *root, const struct spec_intel_rdt *
  * takes back what was made.
  */
 int resctrl_make(struct resctrl *r, const struct spec_intel_rdt *rdt, struct err *e);
+/* When the container's processes are gone. */
 int resctrl_unmake(struct resctrl *r, struct err *e);
 /* Its children will follow it. */
 int resctrl_join(const struct resctrl *r, pid_t pid, struct err *e);

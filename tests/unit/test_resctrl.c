@@ -208,6 +208,8 @@ Test(resctrl, make)
 		}
 		cr_expect_str_eq(text_of("gold/schemata"),
 				 "    L3:0=07f0;1=001f\n    MB:0=  20;1=  70\n", "row %zu", i);
+		if (r.group_made)
+			file("", "%s/tasks", r.group);	/* they end */
 		cr_expect_eq(resctrl_unmake(&r, &e), 0, "row %zu: %s", i, e.text);
 		cr_expect(!is_there("box") && !is_there("new") && is_there("gold"), "row %zu", i);
 	}
@@ -258,6 +260,21 @@ Test(resctrl, a_group_of_its_name_is_anothers)
 	cr_expect_eq(resctrl_make(&r, &rdt, &e), -EEXIST, "%s", e.text);
 	cr_expect_eq(resctrl_unmake(&r, &e), 0);
 	cr_expect(is_there("gold"));
+}
+
+Test(resctrl, others_have_joined_what_comes_to_nothing)
+{
+	static char name[] = "new", l3[] = L3;
+	const struct spec_intel_rdt rdt = { .clos_id = name, .l3_cache_schema = l3 };
+	owned_arena a = ARENA_INIT;
+	struct err e = { 0 };
+	struct resctrl r;
+
+	resctrl_at(&a, top, &rdt, "box", &r);
+	cr_assert_eq(resctrl_make(&r, &rdt, &e), 0, "%s", e.text);
+	file("4712\n", "%s/new/tasks", top);
+	cr_expect_eq(resctrl_unmake(&r, &e), 0, "%s", e.text);
+	cr_expect(is_there("new"));
 }
 
 Test(resctrl, the_kernels_reason_is_told)
