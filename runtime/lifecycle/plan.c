@@ -265,7 +265,7 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 
 	r = caps_from_spec(process->capabilities, &caps, e);
 	if (r < 0)
-		return err_in(e, "process.capabilities");
+		return r;
 	p.caps = (struct plan_caps){ caps.bounding, caps.effective, caps.permitted,
 				     caps.inheritable, caps.ambient };
 	if (process->no_new_privileges)
@@ -382,10 +382,13 @@ int plan_reexec_sealed(struct err *e)
 	owned_str image = STR_INIT, line = STR_INIT;
 	owned_arena a = ARENA_INIT;
 	struct strv argv = { 0 };
+	int seals;
 
 	if (self < 0)
 		return err_set(e, errno, "open /proc/self/exe");
-	if (fcntl(self, F_GET_SEALS) > 0)
+	/* Every file of a tmpfs answers, with F_SEAL_SEAL. */
+	seals = fcntl(self, F_GET_SEALS);
+	if (seals >= 0 && seals & F_SEAL_WRITE)
 		return 0;
 	if (fd_read_all(self, IMAGE_MOST, "/proc/self/exe", &image, e) < 0 ||
 	    file_read(AT_FDCWD, "/proc/self/cmdline", IMAGE_MOST, &line, e) < 0 ||

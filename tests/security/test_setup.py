@@ -25,14 +25,20 @@ def digest(path):
         return hashlib.sha256(f.read()).hexdigest()
 
 
-@pytest.fixture
-def expendable(rt, work):
-    """A copy of the program in its place: an attack that works must not break other tests."""
-    copy = work + "/copy"
+@pytest.fixture(params=["disk", "tmpfs"])
+def expendable(rt, work, request):
+    """A copy of the program in its place: an attack that works must not break other tests. Every file
+    of a tmpfs says that it has a seal."""
+    place = work + "/place"
+    os.mkdir(place)
+    subprocess.run(["mount", *(["--bind", place] if request.param == "disk" else
+                               ["-t", "tmpfs", "tmpfs"]), place], check=True, timeout=5)
+    copy = place + "/copy"
     shutil.copy(program(), copy)
     subprocess.run(["mount", "--bind", copy, program()], check=True, timeout=5)
     yield copy
     subprocess.run(["umount", "-l", program()], check=True, timeout=5)
+    subprocess.run(["umount", "-l", place], check=True, timeout=5)
 
 
 @pytest.fixture
