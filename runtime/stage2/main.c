@@ -515,7 +515,7 @@ static int hand_over(const struct stage *s, int listener, struct err *e)
 	return await(s, MESSAGE_GO, e);
 }
 
-/* Last: the filters forbid the rest. */
+/* Behind everything that they might forbid. */
 static int step_filter(struct stage *s, struct err *e)
 {
 	const struct plan *p = s->plan;
@@ -570,8 +570,8 @@ static const struct step {
 	{ "program", step_program },
 	{ "ready", step_ready },
 	{ "await-start", step_await_start },
-	{ "start-hooks", step_start_hooks },
 	{ "filter", step_filter },
+	{ "start-hooks", step_start_hooks },	/* programs of the image: as confined as what follows */
 	{ "exec", step_exec },		/* returns only when it fails */
 };
 

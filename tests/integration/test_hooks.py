@@ -145,6 +145,21 @@ def test_failing_start_container_fails_start(rt, box):
     assert not os.path.exists(b.rootfs + "/ran")
 
 
+@pytest.mark.parametrize("nnp", [True, False])
+def test_start_container_hooks_are_as_confined_as_the_process(rt, box, nnp):
+    """They are programs of the image, and a child of theirs may outlive them."""
+    def edit(c):
+        with_hooks(startContainer=hook("grep -E '^(Seccomp|CapEff|NoNewPrivs):' /proc/self/status "
+                                       ">/hook"))(c)
+        c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]}
+        c["process"]["noNewPrivileges"] = nnp
+    b = box(shell("grep -E '^(Seccomp|CapEff|NoNewPrivs):' /proc/self/status >/process"), edit)
+    rt.run(b, check=True)
+    assert "Seccomp:\t2" in b.read("/process")
+    assert b.read("/hook") == b.read("/process")
+
+
 @pytest.mark.differs("runc", "its newest fails")
 def test_failing_poststop_is_only_a_warning(rt, box):
     b = rt.up(box(["true"], with_hooks(poststop=hook("exit 3"))))
