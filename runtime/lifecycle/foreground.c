@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -51,6 +52,7 @@ static void take_signal(int signal_fd, const struct created *c)
 struct held {
 	char bytes[4096];
 	size_t at, n;
+	bool in_line;	/* the last byte ended no line */
 };
 
 static bool try_again(ssize_t n)
@@ -58,13 +60,29 @@ static bool try_again(ssize_t n)
 	return n < 0 && (errno == EINTR || errno == EAGAIN);
 }
 
+/* A terminal has no end; whoever types says it by a character, as script(1) does.  On a line that was
+ * begun the first one only hands that over; programs with an editor of their own know one. */
+static void type_end(struct held *h, int console)
+{
+	struct termios t;
+
+	if (tcgetattr(console, &t) < 0)
+		return;
+	h->n = h->in_line && t.c_lflag & ICANON ? 2 : 1;
+	h->bytes[0] = h->bytes[1] = (char)t.c_cc[VEOF];
+}
+
 /* false: there is no more. */
-static bool take_input(struct held *h)
+static bool take_input(struct held *h, int console)
 {
 	ssize_t n = read(0, h->bytes, sizeof h->bytes);
 
 	h->at = 0;
 	h->n = n > 0 ? (size_t)n : 0;
+	if (n > 0)
+		h->in_line = h->bytes[n - 1] != '\n';
+	else if (!try_again(n))
+		type_end(h, console);
 	return n > 0 || try_again(n);
 }
 
@@ -129,7 +147,7 @@ static int relay(const struct created *c, int signal_fd, struct err *e)
 		if (p[2].revents & ~POLLOUT)
 			output = copy_output(c->console, ended ? &last : &unlimited);
 		if (p[3].revents)
-			input = take_input(&held);
+			input = take_input(&held, c->console);
 		if (p[0].revents)
 			ended = true;
 	}

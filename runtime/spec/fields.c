@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "spec/object.h"
 
@@ -576,8 +577,12 @@ int spec_read(struct arena *a, int dirfd, const char *path, enum spec_origin ori
 {
 	owned_arena trees = ARENA_INIT;
 	const struct json *tree;
-	int r = json_read_file(&trees, dirfd, path, &tree, e);
+	struct stat st;
+	int r;
 
+	if (fstatat(dirfd, path, &st, 0) == 0 && !S_ISREG(st.st_mode))
+		return err_say(e, EINVAL, "%s: is not a regular file", path);	/* a FIFO would wait */
+	r = json_read_file(&trees, dirfd, path, &tree, e);
 	if (r < 0)
 		return r;
 	return spec_parse(a, tree, path, origin, ret, e);

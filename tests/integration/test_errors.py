@@ -234,6 +234,14 @@ def test_bundle_without_configuration(rt, box):
     rt.create(b, check="open config.json: No such file or directory")
 
 
+@pytest.mark.differs("runc crun", "they wait for a writer")
+def test_configuration_that_is_a_fifo(rt, box):
+    b = box()
+    os.unlink(b.path + "/config.json")
+    os.mkfifo(b.path + "/config.json")
+    rt.create(b, check="config.json: is not a regular file")
+
+
 def test_root_that_is_a_file(rt, box):
     b = box()
     with open(b.path + "/file", "w", encoding="ascii"):
