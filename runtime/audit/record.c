@@ -105,6 +105,11 @@ static void put_policy(struct json_writer *w, const struct audit_policy *p)
 	json_field(w, "audit_mode", p->audit_mode);
 	put_workspace(w, p);
 	put_egress(w, p);
+	json_key(w, "ingress");
+	json_open_array(w);
+	for (size_t i = 0; i < p->n_ingress; i++)
+		json_put_u64(w, p->ingress[i]);
+	json_close_array(w);
 	json_key(w, "env");
 	json_open(w);
 	json_field(w, "mode", p->env);

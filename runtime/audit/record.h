@@ -52,6 +52,8 @@ struct audit_policy {
 	const char *egress;		/* "none", "allow", "open" */
 	const struct audit_egress_rule *egress_rules;
 	size_t n_egress_rules;
+	const uint64_t *ingress;	/* ports that others may open flows to, published ones included */
+	size_t n_ingress;
 	const char *env;		/* "scrub", "strict", "keep" */
 	const struct strv *env_dropped;	/* names, never values */
 	const struct strv *credentials;	/* names of the grants */
@@ -91,7 +93,7 @@ struct audit_exec {
 void audit_record_exec(const struct audit_exec *x, struct str *ret_members);
 
 struct audit_destination {
-	const char *verdict;		/* "allowed", "reply", "denied" */
+	const char *verdict;		/* "allowed", "reply", "denied", "inbound", "inbound-reply" */
 	const char *address, *protocol;
 	unsigned port;			/* 0: the protocol has none */
 	uint64_t packets, bytes;

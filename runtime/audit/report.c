@@ -541,6 +541,18 @@ static void page_rules(struct str *out, const struct json *egress)
 	}
 }
 
+static void page_ingress(struct str *out, const struct json *policy)
+{
+	const struct json *ports = get(policy, "ingress");
+
+	if (str_equal(get_text(get(policy, "egress"), "mode"), "open"))
+		row(out, "open ports", "all (egress=open: not restricted)");
+	else if (!ports)	/* a record of a former version */
+		row(out, "open ports", NULL);
+	else
+		row_names(out, "open ports", ports);
+}
+
 static void page_mounts(struct str *out, const struct json *mounts, const char *workspace)
 {
 	bool any = false;
@@ -595,6 +607,7 @@ static void page_allowed(struct str *out, const struct json *create)
 	}
 	page_mounts(out, get(create, "mounts"), get_text(workspace, "destination"));
 	page_rules(out, get(policy, "egress"));
+	page_ingress(out, policy);
 	label(out, "environment");
 	put_member(out, get(policy, "env"), "mode");
 	str_puts(out, "; dropped: ");

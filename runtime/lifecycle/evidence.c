@@ -157,6 +157,8 @@ int evidence_create(struct arena *a, const struct state *st, const struct spec *
 		.egress = agent->egress,
 		.egress_rules = rules,
 		.n_egress_rules = agent->egress_allow.n,
+		.ingress = agent->published_ports.v,
+		.n_ingress = agent->published_ports.n,
 		.env = agent->env,
 		.env_dropped = &agent->env_dropped,
 		.caps = &agent->caps,

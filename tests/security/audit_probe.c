@@ -64,11 +64,13 @@ static int whole_session(const char *dir, struct err *e)
 		{ "api.example.com", 443, 443, "tcp", "the model", &list },
 		{ "2001:db8::/32", 1, 65535, "udp", NULL, NULL },
 	};
+	const uint64_t ports[] = { 80, 443 };
 	const struct audit_policy policy = {
 		.profile = "agent", .digest = "0123", .audit_mode = "required",
 		.workspace_source = "/srv/w", .workspace_destination = "/w", .workspace_mode = "rw",
 		.workspace_owner = "keep", .workspace_guard = &list, .workspace_mask = &list,
-		.egress = "allow", .egress_rules = rules, .n_egress_rules = 2, .env = "scrub",
+		.egress = "allow", .egress_rules = rules, .n_egress_rules = 2,
+		.ingress = ports, .n_ingress = 2, .env = "scrub",
 		.env_dropped = &list, .credentials = &list, .caps = &list, .seccomp = "agent",
 		.no_new_privileges = true, .changes = &list, .labels = &labels,
 	};
@@ -78,8 +80,10 @@ static int whole_session(const char *dir, struct err *e)
 		{ "allowed", "203.0.113.1", "tcp", 443, 12, 3456 },
 		{ "denied", "2001:db8::1", "icmp", 0, 1, 64 },
 		{ "reply", "203.0.113.2", "udp", 53, 1, 64 },
+		{ "inbound", "203.0.113.2", "tcp", 80, 1, 64 },
+		{ "inbound-reply", "203.0.113.2", "tcp", 80, 1, 64 },
 	};
-	const struct audit_network network = { destinations, 3, 1, 2, 3, 4, true };
+	const struct audit_network network = { destinations, 5, 1, 2, 3, 4, true };
 	char session[32];
 	int r;
 

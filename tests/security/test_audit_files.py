@@ -353,5 +353,8 @@ def test_a_manual_page_names_every_member(log):
         manual = f.read().replace("\\-", "-")
     log("session")
     for line in log.lines():
-        for key in json.loads(line):
+        record = json.loads(line)
+        for key in record:
             assert re.search(rf"^\.B[A-Z]? {re.escape(key)}\b", manual, re.M), key
+        for key in record.get("policy", ()):
+            assert re.search(rf'^\.B[A-Z]? (.*", " )?{key}( |$)', manual, re.M), key

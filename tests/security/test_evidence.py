@@ -123,6 +123,17 @@ def test_E1_the_report_tells_what_exec_dropped(rt, agent):
     assert line.endswith("; dropped: GITHUB_TOKEN")
 
 
+@pytest.mark.parametrize("fields, ports, said", [
+    ({}, [], "none"), ({"ingress_allow": "80, 8443"}, [80, 8443], "80, 8443"),
+    ({"egress": "open"}, [], "all (egress=open: not restricted)")],
+    ids=["none", "some", "all"])
+def test_the_report_tells_which_ports_are_open(rt, agent, fields, ports, said):
+    b = agent(**fields)
+    rt.run(b, check=True)
+    assert records(b, "create")[0]["policy"]["ingress"] == ports
+    assert f"  open ports   {said}\n" in audit("show", b.id).out
+
+
 def test_the_report_tells_that_the_time_was_over(rt, agent):
     b = agent(["sleep", "60"], limits_time="1s")
     assert rt.run(b).code == 137
