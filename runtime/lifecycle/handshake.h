@@ -35,11 +35,11 @@
  *   created                                   listens on its start socket
  *
  *   start:                    GO ->
- *                                             startContainer hooks, filter
+ *                                             filter
  *                          (<- LISTENER       if the filter has one
  *   send it to listenerPath
  *                             GO ->)
- *                                             exec
+ *                                             startContainer hooks, exec
  *   poststart hooks        <- the end, or FAILED
  *
  * [1] Where the namespace is new and there are no hooks: nobody else runs in it
