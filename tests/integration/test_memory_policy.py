@@ -8,8 +8,9 @@ from bundle import shell
 SHOW = shell("head -n 1 /proc/self/numa_maps | cut -d ' ' -f 2")
 ABSENT = 1023  # a node that no machine has, yet a number that the kernel may know
 
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/numa_maps"),
-                                reason="a kernel without NUMA")
+pytestmark = [pytest.mark.skipif(not os.path.exists("/proc/self/numa_maps"),
+                                 reason="a kernel without NUMA"),
+              pytest.mark.differs("runc", "known from 1.4 on")]
 
 
 def policy(**members):
@@ -39,6 +40,7 @@ def test_the_caller_keeps_its_own(rt, box):
         assert f.readline().split()[1] == "default"
 
 
+@pytest.mark.differs("crun", "only the first process")
 def test_exec_gets_it_too(rt, box):
     b = rt.up(box(["sleep", "100"], policy(mode="MPOL_INTERLEAVE", nodes="0")))
     assert rt.exec(b, "--", *SHOW, check=True).out == "interleave:0\n"
