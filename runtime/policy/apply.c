@@ -70,12 +70,18 @@ static int apply_namespaces(struct apply *x, struct err *e)
 			return err_set(e, fact->error, "%s namespace %s", n->type, n->path);
 		if (n ? !fact->host : !rows[i].absent_is_host)
 			continue;
-		if (strv_find(&x->p->host.may_namespaces, rows[i].type) >= 0)
-			continue;
-		return refuse(e, always(x),
-			      exception(x, arena_printf(x->a, "\"%s\" to exceptions.namespaces",
-							rows[i].type)),
-			      "the host's %s namespace (%s)", rows[i].type, rows[i].option);
+		if (strv_find(&x->p->host.may_namespaces, rows[i].type) < 0)
+			return refuse(e, always(x),
+				      exception(x, arena_printf(x->a, "\"%s\" to exceptions.namespaces",
+								rows[i].type)),
+				      "the host's %s namespace (%s)", rows[i].type, rows[i].option);
+		/* no exception can make the container's egress table the host's own firewall */
+		if (strcmp(rows[i].type, "network") == 0 && !egress_is_open(x->p))
+			return refuse(e, policy_say(x->a, x->p, FIELD_EGRESS),
+				      "--annotation " ANNOTATION_PREFIX "egress=open, or give the "
+				      "container a network of its own",
+				      "the host's network namespace (%s) under an egress table, which "
+				      "would be the host's own", rows[i].option);
 	}
 	n = find_namespace(x, "mount", &fact);
 	if (!n || n->path)

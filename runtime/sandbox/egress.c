@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -79,6 +80,22 @@ static int accept_same_policy(struct nl *n, const struct spec_agent *agent, cons
 
 /* ---- install ---- */
 
+/* Whether that is the network namespace of the host's first process, or, where another one was
+ * handed in, the runtime's own.  What may not be looked at is owned by a user namespace above. */
+static bool is_hosts(int netns_fd)
+{
+	static const char *const paths[] = { "/proc/1/ns/net", "/proc/thread-self/ns/net" };
+	struct stat here, host;
+
+	if (netns_fd < 0 ? stat(paths[1], &here) < 0 : fstat(netns_fd, &here) < 0)
+		return false;
+	for (size_t i = 0; i < (netns_fd < 0 ? 1 : 2); i++)
+		if (stat(paths[i], &host) == 0 && host.st_dev == here.st_dev &&
+		    host.st_ino == here.st_ino)
+			return true;
+	return false;
+}
+
 static bool is_log_rule(const struct egress_table *t, size_t message)
 {
 	return message && (message == t->log_messages[0] || message == t->log_messages[1]);
@@ -96,6 +113,9 @@ int egress_install(const struct spec_agent *agent, int netns_fd, struct err *e)
 		return 0;
 	if (!agent->policy_digest || !*agent->policy_digest)
 		return err_say(e, EINVAL, "egress: the policy has no digest");
+	/* the policy has refused that: it would shut off everything on the host, for good */
+	if (is_hosts(netns_fd))
+		return err_say(e, EPERM, "egress: the network namespace is the host's own");
 	t.comment = arena_printf(&a, "policy %s", agent->policy_digest);
 	t.published = agent->published_ports.v;
 	t.n_published = agent->published_ports.n;

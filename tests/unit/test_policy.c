@@ -8,16 +8,20 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "policy/internal.h"
+#include "sandbox/egress.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof *(rows))
 
@@ -405,6 +409,15 @@ static const struct {
 	{ { .bundle = "podman-5.8-hostnet", .profile = "agent", .rootless = true },
 	  "refused: the host's network namespace (--network host)" },
 	{ { .namespace = "network" }, "the host's network namespace (--network host)" },
+	{ { .namespace = "network", .host = "{'exceptions':{'namespaces':['network']}}" },
+	  "refused: the host's network namespace (--network host) under an egress table, which would be "
+	  "the host's own\n  policy: egress=none (profile agent)\n  to allow it: --annotation "
+	  "io.agentrun.egress=open, or give the container a network of its own" },
+	{ { .bundle = "docker-20.10-hostnet", .profile = "agent",
+	    .annotations = "egress.allow=203.0.113.1:443 (x)",
+	    .host = "{'exceptions':{'namespaces':['network']}}" }, "under an egress table, which" },
+	{ { .namespace = "network", .annotations = "egress=open",
+	    .host = "{'exceptions':{'namespaces':['network']}}" }, NULL },
 	{ { .namespace = "pid" }, "the host's pid namespace (--pid host)" },
 	{ { .namespace = "ipc" }, "the host's ipc namespace (--ipc host)" },
 	{ { .namespace = "ipc", .host = "{'exceptions':{'namespaces':['ipc']}}" }, NULL },
@@ -977,6 +990,43 @@ Test(policy, facts_look_at_the_named_namespaces)
 		cr_expect_eq(f.namespaces.v[i].host, strcmp(type, "network") == 0, "%s", type);
 		cr_expect_eq(f.namespaces.v[i].error, strcmp(type, "ipc") == 0 ? ENOENT : 0, "%s", type);
 	}
+}
+
+/* Behind the policy: as the first process of a PID namespace its network is "the host's" to it. */
+static int install_at_home(struct err *e)
+{
+	struct spec_agent agent = { .egress = (char *)"none", .policy_digest = (char *)"x" };
+	struct spec_agent open_agent = { .egress = (char *)"open" };
+	owned_fd own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       egress_install(&agent, own, e) == -EPERM &&
+	       mount("proc", "/proc", "proc", 0, NULL) == 0 &&
+	       egress_install(&agent, -1, e) == -EPERM &&
+	       egress_install(&open_agent, -1, e) == 0 ? 0 : 1;
+}
+
+Test(policy, no_egress_table_for_the_host)
+{
+	int status = -1;
+	pid_t pid, inner;
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	pid = fork();
+	cr_assert(pid >= 0);
+	if (pid == 0) {
+		struct err e = { 0 };
+
+		if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID) < 0 || (inner = fork()) < 0)
+			_exit(2);
+		if (inner == 0)
+			_exit(install_at_home(&e));
+		_exit(waitpid(inner, &status, 0) == inner && WIFEXITED(status) ?
+		      WEXITSTATUS(status) : 3);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0, "%x", (unsigned)status);
 }
 
 /* What was judged is what is mounted: the very descriptor moves to the effective spec. */
