@@ -310,6 +310,35 @@ static int check_ceiling(struct arena *a, const struct policy *p, enum field_id 
 	return 0;
 }
 
+/* A ceiling on a list would mean nothing beside the mode in which the list does not count. */
+static int check_modes(struct arena *a, const struct policy *p, struct err *e)
+{
+	static const struct { enum field_id list, mode; const char *free; } rows[] = {
+		{ FIELD_MOUNTS_ALLOW, FIELD_MOUNTS, "any" },
+		{ FIELD_EGRESS_ALLOW, FIELD_EGRESS, "open" },
+		{ FIELD_INGRESS_ALLOW, FIELD_EGRESS, "open" },
+		{ FIELD_ENV_ALLOW, FIELD_ENV, "keep" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct value *most = &p->host.allow[rows[i].list], *mode = &p->v[rows[i].mode];
+		const char *name = fields[rows[i].mode].name;
+		owned_str text = STR_INIT;
+
+		if (!most->set || p->host.allow[rows[i].mode].set ||
+		    strcmp(policy_text(p, rows[i].mode), rows[i].free) != 0)
+			continue;
+		value_put(most, &text);
+		return refuse(e, arena_printf(a, "%s at most %s (%s)", fields[rows[i].list].name, text.s,
+					      p->host.origin.text),
+			      arena_printf(a, "the administrator adds \"%s\": \"%s\" to allow in %s", name,
+					   rows[i].free, p->host.path),
+			      "%s=%s (%s) is more than this host allows", name, rows[i].free,
+			      mode->from->text);
+	}
+	return 0;
+}
+
 static void note_required(struct arena *a, struct policy *p, enum field_id id)
 {
 	owned_str line = STR_INIT;
@@ -490,6 +519,8 @@ int policy_load(struct arena *a, const struct spec *s, const struct policy_optio
 	for (int i = 0; i < FIELD_COUNT; i++)
 		if ((r = check_ceiling(a, p, (enum field_id)i, e)) < 0)
 			return r;
+	if ((r = check_modes(a, p, e)) < 0)
+		return r;
 	for (int i = 0; i < FIELD_COUNT; i++)
 		if ((r = add_required(a, p, (enum field_id)i, e)) < 0)
 			return r;
