@@ -68,6 +68,23 @@ static void put(struct str *out, const char *text)
 	str_put_safe(out, text ? text : "unknown", TEXT_MOST);
 }
 
+/* A text that the writer escaped: whatever else is not safe is escaped, backslashes and quotes are not. */
+static void put_escaped(struct str *out, const char *text)
+{
+	static const char kept[] = "\\\"";
+
+	if (!text)
+		put(out, NULL);
+	for (; text && *text; text += strcspn(text, kept)) {
+		owned_str part = STR_INIT;
+
+		for (; *text && strchr(kept, *text); text++)
+			str_append(out, text, 1);
+		str_append(&part, text, strcspn(text, kept));
+		put(out, str_text(&part));
+	}
+}
+
 /* Arguments the way a shell would want them. */
 static void put_command(struct str *out, const struct json *args)
 {
@@ -827,7 +844,7 @@ static void page_hooks(struct str *out, const struct json *const *records, size_
 		str_puts(out, " at ");
 		put_member(out, records[i], "hook.event");
 		str_puts(out, ": ");
-		put_member(out, records[i], "hook.detail");
+		put_escaped(out, get_text(records[i], "hook.detail"));
 		str_puts(out, "\n");
 	}
 }

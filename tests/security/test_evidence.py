@@ -339,6 +339,13 @@ def test_a_hook_that_fails_is_recorded(rt, agent, hosted, work, body, outcome):
     assert audit("verify").code == 0
 
 
+def test_what_a_hook_said_is_escaped_once(rt, agent, hosted, work):
+    hosted(path=script(f"{work}/hook", "printf 'a\\033[2J\\\\\"b\\nc' >&2; exit 3"), events=["create"])
+    b = agent()
+    rt.run(b, check=True)
+    assert audit("show", b.id).out.count(r": exit status 3: a\x1b[2J\x5c\x22b\x0ac" + "\n") == 1
+
+
 def test_a_required_hook_that_fails_stops_create(rt, agent, hosted, work):
     hosted(path=script(f"{work}/hook", "exit 3"), events=["create"], required=True)
     b = agent(shell("echo ran"))
