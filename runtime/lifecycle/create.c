@@ -598,6 +598,8 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 	if (r == 0 && c.console_ours >= 0)
 		r = tty_receive(c.console_ours, &ret->console, e);
 	if (r < 0) {
+		if (spec_is_place(e->text))
+			err_in(e, "config.json");
 		undo(&c);
 	} else {
 		ret->pid = c.state.pid;

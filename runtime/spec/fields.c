@@ -551,6 +551,17 @@ static const struct object object_config = {
 	.n = sizeof config_fields / sizeof *config_fields,
 };
 
+bool spec_is_place(const char *text)
+{
+	for (size_t i = 0; i < object_config.n; i++) {
+		size_t n = strlen(config_fields[i].name);
+
+		if (strncmp(text, config_fields[i].name, n) == 0 && text[n] && strchr(".[: ", text[n]))
+			return true;
+	}
+	return false;
+}
+
 /* ---- the model and its parts ---- */
 
 int spec_parse(struct arena *a, const struct json *tree, const char *what,

@@ -371,6 +371,10 @@ int spec_parse_seccomp(struct arena *a, const struct json_text *profile,
 void spec_write_process(const struct spec_process *p, struct json_writer *w);
 void spec_write_resources(const struct spec_resources *r, struct json_writer *w);
 
+/* Whether a message begins with a place in a configuration ("mounts[7]: ..."): what is found wrong
+ * only when it is acted upon names the place, and whoever read the file adds its name. */
+bool spec_is_place(const char *text);
+
 /* Cross-field checks: what config.md says MUST hold, and what agentrun does not support yet, each
  * an error that names the JSON path.  Called by spec_read and spec_parse. */
 int spec_check(const struct spec *s, const char *what, struct err *e);

@@ -275,5 +275,5 @@ def test_root_on_a_shared_mount(rt, box):
 ])
 @pytest.mark.differs("runc crun", "some are accepted")
 def test_bad_mounts(rt, box, bad, why):
-    rt.create(box(["true"], add(bad)), check="mounts[7]: " + why)
+    rt.create(box(["true"], add(bad)), check="config.json: mounts[7]: " + why)
     assert rt.ids() == []
