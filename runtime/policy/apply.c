@@ -457,6 +457,17 @@ static int apply_unit_properties(struct apply *x, struct err *e)
 	return 0;
 }
 
+/* An engine's filter may let anything pass: relying on it is for the administrator to say. */
+static bool may_rely_on_engine(const struct policy *p)
+{
+	const struct value *v = &p->v[FIELD_SECCOMP], *allowed = &p->host.allow[FIELD_SECCOMP];
+
+	for (size_t i = 0; i < allowed->items.n; i++)
+		if (strcmp(allowed->items.v[i].text, "engine") == 0)
+			return true;
+	return v->from->layer == LAYER_HOST;	/* required, even */
+}
+
 static int apply_seccomp(struct apply *x, struct err *e)
 {
 	x->agent->seccomp = arena_strdup(x->a, policy_text(x->p, FIELD_SECCOMP));
@@ -472,6 +483,13 @@ static int apply_seccomp(struct apply *x, struct err *e)
 		return refuse(e, policy_say(x->a, x->p, FIELD_SECCOMP),
 			      "--annotation " ANNOTATION_PREFIX "seccomp=agent, or let the engine set a "
 			      "filter", "no system call filter at all (the engine set none)");
+	if (!x->p->seccomp && !egress_is_open(x->p) && !may_rely_on_engine(x->p))
+		return refuse(e, policy_say(x->a, x->p, FIELD_SECCOMP),
+			      arena_printf(x->a, "--annotation " ANNOTATION_PREFIX "seccomp=agent, or the "
+					   "administrator adds \"seccomp\": [\"agent\", \"engine\"] to "
+					   "allow in %s", policy_host_path(x->p)),
+			      "the engine's system call filter alone could lead past egress=%s",
+			      policy_text(x->p, FIELD_EGRESS));
 	return 0;
 }
 

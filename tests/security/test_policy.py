@@ -178,6 +178,19 @@ def test_workspace_gives_no_devices_and_no_privileges(rt, confine):
     assert "nosuid" in r.out and "nodev" in r.out
 
 
+# ---- B1: an engine's filter may let anything pass
+
+def test_B1_the_engines_filter_is_not_relied_on(rt, confine):
+    b = confine(seccomp="engine")
+    b.config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW"}
+    b.save()
+    lines = confined.refusal(rt.run(b))
+    assert "the engine's system call filter alone could lead past egress=none" in lines[0]
+    confined.annotate(b.config, seccomp="agent")    # what the third line says
+    b.save()
+    rt.run(b, check=True)
+
+
 # ---- scheduling
 
 RISING = [

@@ -470,7 +470,14 @@ static const struct {
 	{ { .property = "TimeoutStopUSec" }, NULL },
 	{ { .bundle = "containerd-1.6", .annotations = "seccomp=engine" }, "no system call filter at "
 	  "all" },
-	{ { .annotations = "seccomp=engine" }, NULL },
+	{ { .annotations = "seccomp=engine" }, "refused: the engine's system call filter alone could "
+	  "lead past egress=none\n  policy: seccomp=engine (annotation)\n  to allow it: --annotation "
+	  "io.agentrun.seccomp=agent, or the administrator adds " },
+	{ { .annotations = "seccomp=engine;egress.allow=203.0.113.1:443 (x)",
+	    .host = "{'allow':{'egress':'open'}}" }, "could lead past egress=allow" },
+	{ { .annotations = "seccomp=engine", .host = "{'allow':{'seccomp':['agent','engine']}}" }, NULL },
+	{ { .annotations = "env=scrub", .host = "{'require':{'seccomp':'engine'}}" }, NULL },
+	{ { .annotations = "seccomp=engine;egress=open" }, NULL },
 	{ { .listener = "/run/agent.sock" },
 	  "refused: a seccomp listener (/run/agent.sock) that answers system calls for the "
 	  "container\n" ALWAYS "leave SCMP_ACT_NOTIFY out of the engine's seccomp profile" },
