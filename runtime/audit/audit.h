@@ -87,7 +87,8 @@ struct audit_verdict {
 int audit_verify(const char *directory, const char *anchor, struct audit_verdict *ret,
 		 struct err *e);
 
-/* The page that a person reads: a line for each session in the log.  Safe to print on a terminal. */
+/* The page that a person reads: a line for each session in the log, none where there is no log.  Safe to
+ * print on a terminal. */
 int audit_list(const char *directory, struct str *text, struct err *e);
 /* The same, a JSON object a line. */
 int audit_list_json(const char *directory, struct str *text, struct err *e);

@@ -198,7 +198,7 @@ static void log_free(struct log_read *l)
 	arena_free(&l->a);
 }
 
-/* Calls what `visit` is for each whole record. */
+/* Calls what `visit` is for each whole record.  -ENOENT: there is no log. */
 static int each_record(const char *directory,
 		       void (*visit)(void *ctx, const struct chain_frame *f, const char *line,
 				     size_t n),
@@ -269,10 +269,18 @@ static void put_start(struct str *out, const char *text, size_t most)
 	str_puts(out, text[n] ? "..." : "");
 }
 
+/* Before the first session there is no log: no error, there is none to list. */
+static int read_list(const char *directory, struct log_read *l, struct err *e)
+{
+	int r = each_record(directory, visit_content, l, e);
+
+	return r == -ENOENT ? 0 : r;
+}
+
 int audit_list(const char *directory, struct str *text, struct err *e)
 {
 	struct log_read l = { 0 };
-	int r = each_record(directory, visit_content, &l, e);
+	int r = read_list(directory, &l, e);
 
 	if (r < 0)
 		goto out;
@@ -300,7 +308,7 @@ out:
 int audit_list_json(const char *directory, struct str *text, struct err *e)
 {
 	struct log_read l = { 0 };
-	int r = each_record(directory, visit_content, &l, e);
+	int r = read_list(directory, &l, e);
 
 	for (size_t i = 0; r == 0 && i < l.n; i++) {
 		const struct entry *s = l.sessions[i];

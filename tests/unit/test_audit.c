@@ -1076,8 +1076,11 @@ Test(audit, the_log_that_is_not_there)
 	struct err e;
 
 	cr_expect(audit_verify(dir, NULL, &v, &e) == -ENOENT);
-	cr_expect(audit_list(dir, &text, &e) == -ENOENT);
+	cr_expect(audit_show(dir, "a", &text, &e) == -ENOENT);
 	cr_expect(strstr(e.text, dir) != NULL);
+	cr_expect(audit_list_json(dir, &text, &e) == 0 && text.len == 0);
+	cr_expect(audit_list(dir, &text, &e) == 0);
+	cr_expect(strchr(str_text(&text), '\n') == str_text(&text) + text.len - 1, "its heading only");
 }
 
 Test(audit, the_directory_of_each_user)
