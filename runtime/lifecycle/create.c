@@ -27,6 +27,7 @@
 #include "lifecycle/evidence.h"
 #include "lifecycle/handshake.h"
 #include "lifecycle/hookrun.h"
+#include "lifecycle/hostroot.h"
 #include "lifecycle/listener.h"
 #include "lifecycle/manage.h"
 #include "lifecycle/names.h"
@@ -164,6 +165,11 @@ static void describe(struct creation *c)
 	}
 }
 
+static bool shares_mounts(const struct spec *s)
+{
+	return !spec_namespace_find(s, "mount");
+}
+
 static int reserve(struct creation *c, struct err *e)
 {
 	char *root;
@@ -177,6 +183,8 @@ static int reserve(struct creation *c, struct err *e)
 			&c->state.cgroup, e) < 0)
 		return err_in(e, "cgroup");
 	if (state_save(&c->dir, &c->state, e) < 0)
+		return -e->code;
+	if (shares_mounts(c->spec) && hostroot_note(&c->dir, c->state.rootfs, e) < 0)
 		return -e->code;
 	if (c->spec->agent && names_mount_hosts(c->a, c->spec, &c->dir, e) < 0)
 		return -e->code;
@@ -251,6 +259,7 @@ static _Noreturn void child(struct creation *c, int sync_fd)
 			.in_userns = c->ns.fresh[NS_USER] || c->ns.join_fd[NS_USER] >= 0 ||
 				     c->rt->rootless,
 			.no_pivot = c->o->no_pivot,
+			.on_host = shares_mounts(c->spec),
 			.cgroup_ns = c->ns.fresh[NS_CGROUP] || c->ns.join_fd[NS_CGROUP] >= 0,
 			.cgroup = &c->state.cgroup,
 			.sources = c->sources,
@@ -533,6 +542,8 @@ static void undo(struct creation *c)
 		sys_pidfd_send_signal(c->pidfd, SIGKILL);
 		waitpid(c->state.pid, NULL, 0);
 	}
+	if (c->dir.fd >= 0 && hostroot_unmount(&c->dir, c->state.rootfs, &e) < 0)
+		log_warn("%s", e.text);
 	if (c->recorded && evidence_delete(c->a, &c->dir, &c->state, c->spec, -1, &e) < 0)
 		log_warn("%s", e.text);
 	if (c->cgroup_made && (cgroup_signal(&c->state.cgroup, SIGKILL, &e) < 0 ||

@@ -22,6 +22,7 @@
 #include "lifecycle/plan.h"
 #include "policy/policy.h"
 #include "sandbox/resctrl.h"
+#include "sandbox/rootfs.h"
 #include "sandbox/scheduling.h"
 #include "sandbox/selinux.h"
 #include "sandbox/tty.h"
@@ -155,6 +156,19 @@ static int bind_child(const struct joining *j, struct err *e)
 	return 0;
 }
 
+/* The mount namespace may be the host's: its root is not the container's then. */
+static int enter_root(const struct joining *j, struct err *e)
+{
+	owned_fd root = -1;
+
+	if (spec_namespace_find(j->spec, "mount"))
+		return 0;
+	root = open(j->state.rootfs, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (root < 0)
+		return err_set(e, errno, "open %s", j->state.rootfs);
+	return rootfs_chroot(root, e);
+}
+
 static int enter(struct joining *j, int sync_fd, struct err *e)
 {
 	owned_str home = STR_INIT, plan = STR_INIT;
@@ -181,7 +195,7 @@ static int enter(struct joining *j, int sync_fd, struct err *e)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_set(e, errno, "prctl");
 	if (cgroup_join_self(&j->state.cgroup, j->o->cgroup, e) < 0 || bind_child(j, e) < 0 ||
-	    ns_enter(&j->ns, e) < 0)
+	    ns_enter(&j->ns, e) < 0 || enter_root(j, e) < 0)
 		return -e->code;
 	if (j->ns.join_fd[NS_USER] >= 0) {
 		if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)

@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "lifecycle/evidence.h"
 #include "lifecycle/hookrun.h"
+#include "lifecycle/hostroot.h"
 #include "lifecycle/manage.h"
 #include "sandbox/resctrl.h"
 
@@ -102,6 +103,11 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 	/* Others of the container may live on where its PID namespace is shared. */
 	if (cgroup_signal(&state.cgroup, SIGKILL, e) < 0)
 		log_warn("container %s: %s", id, e->text);
+	if (hostroot_unmount(&dir, state.rootfs, e) < 0) {
+		if (!force)
+			return -e->code;
+		log_warn("container %s: %s", id, e->text);
+	}
 	if (state_load_spec(a, &dir, &spec, e) < 0) {
 		if (!force)
 			return -e->code;

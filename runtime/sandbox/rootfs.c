@@ -68,6 +68,21 @@ static int make_parent_private(int dir_fd, struct err *e)
 		       "found");
 }
 
+/* The host's mounts keep their propagation; one below a shared one is born shared. */
+static int bind_on_host(struct rootfs *r, struct err *e)
+{
+	owned_fd dir = open(r->path, O_PATH | O_DIRECTORY | O_CLOEXEC), tree = -1;
+	int x;
+
+	if (dir < 0)
+		return err_set(e, errno, "root.path: open %s", r->path);
+	if ((x = mnt_clone(dir, "", true, &tree, e)) < 0 || (x = mnt_attach(tree, dir, e)) < 0 ||
+	    (x = mnt_propagate(tree, true, MS_PRIVATE, e)) < 0)
+		return err_in(e, "root.path %s", r->path);
+	r->root_fd = fd_take(&tree);
+	return 0;
+}
+
 int rootfs_prepare(struct rootfs *r, const struct spec *s, struct err *e)
 {
 	owned_fd top = -1, dir = -1, tree = -1;
@@ -76,6 +91,8 @@ int rootfs_prepare(struct rootfs *r, const struct spec *s, struct err *e)
 
 	if ((x = propagation_of(s, &p, e)) < 0)
 		return x;
+	if (r->on_host)
+		return bind_on_host(r, e);
 	top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (top < 0)
 		return err_set(e, errno, "open /");
@@ -171,14 +188,20 @@ static int move_to_root(const struct rootfs *r, struct err *e)
 		return err_set(e, errno, "open /");
 	if ((x = mnt_attach(r->root_fd, top, e)) < 0)
 		return err_in(e, "move the root to /");
-	if (fchdir(r->root_fd) < 0 || chroot(".") < 0)
+	return rootfs_chroot(r->root_fd, e);
+}
+
+int rootfs_chroot(int root_fd, struct err *e)
+{
+	if (fchdir(root_fd) < 0 || chroot(".") < 0)
 		return err_set(e, errno, "change the root");
 	return 0;
 }
 
 int rootfs_enter(struct rootfs *r, const struct spec *s, struct err *e)
 {
-	int x = r->no_pivot ? move_to_root(r, e) : pivot(r->root_fd, e);
+	int x = r->on_host ? rootfs_chroot(r->root_fd, e) :
+		r->no_pivot ? move_to_root(r, e) : pivot(r->root_fd, e);
 
 	(void)s;
 	if (x < 0)

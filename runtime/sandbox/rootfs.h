@@ -26,6 +26,7 @@ struct rootfs {
 	const char *path;	/* absolute host path of the root */
 	bool in_userns;		/* no mknod: devices are binds of the host's */
 	bool no_pivot;		/* --no-pivot: MS_MOVE and chroot */
+	bool on_host;		/* no mount namespace: mounted where the root lies, entered by chroot */
 	bool cgroup_ns;		/* the container has a cgroup namespace of its own */
 	const struct cgroup *cgroup;	/* for mounts of type cgroup; see sandbox/cgroup.h */
 	const int *sources;	/* one per mount, -1: none; see rootfs_open_sources(). NULL: none */
@@ -55,6 +56,8 @@ int rootfs_mount_all(struct rootfs *r, const struct spec *s, struct err *e);
 int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e);
 /* Makes the root "/": pivot_root, or the --no-pivot way. */
 int rootfs_enter(struct rootfs *r, const struct spec *s, struct err *e);
+/* Makes it the calling process's "/" only. */
+int rootfs_chroot(int root_fd, struct err *e);
 /* After entering: sysctl, readonlyPaths, maskedPaths (with a /dev/null that is known to be the
  * device 1:3, CVE-2025-31133), workspace guards and masks, read-only root, final propagation. */
 int rootfs_finish(struct rootfs *r, const struct spec *s, struct err *e);

@@ -330,8 +330,6 @@ Test(spec, not_supported_yet)
 		BAD_MORE("'vm':{}", "vm: not supported yet"),
 		BAD_MORE("'zos':{}", "zos: not supported yet"),
 		BAD_MORE("'freebsd':{}", "freebsd: not supported yet"),
-		{ { .linux_ = "{}" },
-		  "linux.namespaces: a container without a mount namespace is not supported yet" },
 	);
 	owned_arena a = ARENA_INIT;
 	struct spec *s;
@@ -704,6 +702,11 @@ Test(spec, linux_block)
 {
 	CHECK_ROWS(
 		BAD_LINUX("'maskedPaths':['/a','b']", "linux.maskedPaths[1]: not an absolute path"),
+		{ { .linux_ = "{}" }, NULL },
+		{ { .linux_ = "{'maskedPaths':['/a']}" },
+		  "linux.maskedPaths: needs a mount namespace" },
+		{ { .linux_ = "{'readonlyPaths':['/a']}" },
+		  "linux.readonlyPaths: needs a mount namespace" },
 		BAD_LINUX("'readonlyPaths':['b']", "linux.readonlyPaths[0]: not an absolute path"),
 		BAD_LINUX("'devices':[{'path':'dev/x','type':'p'}]",
 			  "linux.devices[0].path: not an absolute path"),
