@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "audit/chain.h"
 #include "audit/head.h"
@@ -495,11 +496,41 @@ static void put_identity(struct str *out, const struct json *process)
 	put_member(out, process, "process.working_directory");
 }
 
-static void page_head(struct str *out, const struct json *create, const struct json *delete)
+/* Nanoseconds since 1970; 0: unknown. */
+static int64_t time_of(const struct json *record)
+{
+	const char *time = get_text(record, "time");
+	struct tm t = { 0 };
+	long ns;
+
+	if (!time || sscanf(time, "%4d-%2d-%2dT%2d:%2d:%2d.%9ldZ", &t.tm_year, &t.tm_mon, &t.tm_mday,
+			    &t.tm_hour, &t.tm_min, &t.tm_sec, &ns) != 7)
+		return 0;
+	t.tm_year -= 1900;
+	t.tm_mon--;
+	return timegm(&t) * 1000000000LL + ns;
+}
+
+/* From its start; duration_ns counts the time that it waited for that, too, but by a clock that no one
+ * sets. */
+static void page_ran(struct str *out, const struct json *start, const struct json *delete)
 {
 	bool known;
 	uint64_t ns = get_number(delete, "duration_ns", &known);
+	int64_t began = time_of(start), ended = time_of(delete);
 
+	label(out, "ran for");
+	if (began && ended >= began && (uint64_t)(ended - began) < ns)
+		ns = (uint64_t)(ended - began);
+	if (known)
+		put_span(out, ns);
+	else
+		str_puts(out, "unknown, or never started");
+	str_puts(out, "\n");
+}
+
+static void page_head(struct str *out, const struct json *create)
+{
 	row(out, "sandbox", get_text(create, "sandbox"));
 	label(out, "runtime");
 	put_member(out, create, "container.runtime.name");
@@ -521,14 +552,6 @@ static void page_head(struct str *out, const struct json *create, const struct j
 	str_puts(out, "\n");
 	label(out, "identity");
 	put_identity(out, create);
-	str_puts(out, "\n");
-	if (!delete)
-		return;
-	label(out, "ran for");
-	if (known)
-		put_span(out, ns);
-	else
-		str_puts(out, "unknown, or never started");
 	str_puts(out, "\n");
 }
 
@@ -877,13 +900,15 @@ static void page(struct log_read *l, const char *session, const struct json *con
 		 struct str *out)
 {
 	size_t nth, all;
-	const struct json *create = NULL, *delete = NULL;
+	const struct json *create = NULL, *start = NULL, *delete = NULL;
 
 	for (size_t i = 0; i < n; i++) {
 		const char *event = get_text(records[i], "event");
 
 		if (str_equal(event, "create"))
 			create = records[i];
+		else if (str_equal(event, "start"))
+			start = records[i];
 		else if (str_equal(event, "delete"))
 			delete = records[i];
 	}
@@ -902,7 +927,9 @@ static void page(struct log_read *l, const char *session, const struct json *con
 		str_puts(out, "\n");
 	}
 	if (create) {
-		page_head(out, create, delete);
+		page_head(out, create);
+		if (delete)
+			page_ran(out, start, delete);
 		page_allowed(out, create);
 		page_lines(out, "What the policy changed in the request",
 			   get(get(create, "policy"), "changes"));

@@ -265,8 +265,6 @@ static int64_t duration_ns(const struct state *st)
 {
 	struct timespec now;
 
-	if (!st->pid_start)
-		return -1;
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	return now.tv_sec * 1000000000LL + now.tv_nsec -
 	       (int64_t)(st->pid_start * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK)));
@@ -278,14 +276,19 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 	struct audit_frame frame = { .session = st->session, .container = st->id,
 				     .event = "delete", .durable = true, .once = true };
 	struct audit_network network;
-	struct audit_delete del = { .exit_code = -1, .exit_signal = -1,
-				    .duration_ns = duration_ns(st) };
+	struct audit_delete del = { .exit_code = -1, .exit_signal = -1, .duration_ns = -1 };
+	const bool started = st->ready && st->pid_start &&
+			     faccessat(d->fd, STATE_START, F_OK, 0) < 0;
 	struct cgroup_cost cost = { 0 };
 	owned_str members = STR_INIT;
 
 	if (!s->agent)
 		return 0;
-	if (faccessat(d->fd, DEADLINE_FILE, F_OK, 0) == 0)
+	if (started)
+		del.duration_ns = duration_ns(st);
+	if (!started)
+		del.exit_reason = "it was never started";
+	else if (faccessat(d->fd, DEADLINE_FILE, F_OK, 0) == 0)
 		del.exit_reason = "limits.time was over";
 	else if (wait_status < 0)
 		del.exit_reason = "the engine waits for the container's process, not the runtime";

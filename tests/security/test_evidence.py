@@ -2,11 +2,13 @@
 """What the log holds of real containers, and who may not pass without it (THREATS F, E1)."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import threading
 import time
+from datetime import datetime
 
 import confined
 import pytest
@@ -138,6 +140,29 @@ def test_the_report_tells_that_the_time_was_over(rt, agent):
     b = agent(["sleep", "60"], limits_time="1s")
     assert rt.run(b).code == 137
     assert "killed by signal 9: limits.time was over\n" in audit("show", b.id).out
+
+
+def test_the_report_tells_that_it_never_ran(rt, agent):
+    b = agent()
+    rt.create(b, check=True)
+    rt.delete(b, check=True)
+    page = audit("show", b.id).out
+    assert "  ran for      unknown, or never started\n" in page
+    assert "  exit         not known: it was never started\n" in page
+
+
+def test_the_report_tells_how_long_it_ran(rt, agent):
+    """Since its start, not since it began to wait for that."""
+    b = agent()
+    rt.create(b, check=True)
+    time.sleep(0.5)
+    rt.start(b, check=True)
+    rt.wait(b)
+    rt.delete(b, check=True)
+    create, start, delete = (datetime.fromisoformat(r["time"][:26]) for r in records(b))
+    said = float(re.search(r"ran for +([\d.]+) s", audit("show", b.id).out).group(1))
+    assert said == pytest.approx((delete - start).total_seconds(), abs=0.002)
+    assert said < (delete - create).total_seconds() - 0.4
 
 
 def test_the_report_tells_of_other_sessions(rt, agent):
