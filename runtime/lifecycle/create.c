@@ -433,7 +433,7 @@ static int move_devices(struct creation *c, struct err *e)
 		snprintf(path, sizeof path, "/proc/%d/ns/net", c->state.pid);
 		netns_fd = fresh = open(path, O_RDONLY | O_CLOEXEC);
 		if (fresh < 0)
-			return err_set(e, errno, "open %s", path);
+			return err_set(e, errno, "linux.netDevices: open %s", path);
 	}
 	return netdev_move(c->a, c->spec->linux_, netns_fd, &c->devices, e);
 }
