@@ -110,6 +110,26 @@ static void finish_mount(struct arena *a, void *object)
 	m->destination = clean_path(a, m->destination);
 }
 
+/* Of a variable that stands twice the last value is in force, at the place of the first, as under
+ * runc and crun: getenv(3) would find the first. */
+static void finish_process(struct arena *a, void *object)
+{
+	struct strv *env = &((struct spec_process *)object)->env;
+	size_t n = 0;
+
+	(void)a;
+	for (size_t i = 0; i < env->n; i++) {
+		size_t name = strcspn(env->v[i], "="), k = 0;
+
+		while (k < n && (strncmp(env->v[k], env->v[i], name) != 0 ||
+				 env->v[k][name] != env->v[i][name]))
+			k++;
+		env->v[k] = env->v[i];
+		n += k == n;
+	}
+	env->n = n;
+}
+
 static void finish_memory(struct arena *a, void *object)
 {
 	struct spec_memory *m = object;
@@ -220,7 +240,7 @@ static const struct field process_fields[] = {
 	FIELD_OBJECT(struct spec_process, "ioPriority", io_priority, io_priority),
 	FIELD_OBJECT(struct spec_process, "execCPUAffinity", exec_cpu_affinity, cpu_affinity),
 };
-OBJECT_OF(process);
+OBJECT_OF(process, .finish = finish_process);
 
 static const struct field id_mapping_fields[] = {
 	FIELD_I64(struct spec_id_mapping, "containerID", container_id, REQUIRED, ID),

@@ -46,6 +46,12 @@ def test_args_are_not_interpreted(rt, box):
     assert rt.run(box(args), check=True).out == "a b||*|$HOME|\\n|é\t|"
 
 
+def test_the_last_value_of_a_variable_counts(rt, box):
+    b = box(["cat", "/proc/1/environ"],
+            set_process(env=["PATH=/no", "D=1", "HOME=/a", "D=2", "DD=", "PATH=/bin"]))
+    assert rt.run(b, check=True).out.split("\0") == ["PATH=/bin", "D=2", "HOME=/a", "DD=", ""]
+
+
 def test_env_is_exactly_the_configured_one(rt, box):
     b = box(["env"], set_process(env=["PATH=/bin", "HOME=/h", "A=1", "B=x=y", "EMPTY="]))
     got = set(rt.run(b, env={"PATH": "/usr/bin:/bin", "LEAK": "1"}, check=True).out.split("\n"))
