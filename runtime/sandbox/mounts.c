@@ -496,6 +496,11 @@ static void add_mode_of(struct arena *a, int target, struct mountopt *o)
 		mountopt_add_data(a, o, arena_printf(a, "mode=%04o", st.st_mode & 07777));
 }
 
+static bool is_cgroup(const struct spec_mount *m)
+{
+	return m->type && (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0);
+}
+
 static int mount_one(struct arena *a, const struct rootfs *r, const struct spec *s, size_t i,
 		     struct err *e)
 {
@@ -538,13 +543,19 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 		if (existed && !mountopt_has_data(&o, "mode"))
 			add_mode_of(a, target, &o);
 		selinux_mount_option(a, m->type, label, &o);
-		if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
+		if (is_cgroup(m))
 			x = cgroupmnt_attach(r, m->type, &o, target, &mounted, e);
 		else
 			x = mount_new(r, s, m, &o, target, &mounted, e);
 		if (x < 0 || (x = selinux_label_mount(m->type, label, mounted, e)) < 0)
 			return x;
 	}
+	/* What is bound is a slave of the host's so far.  As under runc and crun the container sees
+	 * what the host mounts there later only if that was asked for. */
+	if (!o.n_propagation && !(s->linux_ && s->linux_->rootfs_propagation) &&
+	    (is_bind(m, &o) || is_cgroup(m)) &&
+	    (x = mnt_propagate(mounted, true, MS_PRIVATE, e)) < 0)
+		return x;
 	for (size_t k = 0; k < o.n_propagation; k++)
 		if ((x = mnt_propagate(mounted, o.propagation[k].recursive, o.propagation[k].how,
 				       e)) < 0)

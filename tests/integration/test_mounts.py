@@ -140,12 +140,12 @@ def test_absolute_link_is_followed_within_the_root(rt, box, source, work):
 
 
 @pytest.mark.parametrize("option, want", [
-    ("rprivate", None), ("rslave", "master"), ("rshared", "shared"),
+    ("rprivate", None), ("rslave", "master"), ("rshared", "shared"), ("rbind", None),
 ])
 def test_propagation(rt, box, source, option, want):
     def edit(c):
         add(mount("/d", "bind", source, "rbind", option))(c)
-        if option != "rprivate":
+        if want:
             c["linux"]["rootfsPropagation"] = option
     subprocess.run(["mount", "--bind", source, source], check=True, timeout=5)
     subprocess.run(["mount", "--make-shared", source], check=True, timeout=5)
