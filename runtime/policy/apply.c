@@ -613,45 +613,115 @@ static bool is_unlimited(const struct opt_i64 *n)
 	return !n->set || n->v <= 0;	/* engines write 0 and -1 where nobody asked */
 }
 
-static int apply_limits(struct apply *x, struct err *e)
+static const struct limit {
+	enum field_id id;
+	const char *unit, *option;	/* the option: Docker's and Podman's */
+	const char *file;		/* which linux.resources.unified could set behind it */
+} limits[] = {
+	{ FIELD_LIMITS_PIDS, "processes and threads", "--pids-limit", "pids.max" },
+	{ FIELD_LIMITS_MEMORY, "of memory", "--memory", "memory.max" },
+	{ FIELD_LIMITS_CPU, "processors", "--cpus", "cpu.max" },
+};
+
+/* What the engine set, in the field's own unit; 0: nothing. */
+static uint64_t limit_of(const struct spec_resources *r, enum field_id id)
 {
-	const char *pids = policy_text(x->p, FIELD_LIMITS_PIDS);
-	const char *memory = policy_text(x->p, FIELD_LIMITS_MEMORY);
-	const char *cpu = policy_text(x->p, FIELD_LIMITS_CPU);
-	const char *seconds = policy_text(x->p, FIELD_LIMITS_TIME);
+	uint64_t period, quota;
+
+	if (id == FIELD_LIMITS_PIDS)
+		return r->pids && !is_unlimited(&r->pids->limit) ? (uint64_t)r->pids->limit.v : 0;
+	if (id == FIELD_LIMITS_MEMORY)
+		return r->memory && !is_unlimited(&r->memory->limit) ? (uint64_t)r->memory->limit.v : 0;
+	if (!r->cpu || is_unlimited(&r->cpu->quota))
+		return 0;
+	period = r->cpu->period.set && r->cpu->period.v ? r->cpu->period.v : 100000;
+	quota = (uint64_t)r->cpu->quota.v;
+	if (quota > UINT64_MAX / 1000)
+		return UINT64_MAX;
+	return quota * 1000 / period + (quota * 1000 % period != 0);
+}
+
+/* memory.swap counts both together: as much swap as before remains. */
+static void put_memory(struct spec_memory *m, int64_t limit)
+{
+	if (!is_unlimited(&m->limit) && m->swap.set && m->swap.v > limit)
+		m->swap.v -= m->limit.v - limit;
+	if (m->reservation.set && m->reservation.v > limit)
+		m->reservation.v = limit;
+	m->limit = (struct opt_i64){ true, limit };
+}
+
+static void put_limit(struct apply *x, enum field_id id, uint64_t n)
+{
 	struct spec_resources *r = x->out->linux_->resources;
 
-	(void)e;
+	if (id == FIELD_LIMITS_PIDS) {
+		if (!r->pids)
+			r->pids = arena_new(x->a, struct spec_pids);
+		r->pids->limit = (struct opt_i64){ true, (int64_t)n };
+	} else if (id == FIELD_LIMITS_MEMORY) {
+		if (!r->memory)
+			r->memory = arena_new(x->a, struct spec_memory);
+		put_memory(r->memory, (int64_t)n);
+	} else {
+		if (!r->cpu)
+			r->cpu = arena_new(x->a, struct spec_cpu);
+		r->cpu->period = (struct opt_u64){ true, 100000 };
+		r->cpu->quota = (struct opt_i64){ true, (int64_t)n * 100 };
+		if (r->cpu->burst.set && r->cpu->burst.v > n * 100)
+			r->cpu->burst.v = n * 100;
+	}
+}
+
+/* A profile's and an annotation's limit is for where the engine set none; the host policy's holds
+ * against the engine's as well: what is required is made of it, what is beyond a ceiling is refused. */
+static int apply_limit(struct apply *x, const struct limit *l, struct err *e)
+{
+	const struct value *most = &x->p->host.allow[l->id], *need = &x->p->host.require[l->id];
+	const char *name = fields[l->id].name, *text = policy_text(x->p, l->id);
+	struct spec_resources *r;
+	uint64_t have;
+
+	if (!text)
+		return 0;
+	if (!x->out->linux_->resources)
+		x->out->linux_->resources = arena_new(x->a, struct spec_resources);
+	r = x->out->linux_->resources;
+	have = limit_of(r, l->id);
+	if ((most->set || need->set) && kvs_get(&r->unified, l->file))
+		return refuse(e, policy_say(x->a, x->p, l->id),
+			      arena_printf(x->a, "leave it out; %s sets that limit", l->option),
+			      "linux.resources.unified: %s would take back %s", l->file, name);
+	if (!have) {
+		put_limit(x, l->id, value_number(l->id, text));
+		note(x->a, x->agent, "limit set: %s %s", text, l->unit);
+	} else if (need->set && have > value_number(l->id, need->items.v[0].text)) {
+		put_limit(x, l->id, value_number(l->id, text));
+		note(x->a, x->agent, "limit lowered: %s %s, where the engine set more", text, l->unit);
+	} else if (most->set && have > value_number(l->id, most->items.v[0].text)) {
+		return refuse(e, arena_printf(x->a, "%s at most %s (%s)", name, most->items.v[0].text,
+					      x->p->host.origin.text),
+			      arena_printf(x->a, "%s %s, or the administrator raises allow[\"%s\"] in %s",
+					   l->option, most->items.v[0].text, name, x->p->host.path),
+			      "the engine's limit, %llu%s %s, is more than this host allows",
+			      (unsigned long long)have, l->id == FIELD_LIMITS_CPU ? " thousandths of" :
+			      l->id == FIELD_LIMITS_MEMORY ? " bytes" : "", l->unit);
+	}
+	return 0;
+}
+
+static int apply_limits(struct apply *x, struct err *e)
+{
+	const char *seconds = policy_text(x->p, FIELD_LIMITS_TIME);
+	int r;
+
 	if (seconds) {
 		x->agent->time_limit.set = true;
 		x->agent->time_limit.v = value_number(FIELD_LIMITS_TIME, seconds);
 	}
-	if (!pids && !memory && !cpu)
-		return 0;
-	if (!r)
-		r = x->out->linux_->resources = arena_new(x->a, struct spec_resources);
-	if (pids && !r->pids)
-		r->pids = arena_new(x->a, struct spec_pids);
-	if (memory && !r->memory)
-		r->memory = arena_new(x->a, struct spec_memory);
-	if (cpu && !r->cpu)
-		r->cpu = arena_new(x->a, struct spec_cpu);
-	if (pids && is_unlimited(&r->pids->limit)) {
-		r->pids->limit = (struct opt_i64){ true,
-						   (int64_t)value_number(FIELD_LIMITS_PIDS, pids) };
-		note(x->a, x->agent, "limit set: %s processes and threads", pids);
-	}
-	if (memory && is_unlimited(&r->memory->limit)) {
-		r->memory->limit = (struct opt_i64){ true,
-						     (int64_t)value_number(FIELD_LIMITS_MEMORY, memory) };
-		note(x->a, x->agent, "limit set: %s of memory", memory);
-	}
-	if (cpu && is_unlimited(&r->cpu->quota)) {
-		r->cpu->period = (struct opt_u64){ true, 100000 };
-		r->cpu->quota = (struct opt_i64){ true,
-						  (int64_t)value_number(FIELD_LIMITS_CPU, cpu) * 100 };
-		note(x->a, x->agent, "limit set: %s processors", cpu);
-	}
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+		if ((r = apply_limit(x, &limits[i], e)) < 0)
+			return r;
 	return 0;
 }
 

@@ -339,14 +339,23 @@ static int check_modes(struct arena *a, const struct policy *p, struct err *e)
 	return 0;
 }
 
-static void note_required(struct arena *a, struct policy *p, enum field_id id)
+static void note_set(struct arena *a, struct policy *p, enum field_id id, const char *why)
 {
 	owned_str line = STR_INIT;
 
 	str_printf(&line, "%s set to ", fields[id].name);
 	value_put(&p->v[id], &line);
-	str_printf(&line, ": required by the %s", p->host.origin.text);
+	str_printf(&line, ": %s the %s", why, p->host.origin.text);
 	strv_add(a, &p->changes, line.s);
+}
+
+/* No number at all would be more than the ceiling. */
+static void fill_to_ceiling(struct arena *a, struct policy *p, enum field_id id)
+{
+	if (fields[id].ceiling != CEILING_MOST || p->v[id].set || !p->host.allow[id].set)
+		return;
+	p->v[id] = p->host.allow[id];
+	note_set(a, p, id, "ceiling of");
 }
 
 /* Enums and numbers become at least as strict, lists grow; a capability list only shrinks. */
@@ -402,7 +411,7 @@ static int add_required(struct arena *a, struct policy *p, enum field_id id, str
 		*have = *need;
 	}
 	if (have->items.n != before || (!f->list && id != FIELD_LABEL))
-		note_required(a, p, id);
+		note_set(a, p, id, "required by");
 	return 0;
 }
 
@@ -521,9 +530,11 @@ int policy_load(struct arena *a, const struct spec *s, const struct policy_optio
 			return r;
 	if ((r = check_modes(a, p, e)) < 0)
 		return r;
-	for (int i = 0; i < FIELD_COUNT; i++)
+	for (int i = 0; i < FIELD_COUNT; i++) {
 		if ((r = add_required(a, p, (enum field_id)i, e)) < 0)
 			return r;
+		fill_to_ceiling(a, p, (enum field_id)i);
+	}
 	if ((r = settle_egress(a, p, e)) < 0 || (r = check_credentials(a, p, e)) < 0 ||
 	    (r = load_seccomp(a, p, o->rootless, e)) < 0)
 		return r;

@@ -170,6 +170,8 @@ struct ask {
 	struct spec_scheduler *scheduler;
 	struct spec_io_priority *io_priority;
 	struct spec_rlimit *rlimit;
+	int64_t pids, memory, swap, quota;	/* the engine's limits, 0: it writes none */
+	const char *unified;
 	bool rootless, device, device_rule, net_device;
 };
 
@@ -245,6 +247,23 @@ static struct spec *make_spec(struct arena *a, const struct ask *ask)
 		s->process->rlimits.v = ask->rlimit;
 		s->process->rlimits.n = 1;
 	}
+	if (ask->pids) {
+		s->linux_->resources->pids = arena_new(a, struct spec_pids);
+		s->linux_->resources->pids->limit = (struct opt_i64){ true, ask->pids };
+	}
+	if (ask->memory) {
+		s->linux_->resources->memory = arena_new(a, struct spec_memory);
+		s->linux_->resources->memory->limit = (struct opt_i64){ true, ask->memory };
+		s->linux_->resources->memory->swap = (struct opt_i64){ ask->swap != 0, ask->swap };
+		s->linux_->resources->memory->reservation = (struct opt_i64){ true, ask->memory };
+	}
+	if (ask->quota) {
+		s->linux_->resources->cpu = arena_new(a, struct spec_cpu);
+		s->linux_->resources->cpu->quota = (struct opt_i64){ true, ask->quota };
+		s->linux_->resources->cpu->period = (struct opt_u64){ true, 50000 };
+	}
+	if (ask->unified)
+		kvs_add(a, &s->linux_->resources->unified, ask->unified, "max");
 	if (ask->cwd)
 		s->process->cwd = arena_strdup(a, ask->cwd);
 	if (ask->sysctl)
@@ -573,6 +592,24 @@ static const struct {
 	  "audit.mode=best-effort (annotation) is more than this host allows" },
 	{ { .annotations = "env=keep", .host = "{'require':{'env':'scrub'}}" },
 	  "env=keep (annotation) is more than this host allows" },
+	/* ... which bound the engine's own limits */
+	{ { .pids = 5000, .host = "{'allow':{'limits.pids':50}}" },
+	  "refused: the engine's limit, 5000 processes and threads, is more than this host allows\n"
+	  "  policy: limits.pids at most 50 (host policy /tmp/" },
+	{ { .pids = 51, .host = "{'allow':{'limits.pids':50}}" },
+	  "  to allow it: --pids-limit 50, or the administrator raises allow[\"limits.pids\"] in /tmp/" },
+	{ { .memory = 2 << 20, .host = "{'allow':{'limits.memory':'1m'}}" },
+	  "the engine's limit, 2097152 bytes of memory, is" },
+	{ { .quota = 100001, .host = "{'allow':{'limits.cpu':2}}" },
+	  "the engine's limit, 2001 thousandths of processors, is" },
+	{ { .quota = 100000, .host = "{'allow':{'limits.cpu':2}}" }, NULL },
+	{ { .pids = 5000, .annotations = "limits.pids=50" }, NULL },
+	{ { .unified = "pids.max", .host = "{'allow':{'limits.pids':50}}" },
+	  "refused: linux.resources.unified: pids.max would take back limits.pids\n" },
+	{ { .unified = "cpu.max", .host = "{'require':{'limits.cpu':1}}" }, "cpu.max would take back" },
+	{ { .unified = "memory.max", .host = "{'require':{'limits.memory':'1g'}}" },
+	  "memory.max would take back limits.memory" },
+	{ { .unified = "pids.max", .annotations = "limits.pids=50" }, NULL },
 	/* files of the host policy */
 	{ { .host = "{'allow':{'env.deny':['X']}}" }, "env.deny\"]: has no ceiling" },
 	{ { .host = "{'alow':{}}" }, "alow: is not one of default_profile, allow" },
@@ -686,6 +723,77 @@ Test(policy, effective_specifications)
 			cr_assert_eq(file_replace(AT_FDCWD, source_path(&a, path), text, strlen(text),
 						  0644, &e), 0, "%s", e.text);
 		cr_expect_str_eq(text, read_source(&a, path), "%s differs", path);
+	}
+}
+
+/* The host policy's limits hold against the engine's; others are for where it set none. */
+Test(policy, limits)
+{
+	static const struct {
+		struct ask ask;
+		int64_t pids, memory, swap, quota;	/* per 100 ms */
+		uint64_t time;
+		const char *change;
+	} rows[] = {
+		{ { .annotations = "limits.pids=5" }, .pids = 5, .change = "limit set: 5 processes" },
+		{ { .pids = 9, .annotations = "limits.pids=5" }, .pids = 9 },
+		{ { .pids = 9, .host = "{'require':{'limits.pids':5}}" }, .pids = 5,
+		  .change = "limit lowered: 5 processes and threads, where the engine set more" },
+		{ { .pids = 9, .annotations = "limits.pids=3", .host = "{'require':{'limits.pids':5}}" },
+		  .pids = 3, .change = "limit lowered: 3 processes" },
+		{ { .pids = 4, .host = "{'require':{'limits.pids':5}}" }, .pids = 4 },
+		{ { .pids = -1, .host = "{'require':{'limits.pids':5}}" }, .pids = 5,
+		  .change = "limits.pids set to 5: required by the host policy" },
+		{ { .pids = 9, .host = "{'allow':{'limits.pids':7},'require':{'limits.pids':5}}" },
+		  .pids = 5 },
+		{ { .host = "{'allow':{'limits.pids':7}}" }, .pids = 7,
+		  .change = "limits.pids set to 7: ceiling of the host policy" },
+		{ { .pids = -1, .host = "{'allow':{'limits.pids':7}}" }, .pids = 7 },
+		{ { .pids = 4, .host = "{'allow':{'limits.pids':7}}" }, .pids = 4 },
+		{ { .annotations = "limits.pids=4", .host = "{'allow':{'limits.pids':7}}" }, .pids = 4 },
+		/* memory and swap together: what was swap stays swap */
+		{ { .memory = 5 << 20, .swap = 8 << 20, .host = "{'require':{'limits.memory':'1m'}}" },
+		  .memory = 1 << 20, .swap = 4 << 20, .change = "limit lowered: 1m of memory" },
+		{ { .memory = 5 << 20, .swap = -1, .host = "{'require':{'limits.memory':'1m'}}" },
+		  .memory = 1 << 20, .swap = -1 },
+		{ { .host = "{'allow':{'limits.memory':'1m'}}" }, .memory = 1 << 20 },
+		{ { .quota = 75001, .host = "{'require':{'limits.cpu':1.5}}" }, .quota = 150000,
+		  .change = "limit lowered: 1.5 processors" },
+		{ { .quota = 75000, .host = "{'require':{'limits.cpu':1.5}}" }, .quota = 150000 },
+		{ { .quota = 50000, .host = "{'require':{'limits.cpu':1.5}}" }, .quota = 100000 },
+		{ { .host = "{'allow':{'limits.cpu':2}}" }, .quota = 200000 },
+		{ { .host = "{'allow':{'limits.time':'1h'}}" }, .time = 3600,
+		  .change = "limits.time set to 1h: ceiling of" },
+		{ { .annotations = "limits.time=2h", .host = "{'require':{'limits.time':'1h'}}" },
+		  .time = 3600, .change = "limits.time set to 1h: required by" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		owned_arena a = ARENA_INIT;
+		struct ask ask = rows[i].ask;
+		struct policy *p = NULL;
+		struct spec *out = NULL;
+		struct err e = { 0 };
+		const struct spec_resources *r;
+		bool found = !rows[i].change;
+
+		ask.profile = "agent";
+		cr_assert_eq(decide(&a, &ask, &p, &out, &e), 0, "row %zu: %s", i, e.text);
+		r = out->linux_->resources;
+		cr_expect_eq(r->pids ? r->pids->limit.v : 0, rows[i].pids, "row %zu", i);
+		cr_expect_eq(r->memory ? r->memory->limit.v : 0, rows[i].memory, "row %zu", i);
+		cr_expect_eq(r->memory ? r->memory->swap.v : 0, rows[i].swap, "row %zu", i);
+		cr_expect(!r->memory || r->memory->reservation.v <= rows[i].memory, "row %zu", i);
+		cr_expect_eq(r->cpu && r->cpu->quota.set ? r->cpu->quota.v * 100000 /
+			     (int64_t)r->cpu->period.v : 0, rows[i].quota, "row %zu", i);
+		cr_expect_eq(out->agent->time_limit.v, rows[i].time, "row %zu", i);
+		for (size_t k = 0; k < out->agent->changes.n; k++)
+			found |= rows[i].change &&
+				 str_has_prefix(out->agent->changes.v[k], rows[i].change);
+		cr_expect(found, "row %zu: %s is not recorded", i, rows[i].change);
+		if (r->pids && r->pids->limit.v == ask.pids)
+			for (size_t k = 0; k < out->agent->changes.n; k++)
+				cr_expect(!str_has_prefix(out->agent->changes.v[k], "limit "));
 	}
 }
 
