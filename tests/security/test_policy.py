@@ -9,6 +9,8 @@ import confined
 import pytest
 import runtime
 from bundle import drop_namespace, namespace, shell
+from listener import CONTINUE
+from listener import listener as seccomp_listener
 
 pytestmark = pytest.mark.skipif(runtime.flavour() != "agentrun", reason="policies are agentrun's own")
 # Made up, and in parts, so that no scanner of repositories takes them for real.
@@ -191,6 +193,22 @@ def test_B1_the_engines_filter_is_not_relied_on(rt, confine):
     rt.run(b, check=True)
 
 
+def test_B1_a_listener_acts_outside_the_policy(rt, confine, work):
+    """It opens what it likes on the host and puts it into the container (SECCOMP_IOCTL_NOTIF_ADDFD)."""
+    rule = {"names": ["openat"], "action": "SCMP_ACT_NOTIFY"}
+    b = confine()
+    b.config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule],
+                                    "listenerPath": work + "/s"}
+    b.save()
+    with seccomp_listener(work + "/s", lambda call: CONTINUE) as s:
+        assert confined.refusal(rt.run(b)) == [
+            f"agentrun: refused: a seccomp listener ({work}/s) that answers system calls for the "
+            "container",
+            "  policy: always refused under a policy (profile agent)",
+            "  to allow it: leave SCMP_ACT_NOTIFY out of the engine's seccomp profile"]
+    assert s.states == []
+
+
 # ---- scheduling
 
 RISING = [
@@ -275,9 +293,12 @@ def test_C18_a_network_device_of_the_host(rt, confine):
         runtime.run(["ip", "link", "delete", "v0"], check=True)
 
 
-def test_a_mount_namespace_of_another(rt, confine):
+@pytest.mark.parametrize("edit", (lambda c: namespace(c, "mount", "/proc/1/ns/mnt"),
+                                  lambda c: drop_namespace(c, "mount")), ids=("path", "none"))
+def test_a_mount_namespace_of_another(rt, confine, edit):
     b = confine()
-    namespace(b.config, "mount", "/proc/1/ns/mnt")
+    edit(b.config)
+    del b.config["linux"]["maskedPaths"], b.config["linux"]["readonlyPaths"]
     b.save()
     assert "mount namespace" in confined.refusal(rt.run(b))[0]
 
