@@ -11,6 +11,7 @@ import time
 from datetime import datetime
 
 import confined
+import leaks
 import pytest
 import runtime
 from bundle import Bundle, shell
@@ -306,16 +307,47 @@ def test_F2_a_delete_that_failed_after_its_record(rt, agent, hosted, work):
     assert len(records(b, "delete")) == 1
 
 
-def test_F2_after_the_host_crashed(rt, agent):
-    """All processes gone at once, the engine deletes later, and twice."""
-    b = agent(["sleep", "60"])
-    rt.up(b)
-    os.kill(rt.state(b)["pid"], signal.SIGKILL)
-    rt.wait(b)
-    assert records(b, "delete") == []
-    rt.delete(b, check=True)
-    rt.delete(b, "--force")
-    assert len(records(b, "delete")) == 1
+@pytest.fixture
+def crash(rt, work):
+    """What a power cut makes of containers: no process, nothing in /run, another boot; the log stays."""
+    boot_id = "/proc/sys/kernel/random/boot_id"
+    with open(f"{work}/boot_id", "w", encoding="ascii") as f:
+        f.write("00000000-0000-4000-8000-000000000000\n")
+
+    def down(*bundles):
+        for b in bundles:
+            os.kill(rt.state(b)["pid"], signal.SIGKILL)
+            rt.wait(b)
+            subprocess.run(["umount", f"{rt.root}/{b.id}/netns"], check=True)
+            shutil.rmtree(f"{rt.root}/{b.id}")
+            for d in leaks.cgroups():
+                if d.endswith(b.config["linux"]["cgroupsPath"]):
+                    os.rmdir(d)
+        subprocess.run(["mount", "--bind", f"{work}/boot_id", boot_id], check=True)
+
+    yield down
+    subprocess.run(["umount", boot_id], check=True)
+
+
+def test_F2_after_the_host_crashed(rt, agent, crash):
+    """The next record ends what had not ended; no one deletes it again."""
+    ended, running, waiting = agent(), agent(["sleep", "60"]), agent()
+    rt.run(ended, check=True)
+    rt.up(running)
+    rt.create(waiting)
+    crash(running, waiting)
+    assert "no delete record: it still runs, or the host went down" in audit("show", running.id).out
+    assert audit("verify").out.startswith("unanchored: 6 records")
+    rt.run(agent(), check=True)
+    for b in (running, waiting):
+        delete, = records(b, "delete")
+        assert delete["exit_reason"] == "the host was restarted before the container was deleted"
+        assert "not known: the host was restarted" in audit("show", b.id).out
+        rt.delete(b, "--force", check=True)
+    rt.run(agent(), check=True)
+    assert [len(records(b, "delete")) for b in (ended, running, waiting)] == [1, 1, 1]
+    assert audit("verify").out.startswith("unanchored: 14 records")
+    assert os.listdir(f"{DIRECTORY}/sessions") == []
 
 
 @pytest.mark.parametrize("step", range(6))
