@@ -272,6 +272,18 @@ static char *join(struct arena *a, const struct strv *list)
 	return arena_strdup(a, str_text(&text));
 }
 
+/* The annotation that keeps what may be kept, and that one as well; without blanks, for a shell. */
+static char *caps_with(struct arena *a, const struct strv *caps, const char *name)
+{
+	owned_str text = STR_INIT;
+
+	str_puts(&text, "--annotation " ANNOTATION_PREFIX "caps=");
+	for (size_t i = 0; i < caps->n; i++)
+		str_printf(&text, "%s,", caps->v[i]);
+	str_puts(&text, name);
+	return arena_strdup(a, text.s);
+}
+
 static int apply_caps(struct apply *x, struct err *e)
 {
 	const struct value *v = &x->p->v[FIELD_CAPS];
@@ -292,10 +304,10 @@ static int apply_caps(struct apply *x, struct err *e)
 	asked = cap_process(x->a, &x->agent->caps, x->out->process, &gone);
 	if (asked && !x->p->host.may_be_privileged)
 		return refuse(e, policy_say(x->a, x->p, FIELD_CAPS),
-			      capset_is_network_escape(asked) && !egress_is_open(x->p) ?
-				      "it is never given while egress is not open" :
-				      arena_printf(x->a, "--annotation " ANNOTATION_PREFIX "caps=%s,%s",
-						   join(x->a, &x->agent->caps), asked),
+			      arena_printf(x->a, "%s%s",
+					   capset_is_network_escape(asked) && !egress_is_open(x->p) ?
+						   "--annotation " ANNOTATION_PREFIX "egress=open " : "",
+					   caps_with(x->a, &x->agent->caps, asked)),
 			      "capability %s (--cap-add or --privileged)", asked);
 	if (gone.n)
 		note(x->a, x->agent, "capabilities dropped: %s", join(x->a, &gone));
@@ -359,8 +371,7 @@ static int apply_scheduling(struct apply *x, struct err *e)
 	if (!x->out->process)
 		return 0;
 	return check_scheduling(x->a, x->agent, x->out->process,
-				arena_printf(x->a, "--annotation " ANNOTATION_PREFIX "caps=%s,CAP_SYS_NICE",
-					     join(x->a, &x->agent->caps)), e);
+				caps_with(x->a, &x->agent->caps, "CAP_SYS_NICE"), e);
 }
 
 /* ---- the kernel's files ---- */
@@ -797,7 +808,9 @@ int policy_apply_process(struct arena *a, const struct spec_agent *agent,
 	if (asked)
 		return refuse(e, arena_printf(a, "caps=%s (profile %s)", join(a, &agent->caps),
 					      agent->profile ? agent->profile : "?"),
-			      "create the container with caps that name it",
+			      capset_is_network_escape(asked) && !str_equal(agent->egress, "open") ?
+				      "create the container with egress=open and caps that name it" :
+				      "create the container with caps that name it",
 			      "capability %s (exec --cap or --privileged)", asked);
 	process->no_new_privileges = true;
 	return check_scheduling(a, agent, process,

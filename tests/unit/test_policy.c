@@ -452,7 +452,14 @@ static const struct {
 	{ { .net_device = true, .annotations = "egress=open" }, "refused: network device eth7" },
 	{ { .caps = "CAP_SYS_ADMIN" }, "refused: capability CAP_SYS_ADMIN (--cap-add or "
 	  "--privileged)\n  policy: caps=CAP_CHOWN" },
-	{ { .caps = "CAP_SYS_NICE" }, "  to allow it: --annotation io.agentrun.caps=CAP_CHOWN" },
+	{ { .caps = "CAP_SYS_NICE" }, "  to allow it: --annotation io.agentrun.caps=CAP_CHOWN,"
+	  "CAP_DAC_OVERRIDE,CAP_FOWNER,CAP_FSETID,CAP_KILL,CAP_NET_BIND_SERVICE,CAP_SETFCAP,CAP_SETGID,"
+	  "CAP_SETPCAP,CAP_SETUID,CAP_SYS_CHROOT,CAP_SYS_NICE" },
+	{ { .caps = "CAP_SYS_NICE", .annotations = "caps=none" },
+	  "  to allow it: --annotation io.agentrun.caps=CAP_SYS_NICE" },
+	{ { .caps = "CAP_NET_ADMIN", .annotations = "caps=CHOWN" }, "  to allow it: --annotation "
+	  "io.agentrun.egress=open --annotation io.agentrun.caps=CAP_CHOWN,CAP_NET_ADMIN" },
+	{ { .caps = "CAP_NET_ADMIN", .annotations = "caps=CAP_CHOWN,CAP_NET_ADMIN;egress=open" }, NULL },
 	{ { .caps = "CAP_SYS_NICE", .annotations = "caps=SYS_NICE" }, NULL },
 	{ { .annotations = "caps=CHOWN, NET_ADMIN" },
 	  "caps=CAP_NET_ADMIN (annotation) contradicts egress=none" },
@@ -924,6 +931,8 @@ Test(policy, processes_that_join)
 		{ "CAP_NET_RAW", NULL, NULL },	/* the engines' default: dropped */
 		{ "CAP_SYS_ADMIN", "refused: capability CAP_SYS_ADMIN (exec --cap or --privileged)",
 		  NULL },
+		{ "CAP_SYS_ADMIN", "create the container with egress=open and caps", NULL },
+		{ "CAP_SYSLOG", "create the container with caps that name it", NULL },
 		{ "CAP_CHOWN", "refused: process.scheduler.policy SCHED_RR could", &rr },
 	};
 	owned_arena a = ARENA_INIT;
