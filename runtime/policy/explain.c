@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "policy/internal.h"
@@ -173,18 +174,21 @@ int policy_check_file(struct arena *a, const char *path, const char **ret_kind, 
 	const struct origin from = { LAYER_PROFILE, "profile", path };
 	struct value values[FIELD_COUNT] = { 0 };
 	struct host_policy host = { 0 };
+	const bool rootless = geteuid() != 0;
 	const struct json *tree;
 	int r;
 
 	if ((r = json_read_file(a, AT_FDCWD, path, &tree, e)) < 0)
 		return r;
 	if (is_host_policy(tree)) {
-		if ((r = parse_host_policy(a, tree, path, &host, e)) < 0)
+		if ((r = parse_host_policy(a, tree, path, &host, e)) < 0 ||
+		    (r = check_host_policy(a, &host, rootless, e)) < 0)
 			return r;
 		*ret_kind = "host policy";
 		return 0;
 	}
-	if ((r = parse_profile(a, tree, path, 0, &from, values, e)) < 0)
+	if ((r = parse_profile(a, tree, path, 0, &from, values, e)) < 0 ||
+	    (r = check_profile(a, values, path, rootless, e)) < 0)
 		return r;
 	*ret_kind = "profile";
 	return 0;

@@ -75,6 +75,10 @@ extern const char *const builtin_engine_roots[];
 /* load.c: a profile, and the host policy's `allow` (GRAMMAR_CEILING) and `require`. */
 int parse_profile(struct arena *a, const struct json *tree, const char *what, unsigned flags,
 		  const struct origin *from, struct value *ret, struct err *e);
+/* What in a profile, or a host policy, would refuse every container that it holds for. */
+int check_profile(struct arena *a, const struct value *v, const char *what, bool rootless,
+		  struct err *e);
+int check_host_policy(struct arena *a, const struct host_policy *h, bool rootless, struct err *e);
 /* host.c */
 int parse_host_policy(struct arena *a, const struct json *tree, const char *what,
 		      struct host_policy *ret, struct err *e);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "policy/capset.h"
 #include "policy/internal.h"
 
 #ifndef PKGDATADIR
@@ -115,13 +116,15 @@ int parse_profile(struct arena *a, const struct json *tree, const char *what, un
 				return json_say(e, EINVAL, what, &at, "must be a string");
 			continue;
 		}
-		if (id < 0 || (id == FIELD_PROFILE && !(flags & GRAMMAR_CEILING)) ||
-		    (id == FIELD_LABEL && (flags & GRAMMAR_CEILING)))
+		if (id < 0)
 			return json_say(e, EINVAL, what, &at,
 					"is not a field of a policy (the nearest is %s)",
 					field_nearest(tree->keys[i]));
+		if (id == FIELD_PROFILE && !(flags & GRAMMAR_CEILING))
+			return json_say(e, EINVAL, what, &at, "is chosen elsewhere: by the annotation "
+					ANNOTATION_PREFIX "profile, --profile or default_profile");
 		if ((flags & GRAMMAR_CEILING) && fields[id].ceiling == CEILING_NONE)
-			return json_say(e, EINVAL, what, &at, "has no ceiling: it only restricts");
+			return json_say(e, EINVAL, what, &at, "has no ceiling: it opens nothing");
 		if ((r = field_parse_json(a, (enum field_id)id,
 					  id == FIELD_LABEL ? tree->keys[i] + strlen("label.") : NULL,
 					  member, flags, from, &v, &inner)) < 0)
@@ -440,6 +443,60 @@ static int load_seccomp(struct arena *a, struct policy *p, bool rootless, struct
 		return err_in(e, "seccomp=%s (%s)", name, p->v[FIELD_SECCOMP].from->text);
 	p->seccomp = profile;
 	return 0;
+}
+
+/* ---- what a file alone says to be in vain ---- */
+
+/* A field that names what is not there, or what no container may have. */
+static int check_fields(struct arena *a, const struct value *v, const char *what, bool rootless,
+			struct err *e)
+{
+	const struct value *egress = &v[FIELD_EGRESS], *seccomp = &v[FIELD_SECCOMP];
+	const struct json_path at_egress = { .key = "egress" }, at_seccomp = { .key = "seccomp" },
+			       at_credentials = { .key = "credentials" };
+	struct json_text ignored = { 0 };
+	struct err inner;
+
+	if (egress->set && v[FIELD_EGRESS_ALLOW].items.n &&
+	    strcmp(egress->items.v[0].text, "allow") != 0)
+		return json_say(e, EINVAL, what, &at_egress, "\"%s\" contradicts egress.allow",
+				egress->items.v[0].text);
+	if (seccomp->set && strcmp(seccomp->items.v[0].text, "engine") != 0 &&
+	    read_by_name(a, "seccomp/", seccomp->items.v[0].text, rootless, &ignored, &inner) < 0)
+		return json_say(e, EINVAL, what, &at_seccomp, "%s", inner.text);
+	if (v[FIELD_CREDENTIALS].items.n)
+		return json_say(e, EINVAL, what, &at_credentials,
+				"granting credentials is not supported yet");
+	return 0;
+}
+
+int check_profile(struct arena *a, const struct value *v, const char *what, bool rootless,
+		  struct err *e)
+{
+	const struct value *egress = &v[FIELD_EGRESS], *caps = &v[FIELD_CAPS];
+	const struct json_path at = { .key = "caps" };
+
+	for (size_t i = 0; i < caps->items.n; i++)
+		if (capset_is_network_escape(caps->items.v[i].text) &&
+		    !(egress->set && strcmp(egress->items.v[0].text, "open") == 0))
+			return json_say(e, EINVAL, what, &at, "%s needs \"egress\": \"open\"",
+					caps->items.v[i].text);
+	return check_fields(a, v, what, rootless, e);
+}
+
+int check_host_policy(struct arena *a, const struct host_policy *h, bool rootless, struct err *e)
+{
+	const struct json_path at = { .key = "default_profile" };
+	const struct item chosen = { .text = h->default_profile };
+	struct json_text ignored = { 0 };
+	struct err inner;
+
+	if (chosen.text && strcmp(chosen.text, PROFILE_NONE) != 0 &&
+	    read_by_name(a, "", chosen.text, rootless, &ignored, &inner) < 0)
+		return json_say(e, EINVAL, h->path, &at, "%s", inner.text);
+	if (chosen.text && !value_within(a, FIELD_PROFILE, &h->allow[FIELD_PROFILE], &chosen))
+		return json_say(e, EINVAL, h->path, &at, "%s is not in allow.profile", chosen.text);
+	return check_fields(a, h->require, arena_printf(a, "%s: require", h->path), rootless, e);
 }
 
 static int load_profile(struct arena *a, struct policy *p, bool rootless, struct err *e)

@@ -998,6 +998,50 @@ Test(policy, shipped_profiles_are_valid_and_built_in)
 	}
 }
 
+/* `policy check` says what in the file itself would refuse every container. */
+Test(policy, files_that_would_refuse_everything)
+{
+	static const struct { const char *text, *error; } rows[] = {
+		{ "{'egress':'none','egress.allow':['203.0.113.1:443 (x)']}",
+		  ": egress: \"none\" contradicts egress.allow" },
+		{ "{'egress':'open','egress.allow':['203.0.113.1:443 (x)']}", "contradicts egress.allow" },
+		{ "{'egress':'allow','egress.allow':['203.0.113.1:443 (x)']}", NULL },
+		{ "{'egress.allow':['203.0.113.1:443 (x)']}", NULL },
+		{ "{'caps':['NET_ADMIN']}", ": caps: CAP_NET_ADMIN needs \"egress\": \"open\"" },
+		{ "{'caps':['CHOWN','NET_RAW'],'egress':'allow'}", "CAP_NET_RAW needs" },
+		{ "{'caps':['NET_ADMIN'],'egress':'open'}", NULL },
+		{ "{'caps':['CHOWN']}", NULL },
+		{ "{'seccomp':'nosuch'}", ": seccomp: there is no nosuch.json in" },
+		{ "{'seccomp':'agent-debug'}", NULL },
+		{ "{'seccomp':'engine'}", NULL },
+		{ "{'credentials':['x']}", ": credentials: granting credentials is not supported yet" },
+		{ "{'profile':'agent'}", ": profile: is chosen elsewhere: by the annotation "
+		  "io.agentrun.profile, --profile or default_profile" },
+		{ "{'default_profile':'nosuch'}", ": default_profile: there is no nosuch.json in" },
+		{ "{'default_profile':'none'}", NULL },
+		{ "{'default_profile':'inspect','allow':{'profile':['agent']}}",
+		  ": default_profile: inspect is not in allow.profile" },
+		{ "{'default_profile':'inspect','allow':{'profile':['agent','inspect']}}", NULL },
+		{ "{'require':{'profile':'agent'}}", ": profile: is chosen elsewhere" },
+		{ "{'require':{'seccomp':'nosuch'}}", ": require: seccomp: there is no nosuch.json in" },
+		{ "{'require':{'caps':['NET_ADMIN']}}", NULL },	/* it only takes away */
+		{ "{'allow':{'label.task':'x'}}", "has no ceiling" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		owned_arena a = ARENA_INIT;
+		char *path = temporary(&a, quoted(&a, rows[i].text));
+		const char *kind = NULL;
+		struct err e = { 0 };
+		int r = policy_check_file(&a, path, &kind, &e);
+
+		unlink(path);
+		cr_expect_eq(r < 0, rows[i].error != NULL, "row %zu: %s", i, e.text);
+		cr_expect(r >= 0 || !rows[i].error || strstr(e.text, rows[i].error), "row %zu: %s", i,
+			  e.text);
+	}
+}
+
 Test(policy, the_schema_file_is_the_tables)
 {
 	owned_arena a = ARENA_INIT;
