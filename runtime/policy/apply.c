@@ -38,6 +38,16 @@ static bool egress_is_open(const struct policy *p)
 	return strcmp(policy_text(p, FIELD_EGRESS), "open") == 0;
 }
 
+/* An annotation's list would contradict it. */
+static char *open_egress(const struct apply *x, const char *more)
+{
+	const struct value *list = &x->p->v[FIELD_EGRESS_ALLOW];
+
+	return arena_printf(x->a, "--annotation " ANNOTATION_PREFIX "egress=open%s%s",
+			    list->items.n && list->from->layer == LAYER_ANNOTATION ?
+				    " in place of egress.allow" : "", more);
+}
+
 /* ---- namespaces ---- */
 
 static const struct spec_namespace *find_namespace(const struct apply *x, const char *type,
@@ -78,8 +88,7 @@ static int apply_namespaces(struct apply *x, struct err *e)
 		/* no exception can make the container's egress table the host's own firewall */
 		if (strcmp(rows[i].type, "network") == 0 && !egress_is_open(x->p))
 			return refuse(e, policy_say(x->a, x->p, FIELD_EGRESS),
-				      "--annotation " ANNOTATION_PREFIX "egress=open, or give the "
-				      "container a network of its own",
+				      open_egress(x, ", or give the container a network of its own"),
 				      "the host's network namespace (%s) under an egress table, which "
 				      "would be the host's own", rows[i].option);
 	}
@@ -306,7 +315,7 @@ static int apply_caps(struct apply *x, struct err *e)
 		return refuse(e, policy_say(x->a, x->p, FIELD_CAPS),
 			      arena_printf(x->a, "%s%s",
 					   capset_is_network_escape(asked) && !egress_is_open(x->p) ?
-						   "--annotation " ANNOTATION_PREFIX "egress=open " : "",
+						   open_egress(x, " ") : "",
 					   caps_with(x->a, &x->agent->caps, asked)),
 			      "capability %s (--cap-add or --privileged)", asked);
 	if (gone.n)
@@ -434,8 +443,8 @@ static int apply_sysctls(struct apply *x, struct err *e)
 		if (!fine)
 			return refuse(e, policy_say(x->a, x->p, FIELD_EGRESS),
 				      str_has_prefix(key, "net.") ?
-					      "--annotation " ANNOTATION_PREFIX "egress=open, or leave "
-					      "the sysctl out" : "leave the sysctl out",
+					      open_egress(x, ", or leave the sysctl out") :
+				      "leave the sysctl out",
 				      "sysctl %s=%s is not one that a confined container may set",
 				      safe_text(x->a, key), safe_text(x->a, sysctl->v[i].value));
 	}

@@ -460,6 +460,12 @@ static const struct {
 	{ { .caps = "CAP_NET_ADMIN", .annotations = "caps=CHOWN" }, "  to allow it: --annotation "
 	  "io.agentrun.egress=open --annotation io.agentrun.caps=CAP_CHOWN,CAP_NET_ADMIN" },
 	{ { .caps = "CAP_NET_ADMIN", .annotations = "caps=CAP_CHOWN,CAP_NET_ADMIN;egress=open" }, NULL },
+	{ { .caps = "CAP_NET_ADMIN", .annotations = "egress.allow=203.0.113.1:443 (x)" }, "  to allow "
+	  "it: --annotation io.agentrun.egress=open in place of egress.allow --annotation io.agentrun.caps="
+	  },
+	{ { .sysctl = "net.ipv4.ip_forward", .annotations = "egress.allow=203.0.113.1:443 (x)" },
+	  "egress=open in place of egress.allow, or leave the sysctl out" },
+	{ { .sysctl = "net.ipv4.ip_forward" }, "egress=open, or leave the sysctl out" },
 	{ { .caps = "CAP_SYS_NICE", .annotations = "caps=SYS_NICE" }, NULL },
 	{ { .annotations = "caps=CHOWN, NET_ADMIN" },
 	  "caps=CAP_NET_ADMIN (annotation) contradicts egress=none" },
