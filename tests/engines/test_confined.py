@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main job: a container under the `agent` profile, through each engine."""
+import concurrent.futures as cf
 import os
 import socket
 import threading
 import urllib.request
 
+import leaks
 import probe
 import pytest
-from conftest import CHOSEN, get
+from conftest import CHOSEN, get, kept
 from engines import IMAGE, controller
 from runtime import flavour, program, run, until
 from terminal import Spawned
@@ -32,9 +34,12 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs addresses of it
 
 @pytest.fixture(params=CHOSEN)
 def engine(request):
+    """No container outlives a test, and nothing of it is left."""
     e = get(request.param)
+    before = leaks.Snapshot()
     yield e
     e.remove_all()
+    before.check(ignore=kept, timeout=10)
 
 
 @pytest.fixture(scope="module")
@@ -356,6 +361,21 @@ def test_named_volume_init_and_healthcheck(engine):
         assert r.out.startswith("x\n") and "init" in r.out
     finally:
         engine("volume", "rm", "v2", check=True)
+
+
+def test_20_in_sequence_and_5_at_once(engine):
+    """Of a run under a policy a network namespace is pinned, and a table and records are made."""
+    docker_like(engine)
+    engine.box("agent", ["true"], check=True)
+    before = leaks.Snapshot()
+    for i in range(20):
+        assert engine.box("agent", ["sh", "-c", f"exit {i}"]).code == i
+    with cf.ThreadPoolExecutor(5) as pool:
+        codes = pool.map(lambda i: engine.box("agent", ["sh", "-c", f"exit {i}"],
+                                              timeout=120).code, range(5))
+    assert list(codes) == list(range(5))
+    before.check(ignore=kept, timeout=10)
+    assert engine("ps", "-aq", check=True).out == ""
 
 
 def test_user_defined_network(engine):
