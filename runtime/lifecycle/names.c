@@ -20,6 +20,7 @@ static int resolve(struct arena *a, struct spec_egress_rule *rule, struct err *e
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM }, *list;
 	const char *refused = NULL;
+	bool never = false;	/* not by its number either */
 	int r = getaddrinfo(rule->host, NULL, &hints, &list);
 
 	if (r != 0)
@@ -36,10 +37,12 @@ static int resolve(struct arena *a, struct spec_egress_rule *rule, struct err *e
 		    strv_find(&rule->addresses, text) >= 0)
 			continue;
 		why = policy_address_refused(text, true);
-		if (why)
+		if (why) {
 			refused = arena_printf(a, "%s, %s", text, why);
-		else
+			never = policy_address_refused(text, false) != NULL;
+		} else {
 			strv_add(a, &rule->addresses, text);
+		}
 	}
 	freeaddrinfo(list);
 	/* One forbidden address among good ones is an answer not to be trusted (DNS rebinding, THREATS C14). */
@@ -47,8 +50,10 @@ static int resolve(struct arena *a, struct spec_egress_rule *rule, struct err *e
 		return err_say(e, EPERM,
 			       "refused: egress rule %s: the name leads to %s\n"
 			       "  policy: egress.allow\n"
-			       "  to allow it: name the address itself instead of the name",
-			       rule->host, refused);
+			       "  to allow it: %s",
+			       rule->host, refused,
+			       never ? "leave the rule out: no rule can name that address"
+				     : "name the address itself instead of the name");
 	return 0;
 }
 

@@ -318,6 +318,55 @@ def test_c18_the_hosts_namespace_by_its_path(rt, box, work, path):
     assert rt.ids() == []
 
 
+@pytest.fixture
+def nameserver(work):
+    """What the host knows by name while the container is created."""
+    def knows(text):
+        with open(work + "/names", "w", encoding="ascii") as f:
+            f.write(text)
+    knows("")
+    run(["mount", "--bind", work + "/names", "/etc/hosts"], check=True)
+    yield knows
+    run(["umount", "/etc/hosts"], check=True)
+
+
+def test_names_are_resolved_at_create(rt, agent, nameserver):
+    """Into the sets and the container's own hosts file, once: what the name means later is nobody's."""
+    nameserver(f"{WORLD4} api.example\n{WORLD6} api.example\n")
+    b = agent(egress_allow="api.example:443 (LLM API)")
+    nameserver(f"{OTHER4} api.example\n{OTHER6} api.example\n")
+    known = [line.split() for line in rt.exec(b, "--", "cat", "/etc/hosts", check=True).out.splitlines()]
+    assert [WORLD4, "api.example"] in known and [WORLD6, "api.example"] in known
+    assert ["127.0.0.1", "localhost"] in known
+    for there, elsewhere in ((WORLD4, OTHER4), (WORLD6, OTHER6)):
+        assert attack(rt, b, "tcp", there, 443).result == "ok"
+        assert refused_at_once(attack(rt, b, "tcp", elsewhere, 443))
+        assert refused_at_once(attack(rt, b, "tcp", there, 80))
+    assert {d["server.address"] for d in network_of(rt, b)["destinations"]} >= {WORLD4, WORLD6}
+
+
+@pytest.mark.parametrize("addresses, why, remedy", [
+    (["192.168.7.7"], "the name leads to 192.168.7.7", "name the address itself"),
+    ([WORLD4, "10.0.0.1"], "the name leads to 10.0.0.1", "name the address itself"),
+    (["169.254.169.254"], "the name leads to 169.254.169.254", "leave the rule out"),
+    ([WORLD4, "127.0.0.1"], "the name leads to 127.0.0.1", "leave the rule out"),
+])
+def test_c14_a_name_that_leads_inside(rt, box, work, nameserver, addresses, why, remedy):
+    """One forbidden address among good ones is an answer not to be trusted (DNS rebinding)."""
+    nameserver("".join(f"{a} api.example\n" for a in addresses))
+    b = confined.confine(box(SLEEP), work, egress_allow="api.example:443 (LLM API)")
+    lines = confined.refusal(rt.create(b, check=False))
+    assert why in lines[0] and remedy in lines[2]
+    assert rt.ids() == []
+
+
+def test_a_name_that_nobody_knows(rt, box, work, nameserver):
+    del nameserver
+    b = confined.confine(box(SLEEP), work, egress_allow="nobody.invalid:443 (LLM API)")
+    rt.create(b, check="egress rule nobody.invalid: ")
+    assert rt.ids() == []
+
+
 def test_c18_the_hosts_namespace_by_a_bind_mount(rt, box, work):
     """And by a link to it."""
     path = work + "/ns"
