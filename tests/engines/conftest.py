@@ -30,7 +30,8 @@ def pytest_sessionfinish():
 
 # What an engine keeps between containers is not a leak of the runtime's.
 KEPT = ("/run/docker", "/var/lib", "containers/", "/run/netns", "libpod", "/run/lock",
-        "/run/user", "/run/containerd", "aardvark", "netavark", "/dev/shm/libpod", "crun", "runc")
+        "/run/user", "/run/containerd", "aardvark", "netavark", "/dev/shm/libpod", "crun", "runc",
+        "/run/sysctl.d")
 
 
 def kept(line):
@@ -39,7 +40,8 @@ def kept(line):
         return what.split()[-1] in ("dockerd", "containerd", "aardvark-dns", "catatonit",
                                     "fuse-overlayfs", "podman", "slirp4netns", "docker-proxy")
     if kind == "cgroup":
-        return what.endswith(("/docker", "/libpod_parent", "/conmon", "/default", "/buildkit"))
+        return what.endswith(("/docker", "/libpod_parent", "/conmon", "/default", "/buildkit",
+                              "/machine.slice"))    # systemd makes that with its first scope
     if kind == "namespace":
         return False
     return what == "/run/agentrun" or any(k in what for k in KEPT)
