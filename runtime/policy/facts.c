@@ -113,7 +113,9 @@ struct socket_list {
 
 /*
  * Listening sockets of the runtime's network namespace.  A socket's name is what
- * bind(2) was given: its directory may be reached through symbolic links.
+ * bind(2) was given: its directory may be reached through symbolic links.  In one of
+ * /proc/self (our own start sockets are bound by it) "self" was another process: it says
+ * nothing of the place.
  */
 static void read_sockets(struct arena *a, struct socket_list *ret)
 {
@@ -132,7 +134,8 @@ static void read_sockets(struct arena *a, struct socket_list *ret)
 		unsigned flags;
 
 		/* Num: RefCount Protocol Flags Type St Inode Path; 0x10000: it listens */
-		if (!path || sscanf(line, "%*s %*x %*x %x", &flags) != 1 || !(flags & 0x10000))
+		if (!path || sscanf(line, "%*s %*x %*x %x", &flags) != 1 || !(flags & 0x10000) ||
+		    path_is_beneath(path, "/proc/self") || path_is_beneath(path, "/proc/thread-self"))
 			continue;
 		slash = strrchr(path, '/');
 		*slash = 0;

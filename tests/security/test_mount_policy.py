@@ -3,6 +3,8 @@
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 
 import confined
 import pytest
@@ -91,6 +93,23 @@ def test_d1_socket_in_the_workspace(rt, box, work, engine):
     refused(rt, b, "holds the socket")    # dead now: somebody may listen later
     os.unlink(sub + "/x")
     rt.create(b)
+
+
+def test_d1_sockets_bound_through_a_descriptor(rt, box, work):
+    """/proc/self/fd/N is the binder's: not what the runtime that reads it has open by that number.
+    Containers that wait for their start are such binders."""
+    binder = ("import os, socket, sys\n"
+              "dirs = [os.open(sys.argv[1], os.O_PATH) for _ in range(40)]\n"
+              "for fd in dirs:\n"
+              "    s = socket.socket(socket.AF_UNIX)\n"
+              "    s.bind(f'/proc/self/fd/{fd}/{fd}'); s.listen(); s.detach()\n"
+              "print(flush=True); sys.stdin.read()\n")
+    os.makedirs(work + "/elsewhere")
+    with subprocess.Popen([sys.executable, "-c", binder, work + "/elsewhere"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+        assert p.stdout.readline() == b"\n"
+        rt.create(confined.confine(box(SLEEP), work))
+        p.stdin.close()
 
 
 def test_d1_connect_works_where_nothing_confines(rt, box, engine):
