@@ -249,6 +249,7 @@ static bool installs_egress(const struct creation *c)
 static _Noreturn void child(struct creation *c, int sync_fd)
 {
 	struct init in = {
+		.arena = c->a,
 		.spec = c->spec,
 		.options = c->o,
 		.state = c->state,
@@ -261,7 +262,7 @@ static _Noreturn void child(struct creation *c, int sync_fd)
 			.no_pivot = c->o->no_pivot,
 			.on_host = shares_mounts(c->spec),
 			.cgroup_ns = c->ns.fresh[NS_CGROUP] || c->ns.join_fd[NS_CGROUP] >= 0,
-			.cgroup = &c->state.cgroup,
+			.cgroup = &in.state.cgroup,	/* as it is once joined */
 			.sources = c->sources,
 		},
 		.filter = c->filter,

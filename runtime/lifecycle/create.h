@@ -55,6 +55,7 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 
 /* What the container's first process inherits from the runtime by memory (it is a fork). */
 struct init {
+	struct arena *arena;
 	const struct spec *spec;
 	const struct create_options *options;
 	struct state state;	/* its pid, as the host sees it, comes with MESSAGE_HOOKED, if at all */

@@ -52,10 +52,13 @@ static int step_cgroup(struct stage *s, struct err *e)
 {
 	int r;
 
-	if (s->in->state.cgroup.systemd)
+	if (s->in->state.cgroup.systemd) {
 		r = handshake_expect(s->in->sync_fd, MESSAGE_CGROUP, NULL, e);
-	else
+		if (r == 0)
+			r = cgroup_systemd_join(s->in->arena, &s->in->state.cgroup, e);
+	} else {
 		r = cgroup_join_self(&s->in->state.cgroup, NULL, e);
+	}
 	if (r < 0)
 		return r;
 	affinity_reset();

@@ -56,14 +56,16 @@ static int refuse_used(const char *dir, struct err *e)
 	return r;
 }
 
-static int make_dir(struct arena *a, struct cgroup_hierarchy *h, struct strv *made, struct err *e)
+/* shared: with systemd, which may have made it, and put a process into it */
+static int make_dir(struct arena *a, const struct cgroup_hierarchy *h, bool shared,
+		    struct strv *made, struct err *e)
 {
 	int r;
 
 	/* Another command may remove an empty parent between the two calls: again, then. */
 	for (int attempt = 0; mkdir(h->dir, 0755) < 0; attempt++) {
 		if (errno == EEXIST)
-			return refuse_used(h->dir, e);
+			return shared ? 0 : refuse_used(h->dir, e);
 		if (errno != ENOENT || attempt == 10)
 			return err_set(e, errno, "make cgroup %s", h->dir);
 		r = make_parents(a, h->mount, h->dir, made, e);
@@ -220,7 +222,7 @@ static int make_dirs(struct arena *a, struct cgroup *c, const struct wish *wish,
 	c->rootless_without = true;
 	for (size_t i = 0; i < c->n; i++) {
 		struct cgroup_hierarchy *h = &c->h[i];
-		int r = make_dir(a, h, made, e);
+		int r = make_dir(a, h, false, made, e);
 
 		if (r < 0 && wish->may_lack && is_denied(r)) {
 			h->dir = NULL;
@@ -242,6 +244,25 @@ static int make_dirs(struct arena *a, struct cgroup *c, const struct wish *wish,
 		}
 	}
 	return 0;
+}
+
+int cgroup_make_rest(struct arena *a, const struct cgroup *c, const struct spec *s, struct err *e)
+{
+	const struct wish wish = wish_of(a, s, "", false);
+	struct strv made = { 0 };	/* stays: cgroup_remove() takes it with the scope */
+	int r = 0;
+
+	for (size_t i = 0; i < c->n && r == 0; i++) {
+		const struct cgroup_hierarchy *h = &c->h[i];
+
+		if (!*h->controllers && wish.limits_v2)
+			cgroup_enable_controllers(h);
+		if (*h->controllers)
+			r = make_dir(a, h, true, &made, e);
+		if (r == 0 && cgroup_listed(h->controllers, "cpuset"))
+			r = cpuset_inherit(a, h, e);
+	}
+	return r;
 }
 
 static int detect_for(struct arena *a, const struct wish *wish, struct cgroup *ret, struct err *e)
@@ -304,7 +325,10 @@ int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool sy
 	r = detect_for(a, &wish, &c, e);
 	if (r == 0 && systemd) {
 		r = cgroup_systemd_plan(a, s, id, rootless, &c, e);
-		c.h[0].dir = NULL;	/* systemd makes it once there is a process for it */
+		/* Version 2's is there to be cloned into only once systemd had a process for it. */
+		for (size_t i = 0; i < c.n; i++)
+			if (!*c.h[i].controllers)
+				c.h[i].dir = NULL;
 		if (r == 0)
 			*ret = c;
 		return r;
@@ -450,6 +474,19 @@ int cgroup_join_self(const struct cgroup *c, const char *sub, struct err *e)
 	    !c->rootless_without)
 		r = err_say(e, ENOENT, "--cgroup %s: no such cgroup in the container's", sub);
 	return r;
+}
+
+int cgroup_systemd_join(struct arena *a, struct cgroup *c, struct err *e)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		struct cgroup_hierarchy *h = &c->h[i];
+		struct err ignored;
+		char *path;
+
+		if (!h->dir && cgroup_own_path(a, h, &path, &ignored) == 0)
+			h->dir = arena_printf(a, "%s%s", h->mount, path);
+	}
+	return cgroup_join_self(c, NULL, e);
 }
 
 /* ---- the state file ---- */

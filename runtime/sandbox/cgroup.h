@@ -76,9 +76,13 @@ int cgroup_join_self(const struct cgroup *c, const char *sub, struct err *e);
  * write "0" to.  Returns how many (0 on version 2); the caller closes them. */
 int cgroup_join_fds(const struct cgroup *c, const char *sub, int ret_fds[CGROUP_MOST],
 		    struct err *e);
-/* The systemd driver only: moves pid into a new scope (systemd itself does it). */
+/* The systemd driver only: moves pid into a new scope (systemd itself does it), and makes what
+ * directories of version 1 systemd does not. */
 int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *s, pid_t pid,
 			  struct err *e);
+
+/* ...after which that process finds where it is, and joins the rest. */
+int cgroup_systemd_join(struct arena *a, struct cgroup *c, struct err *e);
 
 int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
 int cgroup_freeze(const struct cgroup *c, bool freeze, struct err *e);

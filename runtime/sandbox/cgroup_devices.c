@@ -137,18 +137,22 @@ static bool overlap(const struct cgroup_device_rule *x, const struct cgroup_devi
 	       (x->minor < 0 || y->minor < 0 || x->minor == y->minor);
 }
 
+void cgroup_device_access(unsigned access, char ret[4])
+{
+	snprintf(ret, 4, "%s%s%s", access & BPF_DEVCG_ACC_READ ? "r" : "",
+		 access & BPF_DEVCG_ACC_WRITE ? "w" : "", access & BPF_DEVCG_ACC_MKNOD ? "m" : "");
+}
+
 static void print_rule(const struct cgroup_device_rule *rule, char *ret, size_t size)
 {
-	char major[24] = "*", minor[24] = "*";
+	char major[24] = "*", minor[24] = "*", access[4];
 
 	if (rule->major >= 0)
 		snprintf(major, sizeof major, "%" PRId64, rule->major);
 	if (rule->minor >= 0)
 		snprintf(minor, sizeof minor, "%" PRId64, rule->minor);
-	snprintf(ret, size, "%c %s:%s %s%s%s", rule->type, major, minor,
-		 rule->access & BPF_DEVCG_ACC_READ ? "r" : "",
-		 rule->access & BPF_DEVCG_ACC_WRITE ? "w" : "",
-		 rule->access & BPF_DEVCG_ACC_MKNOD ? "m" : "");
+	cgroup_device_access(rule->access, access);
+	snprintf(ret, size, "%c %s:%s %s", rule->type, major, minor, access);
 }
 
 /*

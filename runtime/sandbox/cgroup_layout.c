@@ -305,8 +305,7 @@ char *cgroup_parse_own(struct arena *a, const char *text, const char *controller
 	return NULL;
 }
 
-/* The runtime's own cgroup below h's mount. */
-static int own_path(struct arena *a, const struct cgroup_hierarchy *h, char **ret, struct err *e)
+int cgroup_own_path(struct arena *a, const struct cgroup_hierarchy *h, char **ret, struct err *e)
 {
 	owned_str text = STR_INIT;
 	struct cgroup all;
@@ -366,7 +365,7 @@ int cgroup_container_path(struct arena *a, const struct cgroup *c,
 		*ret = clean;
 		return 0;
 	}
-	r = own_path(a, h, &own, e);
+	r = cgroup_own_path(a, h, &own, e);
 	if (r < 0)
 		return err_in(e, "linux.cgroupsPath: \"%s\" is relative", wanted);
 	if (c->layout == CGROUP_V2 && strrchr(own, '/'))

@@ -46,7 +46,13 @@ bool cgroup_get_u64(const char *dir, const char *file, uint64_t *ret);
 /* The number after KEY in a file of lines "key value". */
 bool cgroup_get_key(const char *dir, const char *file, const char *key, uint64_t *ret);
 
+/* This process's own path below h's mount. */
+int cgroup_own_path(struct arena *a, const struct cgroup_hierarchy *h, char **ret, struct err *e);
+
 /* ---- cgroup.c ---- */
+
+/* For a unit that systemd made: its directories in the hierarchies that systemd does not manage. */
+int cgroup_make_rest(struct arena *a, const struct cgroup *c, const struct spec *s, struct err *e);
 
 /* Hands the controllers that the kernel has down from the mount to h->dir, as far as it may. */
 void cgroup_enable_controllers(const struct cgroup_hierarchy *h);
@@ -90,6 +96,8 @@ struct bpf_insn;
 /* plain: no agent policy (the defaults then hold what runc's do). */
 int cgroup_device_rules(struct arena *a, const struct spec_resources *r, bool plain,
 			struct cgroup_device_rules *ret, struct err *e);
+/* "rwm" or a part of it. */
+void cgroup_device_access(unsigned access, char ret[4]);
 size_t cgroup_device_program(struct arena *a, const struct cgroup_device_rules *rules,
 			     struct bpf_insn **ret);
 /* Replaces what was applied before. */
@@ -103,6 +111,8 @@ int cgroup_systemd_plan(struct arena *a, const struct spec *s, const char *id, b
 			struct cgroup *c, struct err *e);
 int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
 int cgroup_systemd_stop(const struct cgroup *c, struct err *e);
+/* Does systemd make that hierarchy's directories itself? */
+bool cgroup_systemd_manages(const struct cgroup_hierarchy *h);
 /* "slice:prefix:name" -> slice and unit name; -EINVAL with e set. */
 int cgroup_systemd_parse(struct arena *a, const char *cgroups_path, const char *id, bool user,
 			 char **ret_slice, char **ret_scope, struct err *e);

@@ -440,6 +440,19 @@ int cgroup_remove_tree(const char *dir, struct err *e)
 	return remove_until(dir, now_ms() + REMOVE_MS, e);
 }
 
+/* The slices above a scope, where systemd does not know of them: as far as nobody else is in them. */
+static void remove_slices(const struct cgroup_hierarchy *h)
+{
+	char *path = must(strdup(h->dir)), *slash;
+
+	while ((slash = strrchr(path + strlen(h->mount), '/'))) {
+		*slash = '\0';
+		if (strlen(path) <= strlen(h->mount) || rmdir(path) < 0)
+			break;
+	}
+	free(path);
+}
+
 int cgroup_remove(const struct cgroup *c, struct err *e)
 {
 	int64_t end = now_ms() + REMOVE_MS;
@@ -455,6 +468,8 @@ int cgroup_remove(const struct cgroup *c, struct err *e)
 			int one = remove_until(c->h[i].dir, end, r < 0 ? &later : e);
 
 			r = r < 0 ? r : one;
+			if (c->systemd && !cgroup_systemd_manages(&c->h[i]))
+				remove_slices(&c->h[i]);
 		}
 	return r;
 }

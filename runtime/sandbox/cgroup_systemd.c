@@ -5,6 +5,10 @@
  * told to systemd too, so that it does not set them back when it reloads; the
  * files are written all the same, since systemd knows only some.
  *
+ * On version 1 (up to systemd 257), alone or hybrid, the runtime makes the
+ * scope's directory in the hierarchies that systemd does not know, and the
+ * process joins those itself.
+ *
  * libsystemd is loaded when the driver is used, never at start.
  */
 #ifdef HAVE_CONFIG_H
@@ -112,16 +116,63 @@ static char *user_manager_path(struct arena *a)
 	return arena_strndup(a, own, (size_t)(end - own));
 }
 
+/* Below what systemd has its units, on version 1: "" but for a systemd that does not see the whole. */
+static char *system_manager_path(struct arena *a)
+{
+	owned_str text = STR_INIT;
+	struct err ignored;
+	char *own;
+
+	if (file_read(AT_FDCWD, "/proc/1/cgroup", 1 << 16, &text, &ignored) < 0)
+		return arena_strdup(a, "");
+	own = cgroup_parse_own(a, str_text(&text), "name=systemd");
+	if (!own || strstr(own, "/.."))
+		return arena_strdup(a, "");
+	if (str_has_suffix(own, "/init.scope"))
+		return arena_strndup(a, own, strlen(own) - strlen("/init.scope"));
+	return strcmp(own, "/") == 0 ? arena_strdup(a, "") : own;
+}
+
+/* Of version 1 not all: cpuset, freezer and others it never touches. */
+bool cgroup_systemd_manages(const struct cgroup_hierarchy *h)
+{
+	static const char *const names[] = {
+		"", "name=systemd", "cpu", "blkio", "memory", "devices", "pids",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (cgroup_listed(h->controllers, names[i]))
+			return true;
+	return false;
+}
+
+/* Every hierarchy's directory is where the unit's is. */
+static void set_path(struct arena *a, struct cgroup *c, char *path)
+{
+	c->path = path;
+	for (size_t i = 0; i < c->n; i++) {
+		c->h[i].dir = arena_printf(a, "%s%s", c->h[i].mount, path);
+		c->h[i].created = true;
+	}
+}
+
 int cgroup_systemd_plan(struct arena *a, const struct spec *s, const char *id, bool user,
 			struct cgroup *c, struct err *e)
 {
 	const char *cgroups_path = s->linux_ ? s->linux_->cgroups_path : NULL;
-	char *above = user ? user_manager_path(a) : arena_strdup(a, ""), *below = NULL;
+	bool v2 = c->layout == CGROUP_V2, unified = v2;
+	char *above, *below = NULL;
 	int r;
 
-	if (c->layout != CGROUP_V2)
-		return err_say(e, EOPNOTSUPP, "the systemd cgroup driver needs version 2 of "
-			       "cgroups, which this host does not have: use the cgroupfs driver");
+	if (user && !v2)
+		return err_say(e, EOPNOTSUPP, "on version 1 of cgroups, which this host has, a "
+			       "user's systemd has no controllers: use the cgroupfs driver");
+	for (size_t i = 0; i < c->n; i++)
+		unified |= cgroup_listed(c->h[i].controllers, "name=systemd");
+	if (!unified)
+		return err_say(e, EOPNOTSUPP, "systemd does not make this host's cgroups: use the "
+			       "cgroupfs driver");
+	above = user ? user_manager_path(a) : v2 ? arena_strdup(a, "") : system_manager_path(a);
 	c->systemd = true;
 	c->user = user;
 	r = cgroup_systemd_parse(a, cgroups_path, id, user, &c->slice, &c->scope, e);
@@ -133,10 +184,8 @@ int cgroup_systemd_plan(struct arena *a, const struct spec *s, const char *id, b
 	if (r < 0)
 		return r;
 	c->path = arena_printf(a, "%s%s/%s", above ? above : "", below, c->scope);
-	if (above) {
-		c->h[0].dir = arena_printf(a, "%s%s", c->h[0].mount, c->path);
-		c->h[0].created = true;
-	}
+	if (above)
+		set_path(a, c, c->path);
 	return 0;
 }
 
@@ -292,6 +341,8 @@ struct message {
 	const struct library *l;
 	sd_bus_message *m;
 	int r;
+	bool v1;		/* has names of its own */
+	unsigned version;	/* of a systemd with version 1, which may be an old one */
 };
 
 static void put_u64(struct message *m, const char *name, uint64_t v)
@@ -349,38 +400,73 @@ static void put_cpu_mask(struct message *m, const char *name, const char *list)
 	put_array(m, name, 'y', bits, size);
 }
 
-static void put_cpu(struct message *m, const struct spec_cpu *cpu)
+/* What the container has; an update may change one of the two. */
+static void read_quota(const struct cgroup *c, int64_t *quota, int64_t *period)
 {
-	if (cpu->shares.v)
+	const struct cgroup_hierarchy *h = cgroup_hierarchy_of(c, "cpu");
+	owned_str text = STR_INIT;
+	struct err ignored;
+
+	if (!h)
+		return;
+	if (c->layout == CGROUP_V2) {	/* "20000 100000" */
+		if (cgroup_get(h->dir, "cpu.max", &text, &ignored) < 0)
+			return;
+	} else {
+		if (cgroup_get(h->dir, "cpu.cfs_quota_us", &text, &ignored) < 0 ||
+		    cgroup_get(h->dir, "cpu.cfs_period_us", &text, &ignored) < 0)
+			return;
+	}
+	*quota = str_has_prefix(str_text(&text), "max") ? -1 : strtoll(str_text(&text), NULL, 10);
+	*period = strtoll(str_text(&text) + strcspn(str_text(&text), " \n"), NULL, 10);
+}
+
+static void put_cpu(struct message *m, const struct spec_cpu *cpu, const struct cgroup *now)
+{
+	int64_t quota = 0, period = 100000;
+
+	if (cpu->shares.v && m->v1)
+		put_u64(m, "CPUShares", cpu->shares.v);
+	else if (cpu->shares.v)
 		put_u64(m, "CPUWeight", cgroup_cpu_weight(cpu->shares.v));
-	if (cpu->period.v)
+	if (cpu->period.v && (!m->v1 || m->version >= 242))
 		put_u64(m, "CPUQuotaPeriodUSec", cpu->period.v);
-	if (cpu->quota.v > 0) {
-		uint64_t period = cpu->period.v ? cpu->period.v : 100000;
-		uint64_t per_second = (uint64_t)((__uint128_t)cpu->quota.v * 1000000 / period);
+	if (now && (cpu->quota.v || cpu->period.v))
+		read_quota(now, &quota, &period);
+	if (cpu->quota.v)
+		quota = cpu->quota.v;
+	if (cpu->period.v)
+		period = (int64_t)cpu->period.v;
+	if (quota > 0 && period > 0) {
+		uint64_t per_second = (uint64_t)((__uint128_t)quota * 1000000 / (uint64_t)period);
 
 		/* systemd counts in percent and cuts off: up, so that nobody gets less */
 		put_u64(m, "CPUQuotaPerSecUSec", (per_second + 9999) / 10000 * 10000);
-	} else if (cpu->quota.v < 0) {
+	} else if (quota < 0) {
 		put_u64(m, "CPUQuotaPerSecUSec", UINT64_MAX);
 	}
+	if (m->v1)	/* systemd has cpusets on version 2 only */
+		return;
 	if (cpu->cpus && *cpu->cpus)
 		put_cpu_mask(m, "AllowedCPUs", cpu->cpus);
 	if (cpu->mems && *cpu->mems)
 		put_cpu_mask(m, "AllowedMemoryNodes", cpu->mems);
 }
 
-static void put_memory(struct message *m, const struct spec_memory *memory, const char *dir)
+static void put_memory(struct message *m, const struct spec_memory *memory,
+		       const struct cgroup *c)
 {
 	int64_t limit = memory->limit.v, swap;
 	struct err ignored;
 	uint64_t now;
 
 	if (memory->limit.v)
-		put_limit(m, "MemoryMax", memory->limit.v);
+		put_limit(m, m->v1 ? "MemoryLimit" : "MemoryMax", memory->limit.v);
+	if (m->v1)
+		return;
 	if (memory->reservation.v)
 		put_limit(m, "MemoryLow", memory->reservation.v);
-	if (!limit && dir && cgroup_get_u64(dir, "memory.max", &now))
+	if (!limit && c && cgroup_get_u64(c->h[0].dir, "memory.max", &now))
 		limit = now > INT64_MAX ? -1 : (int64_t)now;
 	/* what makes no sense is told when the file is written */
 	if ((memory->swap.v || memory->limit.v < 0) &&
@@ -413,17 +499,77 @@ static void put_unified(struct message *m, const struct kvs *unified)
 	}
 }
 
-static void put_resources(struct message *m, const struct spec_resources *r, const char *dir)
+/* now: what is being changed; NULL: it is being made */
+static void put_resources(struct message *m, const struct spec_resources *r,
+			  const struct cgroup *now)
 {
 	if (r->cpu)
-		put_cpu(m, r->cpu);
+		put_cpu(m, r->cpu, now);
 	if (r->memory)
-		put_memory(m, r->memory, dir);
+		put_memory(m, r->memory, now);
 	if (r->pids && r->pids->limit.v)
 		put_limit(m, "TasksMax", r->pids->limit.v);
-	if (r->block_io && r->block_io->weight.v)
+	if (r->block_io && r->block_io->weight.v && m->v1)
+		put_u64(m, "BlockIOWeight", r->block_io->weight.v);
+	else if (r->block_io && r->block_io->weight.v)
 		put_u64(m, "IOWeight", cgroup_io_weight(r->block_io->weight.v));
-	put_unified(m, &r->unified);
+	if (!m->v1)
+		put_unified(m, &r->unified);
+}
+
+static void put_device(struct message *m, const struct cgroup_device_rules *rules, size_t i)
+{
+	const struct cgroup_device_rule *rule = &rules->v[i];
+	unsigned access = rule->access;
+	char node[64], rwm[4];
+
+	for (size_t k = i + 1; k < rules->n; k++)	/* taken back later */
+		if (!rules->v[k].allow && rules->v[k].type == rule->type &&
+		    rules->v[k].major == rule->major && rules->v[k].minor == rule->minor)
+			access &= ~rules->v[k].access;
+	/* systemd has no name for a minor of every major */
+	if (!rule->allow || !access || (rule->major < 0 && rule->minor >= 0))
+		return;
+	if (rule->minor >= 0)
+		snprintf(node, sizeof node, "/dev/%s/%" PRId64 ":%" PRId64,
+			 rule->type == 'b' ? "block" : "char", rule->major, rule->minor);
+	else if (rule->major >= 0)
+		snprintf(node, sizeof node, "%s-%" PRId64, rule->type == 'b' ? "block" : "char",
+			 rule->major);
+	else
+		snprintf(node, sizeof node, "%s-*", rule->type == 'b' ? "block" : "char");
+	cgroup_device_access(access, rwm);
+	if (m->r >= 0)
+		m->r = m->l->sd_bus_message_append(m->m, "(ss)", node, rwm);
+}
+
+/*
+ * Version 1 only, where systemd writes the same files, and moves the processes of a unit for which
+ * it has nothing to write to the slice's directory.  On version 2 both have a program of their own.
+ */
+static int put_devices(struct message *m, const struct spec_resources *r, bool plain, struct err *e)
+{
+	struct cgroup_device_rules rules;
+	owned_arena a = ARENA_INIT;
+	int result = cgroup_device_rules(&a, r, plain, &rules, e);
+
+	if (result < 0)
+		return result;
+	/* A list of what is denied, which is what follows "allow all", systemd does not have. */
+	put_text(m, "DevicePolicy", rules.allow ? "auto" : "strict");
+	if (m->r >= 0)		/* without what was in it */
+		m->r = m->l->sd_bus_message_append(m->m, "(sv)", "DeviceAllow", "a(ss)", 0);
+	if (rules.allow || m->r < 0 ||
+	    (m->r = m->l->sd_bus_message_open_container(m->m, 'r', "sv")) < 0 ||
+	    (m->r = m->l->sd_bus_message_append(m->m, "s", "DeviceAllow")) < 0 ||
+	    (m->r = m->l->sd_bus_message_open_container(m->m, 'v', "a(ss)")) < 0 ||
+	    (m->r = m->l->sd_bus_message_open_container(m->m, 'a', "(ss)")) < 0)
+		return 0;
+	for (size_t i = 0; i < rules.n; i++)
+		put_device(m, &rules, i);
+	for (int i = 0; i < 3 && m->r >= 0; i++)
+		m->r = m->l->sd_bus_message_close_container(m->m);
+	return 0;
 }
 
 /* What else the engine asks for: Podman sends KillSignal and TimeoutStopUSec, for a container that
@@ -466,22 +612,37 @@ static int build_start(struct message *m, const struct cgroup *c, const struct s
 		return bus_failed(m->r, NULL, "start", c->scope, e);
 	put_text(m, "Description", "agentrun container");
 	put_text(m, "Slice", c->slice);
-	put_text(m, "CollectMode", "inactive-or-failed");
+	if (!m->v1 || m->version >= 236)
+		put_text(m, "CollectMode", "inactive-or-failed");
 	put_bool(m, "Delegate", true);
 	put_bool(m, "DefaultDependencies", false);
 	put_bool(m, "CPUAccounting", true);
-	put_bool(m, "IOAccounting", true);
+	put_bool(m, m->v1 ? "BlockIOAccounting" : "IOAccounting", true);
 	put_bool(m, "MemoryAccounting", true);
 	put_bool(m, "TasksAccounting", true);
 	put_array(m, "PIDs", 'u', pids, sizeof pids);
 	if (res)
 		put_resources(m, res, NULL);
+	if (m->v1 && put_devices(m, res, !s->agent, e) < 0)
+		return -e->code;
 	put_properties(m, &c->properties);
 	if (m->r >= 0)
 		m->r = m->l->sd_bus_message_close_container(m->m);
 	if (m->r >= 0)		/* no further units */
 		m->r = m->l->sd_bus_message_append(m->m, "a(sa(sv))", 0);
 	return m->r < 0 ? bus_failed(m->r, NULL, "start", c->scope, e) : 0;
+}
+
+/* "252.39-1", "v245"; 0: it does not say. */
+static unsigned version_of(struct manager *m)
+{
+	char *text = NULL;
+	unsigned version = 0;
+
+	if (m->l.sd_bus_get_property_string(m->bus, SYSTEMD, "Version", NULL, &text) >= 0)
+		version = (unsigned)strtoul(text + strcspn(text, "0123456789"), NULL, 10);
+	free(text);
+	return version;
 }
 
 /* A scope of that name that failed earlier stays in memory until it is reset. */
@@ -499,8 +660,10 @@ static int start_scope(struct manager *m, const struct cgroup *c, const struct s
 	int r = job_watch(m, &job, e);
 
 	for (int attempt = 0; r == 0; attempt++) {
-		struct message start = { .l = &m->l };
+		struct message start = { .l = &m->l, .v1 = c->layout != CGROUP_V2 };
 
+		if (start.v1)
+			start.version = version_of(m);
 		start.r = m->l.sd_bus_message_new_method_call(m->bus, &start.m, SYSTEMD,
 							      "StartTransientUnit");
 		r = build_start(&start, c, s, pid, e);
@@ -551,13 +714,13 @@ static int find_scope(struct arena *a, struct manager *m, struct cgroup *c, stru
 		r = bus_failed(r, &why, "find", c->scope, e);
 	else if (path[0] != '/' || !path[1] || strstr(path, "/.."))
 		r = err_say(e, EIO, "systemd: %s has no cgroup", c->scope);
+	else if (c->layout != CGROUP_V2 && !str_equal(path, c->path))
+		/* the container's process is about to join what was planned */
+		r = err_say(e, EIO, "systemd: %s is in %s, not in %s", c->scope, path, c->path);
 	else
 		r = 0;
-	if (r == 0) {
-		c->path = arena_strdup(a, path);
-		c->h[0].dir = arena_printf(a, "%s%s", c->h[0].mount, path);
-		c->h[0].created = true;
-	}
+	if (r == 0)
+		set_path(a, c, arena_strdup(a, path));
 	free(path);
 	m->l.sd_bus_message_unref(reply);
 	m->l.sd_bus_error_free(&why);
@@ -576,9 +739,12 @@ int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *
 		r = start_scope(&m, c, s, pid, e);
 	if (r == 0)
 		r = find_scope(a, &m, c, e);
+	if (r == 0 && c->layout != CGROUP_V2)
+		r = cgroup_make_rest(a, c, s, e);
 	if (r == 0 && res && cgroup_resources_first(res)) {
 		/* systemd hands down only what it has properties for */
-		cgroup_enable_controllers(&c->h[0]);
+		if (c->layout == CGROUP_V2)
+			cgroup_enable_controllers(&c->h[0]);
 		r = cgroup_resources_apply(c, res, CGROUP_AT_CREATE, e);
 	}
 	if (r == 0)
@@ -589,21 +755,25 @@ int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *
 int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e)
 {
 	owned_manager m = { 0 };
-	struct message set = { .l = &m.l };
+	struct message set = { .l = &m.l, .v1 = c->layout != CGROUP_V2 };
 	sd_bus_error why = SD_BUS_ERROR_NULL;
 	int result = manager_open(&m, c->user, e);
 
 	if (result < 0)
 		return result;
+	if (set.v1)
+		set.version = version_of(&m);
 	set.r = m.l.sd_bus_message_new_method_call(m.bus, &set.m, SYSTEMD, "SetUnitProperties");
 	if (set.r >= 0)		/* runtime only: nothing is written to /etc */
 		set.r = m.l.sd_bus_message_append(set.m, "sb", c->scope, 1);
 	if (set.r >= 0)
 		set.r = m.l.sd_bus_message_open_container(set.m, 'a', "(sv)");
-	put_resources(&set, r, c->h[0].dir);
+	put_resources(&set, r, c);
+	if (set.v1 && r->devices.n)
+		result = put_devices(&set, r, false, e);
 	if (set.r >= 0)
 		set.r = m.l.sd_bus_message_close_container(set.m);
-	if (set.r >= 0)
+	if (set.r >= 0 && result == 0)
 		set.r = m.l.sd_bus_call(m.bus, set.m, 0, &why, NULL);
 	if (set.r < 0)
 		result = bus_failed(set.r, &why, "change", c->scope, e);
@@ -614,6 +784,7 @@ int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r
 
 int cgroup_systemd_stop(const struct cgroup *c, struct err *e)
 {
+	const struct cgroup_hierarchy *unit = cgroup_hierarchy_of(c, "name=systemd");
 	owned_manager m = { 0 };
 	struct job job = { 0 };
 	sd_bus_message *reply = NULL;
@@ -621,7 +792,7 @@ int cgroup_systemd_stop(const struct cgroup *c, struct err *e)
 	int r;
 
 	/* A scope ends with its last process. */
-	if (c->h[0].dir && access(c->h[0].dir, F_OK) < 0 && errno == ENOENT)
+	if (unit && access(unit->dir, F_OK) < 0 && errno == ENOENT)
 		return 0;
 	r = manager_open(&m, c->user, e);
 	if (r == 0)

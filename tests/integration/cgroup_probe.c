@@ -35,7 +35,7 @@ struct probe {
 	struct spec spec;
 	struct cgroup c;
 	const char *id;
-	bool systemd, rootless, made;
+	bool systemd, rootless, made, attached;
 	pid_t children[32];
 	size_t n;
 };
@@ -80,7 +80,8 @@ static int in_cgroup(struct probe *p, const char *sub, int (*work)(const char *)
 		_exit(work(arg));
 	}
 	fd_close(&fd);
-	r = p->systemd && !p->c.h[0].dir ? cgroup_systemd_attach(&p->a, &p->c, &p->spec, pid, e) : 0;
+	r = p->systemd && !p->attached ? cgroup_systemd_attach(&p->a, &p->c, &p->spec, pid, e) : 0;
+	p->attached = true;
 	if (r == 0) {
 		struct err theirs = { 0 };
 

@@ -9,6 +9,7 @@ from runtime import run, until
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/run/systemd/system"),
                                 reason="systemd is not process 1 here")
+V2 = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 SLEEP = ["sleep", "100"]
 LAST = os.cpu_count() - 1
 SLICE = "system.slice" if os.geteuid() == 0 else "user.slice"
@@ -37,11 +38,34 @@ def scope(b):
     return f"box-{b.id}.scope"
 
 
+def cgroups(rt, b):
+    """Where the container is, in each hierarchy that is mounted."""
+    with open(f"/proc/{rt.state(b)['pid']}/cgroup", encoding="ascii") as f:
+        lines = [line.strip().split(":", 2) for line in f]
+    return {names: path for _, names, path in lines
+            if names or V2 or os.path.isdir("/sys/fs/cgroup/unified")}
+
+
+def limits(rt, b):
+    """Of those whose controllers are there."""
+    found = {}
+    for controller, files in (("memory", "memory.limit_in_bytes memory.max"),
+                              ("pids", "pids.max"), ("cpu", "cpu.cfs_quota_us cpu.max cpu.shares"),
+                              ("cpuset", "cpuset.cpus"), ("devices", "devices.list")):
+        for file in files.split():
+            path = cgroups(rt, b)["" if V2 else controller] if V2 or \
+                os.path.isdir("/sys/fs/cgroup/" + controller) else "/none"
+            path = f"/sys/fs/cgroup/{'' if V2 else controller}{path}/{file}"
+            if os.path.exists(path):
+                with open(path, encoding="ascii") as f:
+                    found[file] = set(f.read().splitlines())
+    return found
+
+
 def test_scope_holds_the_container(rt, scoped):
     b = rt.up(scoped(SLEEP))
-    with open(f"/proc/{rt.state(b)['pid']}/cgroup", encoding="ascii") as f:
-        path = [line for line in f.read().splitlines() if line.startswith("0::")][0]
-    assert scope(b) in path
+    for names, path in cgroups(rt, b).items():
+        assert scope(b) in path, names
     assert systemctl("is-active", scope(b)).out.strip() == "active"
     assert "Delegate=yes" in systemctl("show", scope(b)).out
 
@@ -90,13 +114,57 @@ def test_property_of_an_unknown_type_makes_nothing(rt, scoped):
     assert systemctl("is-active", scope(b)).out.strip() != "active"
 
 
-@pytest.mark.parametrize("name, resources, want", [
-    ("pids", {"pids": {"limit": 33}}, "TasksMax=33"),
-    ("cpuset", {"cpu": {"cpus": f"0-{LAST}"}}, f"AllowedCPUs=0-{LAST}" if LAST else "AllowedCPUs=0"),
-])
-def test_limit_is_systemds_as_well(rt, scoped, name, resources, want):
-    """Else a `systemctl daemon-reload` would take it back."""
+LIMITS = [
+    # controller, resources, property on version 1, on version 2
+    ("pids", {"pids": {"limit": 33}}, "TasksMax=33", "TasksMax=33"),
+    ("cpu", {"cpu": {"shares": 512}}, "CPUShares=512", "CPUWeight=59"),
+    ("cpu", {"cpu": {"quota": 20000, "period": 50000}}, "CPUQuotaPerSecUSec=400ms",
+     "CPUQuotaPerSecUSec=400ms"),
+    ("memory", {"memory": {"limit": 64 << 20}}, "MemoryLimit=67108864", "MemoryMax=67108864"),
+    ("memory", {"memory": {"limit": -1}}, "MemoryLimit=infinity", "MemoryMax=infinity"),
+    ("cpuset", {"cpu": {"cpus": f"0-{LAST}"}}, "AllowedCPUs=",
+     f"AllowedCPUs=0-{LAST}" if LAST else "AllowedCPUs=0"),
+    ("devices", {"devices": [{"allow": False, "access": "rwm"}]}, "DevicePolicy=strict", ""),
+    ("devices", {"devices": [{"allow": False, "access": "rwm"},
+                             {"allow": True, "type": "c", "major": 7, "access": "rw"}]},
+     "DeviceAllow=char-7 rw", ""),
+    ("devices", {"devices": [{"allow": True, "access": "rwm"}]}, "DevicePolicy=auto", ""),
+]
+
+
+@pytest.mark.parametrize("name, resources, v1, v2", [row for row in LIMITS if row[3] or not V2])
+@pytest.mark.differs("runc crun", "some leave out some")
+def test_limit_is_systemds_as_well(rt, scoped, name, resources, v1, v2):
     if not controller(name):
         pytest.skip(f"no {name} controller here")
     b = rt.up(scoped(SLEEP, lambda c: c["linux"].update(resources=resources)))
-    assert want in systemctl("show", scope(b)).out.splitlines()
+    assert (v2 if V2 else v1) in systemctl("show", "--all", scope(b)).out.splitlines()
+
+
+@pytest.mark.differs("runc crun", "they leave some to systemd's own values, or the hierarchy")
+def test_reload_takes_nothing_back(rt, scoped):
+    """What systemd does not know it sets to what it does, or moves the container out."""
+    some = {"pids": {"limit": 33}, "memory": {"limit": 64 << 20},
+            "cpu": {"quota": 20000, "period": 50000, "shares": 512}}
+    some = {k: v for k, v in some.items() if controller(k)}
+    b = rt.up(scoped(SLEEP, lambda c: c["linux"].update(resources=some)))
+    if "cpu" in some:
+        rt("update", "--cpu-quota", 30000, b.id, check=True)
+    before = cgroups(rt, b), limits(rt, b)
+    systemctl("daemon-reload")
+    systemctl("show", scope(b))     # answered when that is done
+    assert (cgroups(rt, b), limits(rt, b)) == before
+    rt.exec(b, "--", *shell("echo >/dev/null; ! (mknod /m c 1 11 && : </m)"), check=True)
+
+
+@pytest.mark.differs("runc crun", "they move out what they do not name to systemd")
+def test_device_list_changes_with_the_scope(rt, scoped, work):
+    if V2:
+        pytest.skip("systemd holds no device list of version 2's")
+    b = rt.up(scoped(SLEEP))
+    with open(work + "/r.json", "w", encoding="ascii") as f:
+        f.write('{"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", '
+                '"major": 1, "minor": 11, "access": "r"}]}')
+    rt("update", "--resources", work + "/r.json", b.id, check=True)
+    assert "c 1:11 r" in limits(rt, b)["devices.list"]
+    assert "DeviceAllow=/dev/char/1:11 r" in systemctl("show", scope(b)).out.splitlines()

@@ -478,13 +478,53 @@ Test(cgroup, systemd_plan_reads_properties)
 	} rows[] = { { "uint64 5", 0 }, { "[5]", -ENOTSUP } };
 
 	for (size_t i = 0; i < N(rows); i++) {
-		struct cgroup c = { .layout = CGROUP_V2, .n = 1, .h = { { .mount = "/m" } } };
+		struct cgroup c = { .layout = CGROUP_V2, .n = 1,
+				    .h = { { .controllers = "", .mount = "/m" } } };
 		struct spec s = { 0 };
 
 		kvs_add(&a, &s.annotations, "org.systemd.property.TimeoutStopUSec", rows[i].value);
 		cr_assert(eq(int, cgroup_systemd_plan(&a, &s, "id", false, &c, &e), rows[i].r), "%s",
 			  e.text);
 		cr_expect(eq(sz, c.properties.n, rows[i].r == 0));
+	}
+}
+
+Test(cgroup, systemd_plan_by_layout)
+{
+	static const struct {
+		enum cgroup_layout layout;
+		const char *controllers[3];
+		bool user;
+		const char *dir, *refused;	/* dir: in the last of them */
+	} rows[] = {
+		{ CGROUP_V2, { "" }, false, "/m0/a.slice/b-c.scope", NULL },
+		{ CGROUP_V1, { "name=systemd", "freezer" }, false, "/m1/a.slice/b-c.scope", NULL },
+		{ CGROUP_HYBRID, { "cpu", "name=systemd", "" }, false, "/m2/a.slice/b-c.scope", NULL },
+		{ CGROUP_V1, { "name=systemd" }, true, NULL, "a user's systemd has no controllers" },
+		{ CGROUP_HYBRID, { "memory", "" }, false, NULL, "does not make this host's cgroups" },
+		{ CGROUP_V1, { "cpu" }, false, NULL, "does not make this host's cgroups" },
+	};
+
+	for (size_t i = 0; i < N(rows); i++) {
+		struct cgroup c = { .layout = rows[i].layout };
+		struct spec_linux l = { .cgroups_path = "a.slice:b:c" };
+		struct spec s = { .linux_ = &l };
+		int r;
+
+		for (; c.n < 3 && rows[i].controllers[c.n]; c.n++)
+			c.h[c.n] = (struct cgroup_hierarchy){
+				.controllers = arena_strdup(&a, rows[i].controllers[c.n]),
+				.mount = arena_printf(&a, "/m%zu", c.n),
+			};
+		r = cgroup_systemd_plan(&a, &s, "id", rows[i].user, &c, &e);
+		if (rows[i].refused) {
+			cr_expect(r == -EOPNOTSUPP && strstr(e.text, rows[i].refused) != NULL, "%s",
+				  e.text);
+			continue;
+		}
+		cr_assert(eq(int, r, 0), "%s", e.text);
+		cr_expect(str_has_suffix(c.h[c.n - 1].dir, rows[i].dir), "%s", c.h[c.n - 1].dir);
+		cr_expect(c.h[c.n - 1].created);
 	}
 }
 
