@@ -42,8 +42,8 @@ def cgroups(rt, b):
     """Where the container is, in each hierarchy that is mounted."""
     with open(f"/proc/{rt.state(b)['pid']}/cgroup", encoding="ascii") as f:
         lines = [line.strip().split(":", 2) for line in f]
-    return {names: path for _, names, path in lines
-            if names or V2 or os.path.isdir("/sys/fs/cgroup/unified")}
+    with_v2 = V2 or os.path.isdir("/sys/fs/cgroup/unified")
+    return {names: path for _, names, path in lines if (not V2 if names else with_v2)}
 
 
 def limits(rt, b):
