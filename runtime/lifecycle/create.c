@@ -510,16 +510,24 @@ static int write_pid_file(struct creation *c, struct err *e)
 	return 0;
 }
 
-/* Everything is built and waits: recorded, then told. */
+/* Not before it is in its root, nor after `created` (DESIGN section 5). */
+static int record(struct creation *c, struct err *e)
+{
+	if (!c->spec->agent)
+		return 0;
+	if (handshake_expect(c->sync_fd, MESSAGE_ROOT, NULL, e) < 0)
+		return -e->code;
+	c->recorded = true;
+	return evidence_create(c->a, &c->state, c->asked, c->spec, e);
+}
+
+/* Everything is built and waits: told, after its record. */
 static int conclude(struct creation *c, struct err *e)
 {
 	struct message m;
 
 	if (handshake_expect(c->sync_fd, MESSAGE_READY, &m, e) < 0 ||
 	    plan_finish(c->state.pid, c->spec->process, m.undone, e) < 0)
-		return -e->code;
-	c->recorded = c->spec->agent != NULL;
-	if (evidence_create(c->a, &c->state, c->asked, c->spec, e) < 0)
 		return -e->code;
 	c->state.ready = true;
 	if (state_save(&c->dir, &c->state, e) < 0 || write_pid_file(c, e) < 0 ||
@@ -593,6 +601,7 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "store", store },
 		{ "resctrl", join_resctrl },
 		{ "hooks", run_hooks },
+		{ "record", record },
 		{ "conclude", conclude },
 	};
 	struct creation c = { .a = a, .rt = rt, .o = o, .devices = NETDEVS_INIT,

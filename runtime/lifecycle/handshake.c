@@ -15,7 +15,8 @@ static const char *const names[] = {
 	[MESSAGE_FAILED] = "failed",	 [MESSAGE_CGROUP] = "cgroup",
 	[MESSAGE_NAMESPACES] = "namespaces",
 	[MESSAGE_MAPPED] = "mapped",	 [MESSAGE_NETWORK] = "network",
-	[MESSAGE_HOOKED] = "hooked",	 [MESSAGE_PID] = "pid",
+	[MESSAGE_HOOKED] = "hooked",	 [MESSAGE_ROOT] = "root",
+	[MESSAGE_PID] = "pid",
 	[MESSAGE_READY] = "ready",	 [MESSAGE_LISTENER] = "listener",
 	[MESSAGE_GO] = "go",
 };

@@ -25,11 +25,12 @@
  *                             HOOKED ->       waits for this if there are any of both
  *                                             mounts, devices
  *                                             createContainer hooks
- *                                             enter the root, mask, terminal
+ *                                             enter the root
+ *                         (<- ROOT            if there is a policy
+ *   record appended)                          mask, terminal
  *                                             execveat stage two: ids, capabilities, cwd
  *                          <- READY           and what of its scheduling it may not set itself
- *   sets that
- *   record appended, state, pid file
+ *   sets that, state, pid file
  *                             GO ->
  *                          <- READY           (outlives the runtime from here)
  *   created                                   listens on its start socket

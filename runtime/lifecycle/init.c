@@ -163,7 +163,10 @@ static int step_container_hooks(struct stage *s, struct err *e)
 
 static int step_enter_root(struct stage *s, struct err *e)
 {
-	return rootfs_enter(&s->in->rootfs, s->in->spec, e);
+	if (rootfs_enter(&s->in->rootfs, s->in->spec, e) < 0)
+		return -e->code;
+	/* The record takes a while, on a disk most of all: it is made while this goes on. */
+	return s->in->spec->agent ? handshake_say(s->in->sync_fd, MESSAGE_ROOT, 0, e) : 0;
 }
 
 /* Before the paths are masked and the root may become read-only: /dev/console may have to be made. */

@@ -27,6 +27,7 @@ enum message_kind {
 	MESSAGE_MAPPED,		/* parent -> child: maps are written; exec: I know your pid */
 	MESSAGE_NETWORK,	/* child -> parent: network namespace armed, run createRuntime hooks */
 	MESSAGE_HOOKED,		/* parent -> child: hooks are done, build the root */
+	MESSAGE_ROOT,		/* child -> parent: entered my root, record me */
 	MESSAGE_PID,		/* stage two -> parent: pid of the process that joined (exec) */
 	MESSAGE_READY,		/* stage two -> parent: all set up, waiting for start */
 	MESSAGE_LISTENER,	/* stage two -> parent: the filter's listener is my descriptor `pid` */
