@@ -69,33 +69,18 @@ static int set_user(const char *text, struct spec_user *user, struct err *e)
 	return colon ? parse_id(colon + 1, strlen(colon + 1), &user->gid, "user", e) : 0;
 }
 
-static int add_capabilities(struct arena *a, const struct strv *names, struct spec_process *p,
-			    struct err *e)
+static void add_capabilities(struct arena *a, const struct strv *names, struct spec_process *p)
 {
 	if (names->n && !p->capabilities)
 		p->capabilities = arena_new(a, struct spec_capabilities);
 	for (size_t i = 0; i < names->n; i++) {
-		const char *name = caps_name(caps_number(names->v[i]));
+		const char *known = caps_name(caps_number(names->v[i]));
+		const char *name = known ? known : names->v[i];
 
-		if (!name)
-			return err_say(e, EINVAL, "--cap %s: unknown capability", names->v[i]);
 		strv_add(a, &p->capabilities->bounding, name);
 		strv_add(a, &p->capabilities->effective, name);
 		strv_add(a, &p->capabilities->permitted, name);
 	}
-	return 0;
-}
-
-static void set_variable(struct arena *a, struct strv *env, const char *text)
-{
-	size_t n = strcspn(text, "=") + 1;
-
-	for (size_t i = 0; i < env->n; i++)
-		if (strncmp(env->v[i], text, n) == 0) {
-			env->v[i] = arena_strdup(a, text);
-			return;
-		}
-	strv_add(a, env, text);
 }
 
 static int from_flags(struct cli *cli, const struct options *o, const char *id, char **command,
@@ -125,8 +110,9 @@ static int from_flags(struct cli *cli, const struct options *o, const char *id, 
 	for (size_t i = 0; i < o->env.n; i++) {
 		if (!strchr(o->env.v[i], '=') || o->env.v[i][0] == '=')
 			return err_say(e, EINVAL, "--env %s: expected NAME=VALUE", o->env.v[i]);
-		set_variable(a, &p->env, o->env.v[i]);
+		strv_add(a, &p->env, o->env.v[i]);
 	}
+	spec_settle_env(&p->env);
 	if (o->additional_gids.n) {
 		gids = arena_array(a, int64_t, o->additional_gids.n);
 		for (size_t i = 0; i < o->additional_gids.n; i++)
@@ -136,8 +122,9 @@ static int from_flags(struct cli *cli, const struct options *o, const char *id, 
 		p->user.additional_gids.v = gids;
 		p->user.additional_gids.n = o->additional_gids.n;
 	}
+	add_capabilities(a, &o->caps, p);
 	*ret = p;
-	return add_capabilities(a, &o->caps, p, e);
+	return 0;
 }
 
 /* What the file says, the flags must not say as well: one of both would be ignored. */

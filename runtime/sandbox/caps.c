@@ -12,7 +12,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
 
 /* The kernel's masks have 64 bits; no number beyond can ever be a capability. */
 enum { CAPS_MOST = 64, NAME_MOST = 32 };
@@ -85,30 +88,42 @@ int caps_last(void)
 	return last;
 }
 
-static int mask_of(const struct strv *names, const char *field, int last, uint64_t *ret,
-		   struct err *e)
+/* config.md, "Linux Process": what cannot be granted is for a warning, and should be no failure. */
+static uint64_t mask_of(const struct strv *names, int last, struct strv *ignored, struct arena *a)
 {
 	uint64_t mask = 0;
 
 	for (size_t i = 0; i < names->n; i++) {
 		int number = caps_number(names->v[i]);
 
-		if (number < 0)
-			return err_say(e, EINVAL,
-				       "process.capabilities.%s[%zu]: unknown capability \"%.64s\"",
-				       field, i, names->v[i]);
-		/* An older kernel than the engine thought of: it has nothing to give or to take. */
-		if (number <= last)
+		/* Beyond the last: an older kernel than the engine thought of. */
+		if (number >= 0 && number <= last)
 			mask |= UINT64_C(1) << number;
+		else if (strv_find(ignored, names->v[i]) < 0)
+			strv_add(a, ignored, names->v[i]);
 	}
-	*ret = mask;
-	return 0;
+	return mask;
+}
+
+static void warn_of(const struct strv *ignored)
+{
+	owned_str text = STR_INIT;
+
+	for (size_t i = 0; i < ignored->n; i++) {
+		str_puts(&text, i ? " " : "");
+		str_put_safe(&text, ignored->v[i], 64);
+	}
+	if (ignored->n)
+		log_warn("process.capabilities: ignoring unknown or unavailable capabilities: [%s]",
+			 text.s);
 }
 
 int caps_from_spec(const struct spec_capabilities *c, struct caps *ret, struct err *e)
 {
 	struct caps caps = { 0 };
-	int last, r;
+	owned_arena a = ARENA_INIT;
+	struct strv ignored = { 0 };
+	int last;
 
 	if (!c) {
 		*ret = caps;
@@ -117,21 +132,18 @@ int caps_from_spec(const struct spec_capabilities *c, struct caps *ret, struct e
 	last = caps_last();
 	const struct {
 		const struct strv *names;
-		const char *field;
 		uint64_t *mask;
 	} sets[] = {
-		{ &c->bounding, "bounding", &caps.bounding },
-		{ &c->effective, "effective", &caps.effective },
-		{ &c->permitted, "permitted", &caps.permitted },
-		{ &c->inheritable, "inheritable", &caps.inheritable },
-		{ &c->ambient, "ambient", &caps.ambient },
+		{ &c->bounding, &caps.bounding },
+		{ &c->effective, &caps.effective },
+		{ &c->permitted, &caps.permitted },
+		{ &c->inheritable, &caps.inheritable },
+		{ &c->ambient, &caps.ambient },
 	};
 
-	for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
-		r = mask_of(sets[i].names, sets[i].field, last, sets[i].mask, e);
-		if (r < 0)
-			return r;
-	}
+	for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
+		*sets[i].mask = mask_of(sets[i].names, last, &ignored, &a);
+	warn_of(&ignored);
 	/* capset(2) would say EPERM, and not which. */
 	if (caps.effective & ~caps.permitted)
 		return err_say(e, EINVAL,

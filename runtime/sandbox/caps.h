@@ -16,9 +16,8 @@ struct caps {
 };
 
 /*
- * The masks of the specification's five lists.  An unknown name is an error; a
- * capability that this kernel or the caller lacks is dropped where runc drops
- * it.  Inheritable stays empty whatever was asked (CVE-2022-29162) unless an
+ * The masks of the specification's five lists.  What this library or this
+ * kernel does not know is left out, with one warning.  Inheritable stays empty whatever was asked (CVE-2022-29162) unless an
  * ambient capability needs it (ambient is a subset of it by kernel rule).
  * NULL: no capabilities at all, as in runc.
  */

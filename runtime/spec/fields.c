@@ -110,14 +110,18 @@ static void finish_mount(struct arena *a, void *object)
 	m->destination = clean_path(a, m->destination);
 }
 
-/* Of a variable that stands twice the last value is in force, at the place of the first, as under
- * runc and crun: getenv(3) would find the first. */
-static void finish_process(struct arena *a, void *object)
+static void finish_device(struct arena *a, void *object)
 {
-	struct strv *env = &((struct spec_process *)object)->env;
+	struct spec_device *d = object;
+
+	if (*d->path == '/')	/* else check.c will say so */
+		d->path = clean_path(a, d->path);
+}
+
+void spec_settle_env(struct strv *env)
+{
 	size_t n = 0;
 
-	(void)a;
 	for (size_t i = 0; i < env->n; i++) {
 		size_t name = strcspn(env->v[i], "="), k = 0;
 
@@ -128,6 +132,12 @@ static void finish_process(struct arena *a, void *object)
 		n += k == n;
 	}
 	env->n = n;
+}
+
+static void finish_process(struct arena *a, void *object)
+{
+	(void)a;
+	spec_settle_env(&((struct spec_process *)object)->env);
 }
 
 static void finish_memory(struct arena *a, void *object)
@@ -296,7 +306,7 @@ static const struct field device_fields[] = {
 	FIELD_OPT_U64(struct spec_device, "uid", uid, ID),
 	FIELD_OPT_U64(struct spec_device, "gid", gid, ID),
 };
-OBJECT_OF(device);
+OBJECT_OF(device, .finish = finish_device);
 
 static const struct field device_rule_fields[] = {
 	FIELD_BOOL(struct spec_device_rule, "allow", allow, REQUIRED),

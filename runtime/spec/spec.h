@@ -382,6 +382,10 @@ int spec_check(const struct spec *s, const char *what, struct err *e);
 /* A deep enough copy for policy_apply(): structs and vectors are new, texts are shared. */
 struct spec *spec_copy(struct arena *a, const struct spec *s);
 
+/* Of a variable that stands twice the last value is in force, at the place of the first, as under
+ * runc and crun: getenv(3) would find the first. */
+void spec_settle_env(struct strv *env);
+
 /* The entry of that type, NULL if the container shares the runtime's. */
 const struct spec_namespace *spec_namespace_find(const struct spec *s, const char *type);
 
