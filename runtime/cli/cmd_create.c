@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "lifecycle/activation.h"
 #include "lifecycle/foreground.h"
 #include "lifecycle/manage.h"
 
@@ -60,21 +61,28 @@ static const char *absolute(struct arena *a, const char *path)
 	return path;
 }
 
-static struct create_options create_options(struct cli *cli, const struct options *o, const char *id,
-					    bool foreground)
+static int create_options(struct cli *cli, const struct options *o, const char *id, bool foreground,
+			  struct create_options *ret, struct err *e)
 {
+	unsigned sockets;
+
+	if (activation_sockets(&sockets, e) < 0 ||
+	    cli_check_preserved(sockets + o->preserve_fds, e) < 0)
+		return -e->code;
 	cli->runtime.root = absolute(cli->arena, cli->runtime.root);
 	cli->runtime.host_policy = absolute(cli->arena, cli->runtime.host_policy);
-	return (struct create_options){
+	*ret = (struct create_options){
 		.id = id,
 		.bundle = o->bundle ? o->bundle : ".",
 		.pid_file = absolute(cli->arena, o->pid_file),
 		.console_socket = absolute(cli->arena, o->console_socket),
 		.no_pivot = o->no_pivot,
 		.no_new_keyring = o->no_new_keyring,
-		.preserve_fds = o->preserve_fds,
+		.preserve_fds = sockets + o->preserve_fds,
+		.listen_fds = sockets,
 		.foreground = foreground,
 	};
+	return 0;
 }
 
 int cmd_create(struct cli *cli, int argc, char **argv, struct err *e)
@@ -85,9 +93,8 @@ int cmd_create(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	int r = cli_parse_id(cli, "create", &o, argc, argv, &id, e);
 
-	if (r < 0 || (r = cli_check_preserved(o.preserve_fds, e)) < 0)
+	if (r < 0 || (r = create_options(cli, &o, id, false, &create, e)) < 0)
 		return r;
-	create = create_options(cli, &o, id, false);
 	r = lifecycle_create(cli->arena, &cli->runtime, &create, &created, e);
 	fd_close(&created.pidfd);
 	return r;
@@ -110,9 +117,8 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	int r = cli_parse_id(cli, "run", &o, argc, argv, &id, e), status = -1;
 
-	if (r < 0 || (r = cli_check_preserved(o.preserve_fds, e)) < 0)
+	if (r < 0 || (r = create_options(cli, &o, id, !o.detach, &create, e)) < 0)
 		return r;
-	create = create_options(cli, &o, id, !o.detach);
 	/* So that what the container leaves behind is ours to reap. */
 	if (!o.detach && !o.no_subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return err_set(e, errno, "prctl PR_SET_CHILD_SUBREAPER");

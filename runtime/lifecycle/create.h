@@ -34,7 +34,8 @@ struct create_options {
 	const char *console_socket;	/* NULL: none */
 	bool no_pivot;
 	bool no_new_keyring;
-	unsigned preserve_fds;
+	unsigned preserve_fds;		/* those of listen_fds included, which come first */
+	unsigned listen_fds;		/* see activation.h */
 	bool foreground;		/* `run` without --detach: the terminal comes back to the caller */
 };
 

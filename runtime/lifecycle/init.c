@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/sys.h"
+#include "lifecycle/activation.h"
 #include "lifecycle/create.h"
 #include "lifecycle/handshake.h"
 #include "lifecycle/hookrun.h"
@@ -214,15 +215,17 @@ static int step_stdio(struct stage *s, struct err *e)
 static int step_stage_two(struct stage *s, struct err *e)
 {
 	owned_str home = STR_INIT, state = STR_INIT, plan = STR_INIT;
+	owned_arena a = ARENA_INIT;
+	struct spec_process process = *s->in->spec->process;
 	struct state inside = s->in->state;
 	struct plan_request q = {
 		.spec = s->in->spec,
-		.process = s->in->spec->process,
+		.process = &process,
 		.filter = s->in->filter,
 		.n_filters = s->in->n_filters,
 		.hooks = s->in->spec->hooks,
 		.new_keyring = !s->in->options->no_new_keyring,
-		.no_setgroups = s->in->state.rootless && !s->in->spec->process->user.additional_gids.n,
+		.no_setgroups = s->in->state.rootless && !process.user.additional_gids.n,
 		.keep_fds = s->in->options->preserve_fds,
 		.sync_fd = s->in->sync_fd,
 		.start_fd = s->in->start_fd,
@@ -230,7 +233,9 @@ static int step_stage_two(struct stage *s, struct err *e)
 		.pdeathsig = SIGKILL,
 	};
 
-	user_home((uid_t)s->in->spec->process->user.uid, &home);
+	process.env = strv_copy(&a, &process.env);
+	activation_tell(&a, s->in->options->listen_fds, getpid(), &process.env);
+	user_home((uid_t)process.user.uid, &home);
 	q.home = home.s;
 	inside.pid = getpid();
 	state_write_oci(&inside, STATUS_CREATED, false, &state);

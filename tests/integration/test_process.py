@@ -4,7 +4,7 @@ import os
 import threading
 
 import pytest
-from bundle import shell
+from bundle import drop_namespace, shell
 from runtime import run, status_field, until
 
 
@@ -144,10 +144,14 @@ def test_absent_capabilities_leave_none(rt, box):
     assert int(status_field(s, "CapEff"), 16) == 0
 
 
-@pytest.mark.differs("runc crun", "they warn, agentrun refuses what is unknown")
-def test_unknown_capability_is_refused(rt, box):
-    r = rt.run(box(["true"], set_process(capabilities={"bounding": ["CAP_NO_SUCH"]})), check=False)
-    assert "CAP_NO_SUCH" in r.err
+@pytest.mark.differs("crun", "it says nothing")
+def test_unknown_capabilities_are_warned_of_once(rt, box):
+    caps = {k: ["CAP_NO_SUCH", "CAP_KILL"] for k in ("bounding", "effective", "permitted")}
+    b = rt.up(box(["sleep", "100"], set_process(capabilities=caps)))
+    for args in ((), ("--cap", "NOR_THIS")):
+        r = rt.exec(b, *args, "--", "grep", "CapEff", "/proc/self/status", check=True)
+        assert int(r.out.split()[1], 16) == 1 << 5
+        assert r.err.count("CAP_NO_SUCH") == 1 and r.err.count("NOR_THIS") == (1 if args else 0)
 
 
 def test_no_new_privileges(rt, box):
@@ -235,6 +239,40 @@ def test_preserved_descriptors(rt, box, work):
                      + f" 4</dev/fd/{other.fileno()}", "x", *argv], check=True,
                     pass_fds=[f.fileno(), other.fileno()])
     assert r.out == "content5\n"
+
+
+# For bash, which becomes the runtime.
+ACTIVATE = 'exec 3</dev/zero 4</dev/null; export LISTEN_FDS=1 LISTEN_FDNAMES=web LISTEN_PID=%s; exec "$@"'
+
+
+@pytest.mark.parametrize("edit", [
+    pytest.param(lambda c: c["process"]["env"].append("LISTEN_FDS=7"),
+                 marks=pytest.mark.differs("crun", "the container's own stays")),
+    pytest.param(lambda c: drop_namespace(c, "pid"),
+                 marks=pytest.mark.differs("runc crun", "they say 1 in any PID namespace")),
+])
+def test_sockets_of_systemd_are_handed_on(rt, box, edit):
+    b = box(shell("[ $LISTEN_PID = $$ ]; [ ! -e /proc/self/fd/4 ]; echo $LISTEN_FDS $LISTEN_FDNAMES;"
+                  "readlink /proc/self/fd/3"), edit)
+    r = run(["bash", "-c", ACTIVATE % "$$", "x", *rt.argv("run", "--bundle", b.path, b.id)],
+            check=True)
+    assert r.out == ("1\n" if rt.flavour == "runc" else "1 web\n") + "/dev/zero\n"
+
+
+@pytest.mark.differs("crun", "it does not ask for whom they are")
+@pytest.mark.parametrize("pid", ["1", "", "x"])
+def test_sockets_for_another_process_are_not_ours(rt, box, pid):
+    b = box(shell("echo x$LISTEN_FDS; ls /proc/self/fd"))
+    r = run(["bash", "-c", ACTIVATE % pid, "x", *rt.argv("run", "--bundle", b.path, b.id)],
+            check=True)
+    assert r.out.split() == ["x", "0", "1", "2", "3"]
+
+
+@pytest.mark.differs("runc crun", "they pass what is open")
+def test_sockets_that_are_not_there(rt, box):
+    b = box()
+    run(["bash", "-c", ACTIVATE % "$$ LISTEN_FDS=9", "x", *rt.argv("run", "--bundle", b.path, b.id)],
+        check="descriptor 5 is not open")
 
 
 def test_stdin_is_passed(rt, box):

@@ -382,6 +382,16 @@ def test_c18_the_hosts_namespace_by_a_bind_mount(rt, box, work):
         run(["umount", path], check=True)
 
 
+@pytest.mark.parametrize("egress", ["none", "open"])
+def test_c18_sockets_of_the_hosts_network(rt, box, work, egress):
+    """A listening socket can be made to call out: connect() to AF_UNSPEC first."""
+    b = confined.confine(box(["true"]), work, egress=egress)
+    r = run(["bash", "-c", 'exec 3</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "x",
+             *rt.argv("run", "--bundle", b.path, b.id)], check=egress == "open")
+    if egress != "open":
+        assert "LISTEN_FDS" in confined.refusal(r)[0]
+
+
 def test_c18_another_containers(lab, rt, agent, box, work):
     """--network container:X: under the same policy only, however it is spelled."""
     first = agent()
