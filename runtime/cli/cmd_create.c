@@ -15,7 +15,7 @@
 #include "lifecycle/manage.h"
 
 struct options {
-	const char *bundle, *pid_file, *console_socket;
+	const char *bundle, *pid_file, *console_socket, *pidfd_socket;
 	bool no_pivot, no_new_keyring, detach, keep, no_subreaper;
 	unsigned preserve_fds;
 };
@@ -26,6 +26,8 @@ struct options {
 	{ 0, "pid-file", CLI_TEXT, O(pid_file), "FILE", "write the pid of the first process there" }, \
 	{ 0, "console-socket", CLI_TEXT, O(console_socket), "SOCKET", \
 	  "send the terminal's master to this AF_UNIX socket" }, \
+	{ 0, "pidfd-socket", CLI_TEXT, O(pidfd_socket), "SOCKET", \
+	  "send a pidfd of the first process to this AF_UNIX socket" }, \
 	{ 0, "no-pivot", CLI_FLAG, O(no_pivot), NULL, \
 	  "do not use pivot_root (for a root on an initramfs)" }, \
 	{ 0, "no-new-keyring", CLI_FLAG, O(no_new_keyring), NULL, \
@@ -76,6 +78,7 @@ static int create_options(struct cli *cli, const struct options *o, const char *
 		.bundle = o->bundle ? o->bundle : ".",
 		.pid_file = absolute(cli->arena, o->pid_file),
 		.console_socket = absolute(cli->arena, o->console_socket),
+		.pidfd_socket = absolute(cli->arena, o->pidfd_socket),
 		.no_pivot = o->no_pivot,
 		.no_new_keyring = o->no_new_keyring,
 		.preserve_fds = sockets + o->preserve_fds,

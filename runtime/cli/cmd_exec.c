@@ -15,7 +15,7 @@
 #include "sandbox/caps.h"
 
 struct options {
-	const char *process, *pid_file, *console_socket, *cwd, *user, *cgroup, *apparmor, *label;
+	const char *process, *pid_file, *console_socket, *pidfd_socket, *cwd, *user, *cgroup, *apparmor, *label;
 	struct strv env, caps, additional_gids;
 	bool tty, detach, no_new_privs, ignore_paused;
 	unsigned preserve_fds;
@@ -29,6 +29,8 @@ const struct cli_option cmd_exec_options[] = {
 	{ 0, "pid-file", CLI_TEXT, O(pid_file), "FILE", "write its pid there" },
 	{ 0, "console-socket", CLI_TEXT, O(console_socket), "SOCKET",
 	  "send the terminal's master to this AF_UNIX socket" },
+	{ 0, "pidfd-socket", CLI_TEXT, O(pidfd_socket), "SOCKET",
+	  "send a pidfd of the process to this AF_UNIX socket" },
 	{ 0, "cwd", CLI_TEXT, O(cwd), "DIR", "its working directory" },
 	{ 'e', "env", CLI_LIST, O(env), "NAME=VALUE", "set a variable (repeatable)" },
 	{ 'u', "user", CLI_TEXT, O(user), "UID[:GID]", "run as this user" },
@@ -174,6 +176,7 @@ int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
 	exec.id = argv[first];
 	exec.pid_file = o.pid_file;
 	exec.console_socket = o.console_socket;
+	exec.pidfd_socket = o.pidfd_socket;
 	exec.cgroup = o.cgroup;
 	exec.preserve_fds = o.preserve_fds;
 	exec.foreground = !o.detach;

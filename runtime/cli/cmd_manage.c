@@ -86,7 +86,8 @@ int cmd_checkpoint(struct cli *cli, int argc, char **argv, struct err *e)
 
 struct update_options {
 	const char *resources;
-	const char *value[14];
+	const char *value[16];
+	char *l3_cache_schema, *mem_bw_schema;
 };
 
 #define U(i) offsetof(struct update_options, value[i])
@@ -96,17 +97,23 @@ const struct cli_option cmd_update_options[] = {
 	{ 0, "memory", CLI_TEXT, U(0), "BYTES", "memory limit, -1: none" },
 	{ 0, "memory-reservation", CLI_TEXT, U(1), "BYTES", "soft memory limit" },
 	{ 0, "memory-swap", CLI_TEXT, U(2), "BYTES", "memory and swap together, -1: none" },
-	{ 0, "cpu-share", CLI_TEXT, U(3), "N", "relative share of the CPU" },
-	{ 0, "cpu-period", CLI_TEXT, U(4), "USEC", "period of the CPU quota" },
-	{ 0, "cpu-quota", CLI_TEXT, U(5), "USEC", "CPU time in one period, -1: no limit" },
-	{ 0, "cpu-burst", CLI_TEXT, U(6), "USEC", "CPU time that may be saved up" },
-	{ 0, "cpu-rt-period", CLI_TEXT, U(7), "USEC", "period of the realtime quota" },
-	{ 0, "cpu-rt-runtime", CLI_TEXT, U(8), "USEC", "realtime CPU time in one period" },
-	{ 0, "cpu-idle", CLI_TEXT, U(9), "0|1", "run only when nobody else wants to" },
-	{ 0, "cpuset-cpus", CLI_TEXT, U(10), "LIST", "CPUs to use" },
-	{ 0, "cpuset-mems", CLI_TEXT, U(11), "LIST", "memory nodes to use" },
-	{ 0, "pids-limit", CLI_TEXT, U(12), "N", "how many processes, -1: no limit" },
-	{ 0, "blkio-weight", CLI_TEXT, U(13), "N", "block I/O weight, 10 to 1000" },
+	{ 0, "kernel-memory", CLI_TEXT, U(3), "BYTES", "without effect since Linux 5.16" },
+	{ 0, "kernel-memory-tcp", CLI_TEXT, U(4), "BYTES", "without effect since Linux 5.16" },
+	{ 0, "cpu-share", CLI_TEXT, U(5), "N", "relative share of the CPU" },
+	{ 0, "cpu-period", CLI_TEXT, U(6), "USEC", "period of the CPU quota" },
+	{ 0, "cpu-quota", CLI_TEXT, U(7), "USEC", "CPU time in one period, -1: no limit" },
+	{ 0, "cpu-burst", CLI_TEXT, U(8), "USEC", "CPU time that may be saved up" },
+	{ 0, "cpu-rt-period", CLI_TEXT, U(9), "USEC", "period of the realtime quota" },
+	{ 0, "cpu-rt-runtime", CLI_TEXT, U(10), "USEC", "realtime CPU time in one period" },
+	{ 0, "cpu-idle", CLI_TEXT, U(11), "0|1", "run only when nobody else wants to" },
+	{ 0, "cpuset-cpus", CLI_TEXT, U(12), "LIST", "CPUs to use" },
+	{ 0, "cpuset-mems", CLI_TEXT, U(13), "LIST", "memory nodes to use" },
+	{ 0, "pids-limit", CLI_TEXT, U(14), "N", "how many processes, -1: no limit" },
+	{ 0, "blkio-weight", CLI_TEXT, U(15), "N", "block I/O weight, 10 to 1000" },
+	{ 0, "l3-cache-schema", CLI_TEXT, offsetof(struct update_options, l3_cache_schema), "TEXT",
+	  "share of the L3 cache, as resctrl writes it" },
+	{ 0, "mem-bw-schema", CLI_TEXT, offsetof(struct update_options, mem_bw_schema), "TEXT",
+	  "share of the memory bandwidth, as resctrl writes it" },
 	{ 0, NULL, 0, 0, NULL, NULL },
 };
 
@@ -115,7 +122,8 @@ static const struct {
 	bool text;
 } update_members[] = {
 	{ "memory", "limit", false },	    { "memory", "reservation", false },
-	{ "memory", "swap", false },	    { "cpu", "shares", false },
+	{ "memory", "swap", false },	    { "memory", "kernel", false },
+	{ "memory", "kernelTCP", false },   { "cpu", "shares", false },
 	{ "cpu", "period", false },	    { "cpu", "quota", false },
 	{ "cpu", "burst", false },	    { "cpu", "realtimePeriod", false },
 	{ "cpu", "realtimeRuntime", false }, { "cpu", "idle", false },
@@ -168,6 +176,7 @@ int cmd_update(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct update_options o = { 0 };
 	struct spec_resources *resources;
+	struct spec_intel_rdt rdt = { 0 };
 	const struct json *tree;
 	owned_str text = STR_INIT;
 	const char *id, *what;
@@ -192,5 +201,8 @@ int cmd_update(struct cli *cli, int argc, char **argv, struct err *e)
 	if (json_parse(cli->arena, str_text(&text), text.len, what, &tree, e) < 0 ||
 	    spec_parse_resources(cli->arena, tree, what, &resources, e) < 0)
 		return -e->code;
-	return lifecycle_update(cli->arena, &cli->runtime, id, resources, e);
+	rdt.l3_cache_schema = o.l3_cache_schema;
+	rdt.mem_bw_schema = o.mem_bw_schema;
+	return lifecycle_update(cli->arena, &cli->runtime, id, resources,
+				o.l3_cache_schema || o.mem_bw_schema ? &rdt : NULL, e);
 }

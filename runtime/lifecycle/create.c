@@ -524,6 +524,16 @@ static int record(struct creation *c, struct err *e)
 	return evidence_create(c->a, &c->state, c->asked, c->spec, e);
 }
 
+int lifecycle_hand_pidfd(const char *path, const char *kind, int pidfd, struct err *e)
+{
+	owned_fd socket = -1;
+
+	if (path && (fd_connect(path, "pidfd socket", &socket, e) < 0 ||
+		     fd_send(socket, kind, strlen(kind), pidfd, e) < 0))
+		return err_in(e, "--pidfd-socket");
+	return 0;
+}
+
 /* Everything is built and waits: told, after its record. */
 static int conclude(struct creation *c, struct err *e)
 {
@@ -534,6 +544,7 @@ static int conclude(struct creation *c, struct err *e)
 		return -e->code;
 	c->state.ready = true;
 	if (state_save(&c->dir, &c->state, e) < 0 || write_pid_file(c, e) < 0 ||
+	    lifecycle_hand_pidfd(c->o->pidfd_socket, "standard", c->pidfd, e) < 0 ||
 	    handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
 		return -e->code;
 	return handshake_expect(c->sync_fd, MESSAGE_READY, NULL, e);

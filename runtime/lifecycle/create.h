@@ -32,6 +32,7 @@ struct create_options {
 	const char *bundle;		/* directory */
 	const char *pid_file;		/* NULL: none */
 	const char *console_socket;	/* NULL: none */
+	const char *pidfd_socket;	/* NULL: none */
 	bool no_pivot;
 	bool no_new_keyring;
 	unsigned preserve_fds;		/* those of listen_fds included, which come first */
@@ -47,6 +48,8 @@ struct created {
 };
 #define CREATED_INIT ((struct created){ .pidfd = -1, .console = -1 })
 
+/* Sends pidfd to the AF_UNIX socket at that path (NULL: nowhere), with runc's word for its kind. */
+int lifecycle_hand_pidfd(const char *path, const char *kind, int pidfd, struct err *e);
 int lifecycle_create(struct arena *a, const struct runtime *rt, const struct create_options *o,
 		     struct created *ret, struct err *e);
 /* What the container's process needs of the runtime's privileges before its ids change: hard limits

@@ -305,7 +305,8 @@ static int release(struct joining *j, struct created *ret, struct err *e)
 	if (j->o->pid_file &&
 	    file_replace(AT_FDCWD, j->o->pid_file, text, (size_t)n, 0644, e) < 0)
 		return err_in(e, "--pid-file");
-	if (handshake_say(j->sync_fd, MESSAGE_GO, 0, e) < 0 ||
+	if (lifecycle_hand_pidfd(j->o->pidfd_socket, "setns", pidfd, e) < 0 ||
+	    handshake_say(j->sync_fd, MESSAGE_GO, 0, e) < 0 ||
 	    listener_hand_over(j->spec->linux_->seccomp, &j->state,
 			       state_status(&j->dir, &j->state), j->pid, pidfd, j->sync_fd, e) < 0 ||
 	    handshake_expect_end(j->sync_fd, e) < 0)

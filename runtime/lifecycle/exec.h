@@ -18,6 +18,7 @@ struct exec_options {
 	struct spec_process *process;	/* complete: see exec_default_process() */
 	const char *pid_file;
 	const char *console_socket;
+	const char *pidfd_socket;
 	const char *cgroup;		/* --cgroup: path below the container's own; NULL */
 	unsigned preserve_fds;
 	bool foreground;		/* a terminal comes back to the caller */

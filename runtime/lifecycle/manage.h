@@ -25,8 +25,9 @@ int lifecycle_kill(struct arena *a, const struct runtime *rt, const char *id, in
 		   struct err *e);
 int lifecycle_pause(struct arena *a, const struct runtime *rt, const char *id, bool pause,
 		    struct err *e);
+/* rdt: schemata of its resctrl class, NULL for no change; a container without one gets one. */
 int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
-		     const struct spec_resources *r, struct err *e);
+		     const struct spec_resources *r, struct spec_intel_rdt *rdt, struct err *e);
 /*
  * Deletes a stopped or created container; with force any, and a missing one is no error.  Repeatable:
  * what is gone already is no error, what cannot be removed is.  wait_status as in evidence.h.

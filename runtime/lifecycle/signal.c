@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,6 +11,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "lifecycle/manage.h"
+#include "sandbox/resctrl.h"
 
 int signal_number(const char *text)
 {
@@ -100,15 +103,81 @@ int lifecycle_pause(struct arena *a, const struct runtime *rt, const char *id, b
 	return cgroup_freeze(&state.cgroup, pause, e);
 }
 
+/* resctrl has threads in its classes, not processes. */
+static int move_threads(const struct resctrl *group, pid_t pid, struct err *e)
+{
+	char path[64];
+	DIR *d;
+	int r = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/task", pid);
+	d = opendir(path);
+	for (struct dirent *x; d && r == 0 && (x = readdir(d));)
+		if (x->d_name[0] != '.')
+			r = resctrl_join(group, atoi(x->d_name), e);
+	if (d)
+		closedir(d);
+	return r == -ESRCH ? 0 : r;
+}
+
+/* Frozen, so that nobody forks past the list. */
+static int move_all(struct arena *a, const struct resctrl *group, const struct state *s, struct err *e)
+{
+	struct pids pids;
+	bool frozen = false;
+	struct err none;
+	int r = cgroup_frozen(&s->cgroup, &frozen, e);
+
+	if (r == 0 && !frozen && cgroup_freeze(&s->cgroup, true, &none) < 0)
+		frozen = true;	/* it has no freezer */
+	if (r == 0)
+		r = cgroup_pids(a, &s->cgroup, &pids, e);
+	if (r == 0)
+		r = move_threads(group, s->pid, e);
+	for (size_t i = 0; r == 0 && i < pids.n; i++)
+		r = move_threads(group, pids.v[i], e);
+	if (!frozen)
+		cgroup_freeze(&s->cgroup, false, &none);
+	return r;
+}
+
+static int change_resctrl(struct arena *a, const struct state_dir *dir, const struct state *s,
+			  struct spec_intel_rdt *rdt, struct err *e)
+{
+	struct resctrl group;
+	struct spec *spec;
+	struct err none;
+
+	if (state_load_spec(a, dir, &spec, e) < 0 ||
+	    resctrl_find(a, spec->linux_->intel_rdt ? spec->linux_->intel_rdt : rdt, s->id, &group,
+			 e) < 0)
+		return -e->code;
+	if (spec->linux_->intel_rdt)
+		return resctrl_change(&group, rdt, e);
+	/* first said, then made: exec and delete go by what the specification says */
+	spec->linux_->intel_rdt = rdt;
+	if (state_save_spec(dir, spec, e) < 0)
+		return -e->code;
+	if (resctrl_make(&group, rdt, e) == 0 && move_all(a, &group, s, e) == 0)
+		return 0;
+	if (resctrl_unmake(&group, &none) == 0) {
+		spec->linux_->intel_rdt = NULL;
+		state_save_spec(dir, spec, &none);
+	}
+	return -e->code;
+}
+
 int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
-		     const struct spec_resources *r, struct err *e)
+		     const struct spec_resources *r, struct spec_intel_rdt *rdt, struct err *e)
 {
 	owned_state_dir dir = STATE_DIR_INIT;
 	struct state state;
 
-	if (lifecycle_open(a, rt, id, STATE_SHARED, &dir, &state, e) < 0)
+	if (lifecycle_open(a, rt, id, rdt ? STATE_EXCLUSIVE : STATE_SHARED, &dir, &state, e) < 0)
 		return -e->code;
 	if (state_status(&dir, &state) == STATUS_STOPPED)
 		return err_say(e, EINVAL, "cannot update container %s: it is stopped", id);
+	if (rdt && change_resctrl(a, &dir, &state, rdt, e) < 0)
+		return -e->code;
 	return cgroup_update(&state.cgroup, r, e);
 }

@@ -180,6 +180,15 @@ static int settle_schemata(const struct resctrl *r, const struct spec_intel_rdt 
 	return old.len ? compare(r, old.s, file.s, e) : 0;
 }
 
+int resctrl_change(const struct resctrl *r, const struct spec_intel_rdt *rdt, struct err *e)
+{
+	owned_str text = STR_INIT, file = STR_INIT;
+
+	str_printf(&file, "%s/schemata", r->group);
+	put_old_schemata(rdt, &text);
+	return write_schemata(r, file.s, &text, e) < 0 ? err_in(e, "linux.intelRdt") : 0;
+}
+
 /* ---- groups ---- */
 
 static int make_group(struct resctrl *r, const struct spec_intel_rdt *rdt, struct err *e)

@@ -40,5 +40,7 @@ int resctrl_make(struct resctrl *r, const struct spec_intel_rdt *rdt, struct err
 int resctrl_unmake(struct resctrl *r, struct err *e);
 /* Its children will follow it. */
 int resctrl_join(const struct resctrl *r, pid_t pid, struct err *e);
+/* Writes l3CacheSchema and memBwSchema to the class, even to one that others share. */
+int resctrl_change(const struct resctrl *r, const struct spec_intel_rdt *rdt, struct err *e);
 /* At the container's end. */
 int resctrl_remove(const struct resctrl *r, struct err *e);

@@ -145,8 +145,8 @@ def test_update_takes_zero_for_unset(rt, box):
 @pytest.mark.differs("crun", "only its newest knows these flags")
 def test_update_by_flags(rt, box):
     b = rt.up(box(SLEEP, limited({"pids": {"limit": 50}})))
-    rt("update", "--pids-limit", "44", "--memory", str(96 * MiB), "--cpu-share", "256", b.id,
-       check=True)
+    rt("update", "--pids-limit", "44", "--memory", str(96 * MiB), "--cpu-share", "256",
+       "--kernel-memory", "1000000", "--kernel-memory-tcp", "1000000", b.id, check=True)
     assert value(rt, b, "pids", "pids.max", "pids.max") == "44"
     assert value(rt, b, "memory", "memory.limit_in_bytes", "memory.max") == str(96 * MiB)
 

@@ -87,3 +87,50 @@ def test_class_that_nobody_made(rt, box, resctrl):
     rt.create(box(["true"], asking(closID="gold")), env=resctrl.env,
               check=f"linux.intelRdt: closID: {resctrl.top}/gold: No such file or directory")
     assert resctrl.groups() == [] == rt.ids()
+
+
+def schemata(resctrl, name):
+    with open(os.path.join(resctrl.top, name, "schemata"), encoding="ascii") as f:
+        return f.read()
+
+
+@pytest.mark.parametrize("members, name", [({"l3CacheSchema": "L3:0=f"}, None),
+                                           ({"closID": "gold", "schemata": ["L3:0=f"]}, "gold")])
+def test_update_changes_the_class(rt, box, resctrl, members, name):
+    b = rt.up(box(["sleep", "100"], asking(**members)), env=resctrl.env)
+    rt("update", "--l3-cache-schema", "L3:0=3", "--mem-bw-schema", "MB:0=50", b.id,
+       env=resctrl.env, check=True)
+    assert schemata(resctrl, name or b.id) == "L3:0=3\nMB:0=50\n"
+
+
+def test_update_makes_a_class(rt, box, resctrl, work):
+    """For all that is in the container already, for what comes, and for as long as the container."""
+    b = rt.up(box(["sleep", "100"]), env=resctrl.env)
+    rt.exec(b, "--detach", "--pid-file", work + "/pid", "--", "sleep", "100", check=True)
+    with open(work + "/pid", encoding="ascii") as f:
+        second = int(f.read())
+    rt("update", "--mem-bw-schema", "MB:0=50", b.id, env=resctrl.env, check=True)
+    assert schemata(resctrl, b.id) == "MB:0=50\n"
+    assert resctrl.take(b.id) == second     # after the first
+    assert rt.status(b) == "running"
+    rt.exec(b, "--detach", "--pid-file", work + "/pid", "--", "sleep", "100", env=resctrl.env,
+            check=True)
+    with open(work + "/pid", encoding="ascii") as f:
+        assert resctrl.take(b.id) == int(f.read()) != second
+    rt.delete(b, "--force", env=resctrl.env, check=True)
+    assert resctrl.groups() == []
+
+
+def test_update_that_fails_leaves_no_class(rt, box, resctrl):
+    b = rt.up(box(["sleep", "100"]), env=resctrl.env)
+    os.makedirs(os.path.join(resctrl.top, b.id))    # somebody's
+    rt("update", "--l3-cache-schema", "L3:0=3", b.id, env=resctrl.env,
+       check=f"linux.intelRdt: make {resctrl.top}/{b.id}: File exists")
+    rt.delete(b, "--force", env=resctrl.env, check=True)
+    assert resctrl.groups() == [b.id]
+
+
+def test_update_without_resctrl(rt, box):
+    b = rt.up(box(["sleep", "100"]))
+    rt("update", "--l3-cache-schema", "L3:0=3", b.id,
+       check="linux.intelRdt: no resctrl file system is mounted")

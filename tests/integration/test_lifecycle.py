@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -63,6 +64,45 @@ def test_run_detached(rt, box, work):
     assert rt.status(b) == "running"
     with open(work + "/pid", encoding="ascii") as f:
         assert int(f.read()) == rt.state(b)["pid"]
+
+
+def received_pidfd(server):
+    """The word that came with it, and the pid."""
+    connection, _ = server.accept()
+    with connection:
+        data, fds, _, _ = socket.recv_fds(connection, 64, 1)
+        with open(f"/proc/self/fdinfo/{fds[0]}", encoding="ascii") as f:
+            pid = int(status_field(f.read(), "Pid"))
+        os.close(fds[0])
+        return data, pid
+
+
+@pytest.mark.differs("runc crun", "only runc's newest has the option")
+def test_pidfd_socket(rt, box, work):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(work + "/s")
+        server.listen()
+        server.settimeout(10)
+        created, ran = box(SLEEP), box(SLEEP)
+        rt.create(created, "--pidfd-socket", work + "/s")
+        assert received_pidfd(server) == (b"standard", rt.state(created)["pid"])
+        rt.run(ran, "--detach", "--pidfd-socket", "s", cwd=work, check=True)
+        assert received_pidfd(server) == (b"standard", rt.state(ran)["pid"])
+        rt.exec(ran, "--detach", "--pid-file", work + "/pid", "--pidfd-socket", work + "/s", "--",
+                *SLEEP, check=True)
+        with open(work + "/pid", encoding="ascii") as f:
+            assert received_pidfd(server) == (b"setns", int(f.read()))
+
+
+@pytest.mark.differs("runc crun", "only runc's newest has the option")
+def test_pidfd_socket_that_nobody_listens_to(rt, box, work):
+    rt.create(box(SLEEP), "--pidfd-socket", work + "/none",
+              check="--pidfd-socket: pidfd socket ")
+    assert rt.ids() == []
+    b = rt.up(box(SLEEP))
+    rt.exec(b, "--pidfd-socket", work + "/none", "--", "touch", "/x",
+            check="--pidfd-socket: pidfd socket ")
+    assert not os.path.exists(b.rootfs + "/x")
 
 
 def test_run_removes_the_container(rt, box):
