@@ -114,15 +114,11 @@ struct masks {
 	int workspace;		/* O_PATH, its top */
 	struct strv patterns;	/* trimmed */
 	int covers;		/* a tmpfs with an empty file and an empty directory; -1: not yet */
+	bool attached;		/* on top of the workspace, for old kernels */
 };
 
 static const char cover_file[] = "file", cover_directory[] = "directory";
 
-/*
- * Copies can be made of an attached mount only (until Linux 6.15), so the
- * covers lie on top of the workspace while they are needed.  Everything else
- * here works on descriptors from before, beneath them.
- */
 static int make_covers(struct masks *m, struct err *e)
 {
 	static const char *options[] = { "nr_blocks=1", "nr_inodes=4", "mode=0755" };
@@ -142,8 +138,7 @@ static int make_covers(struct masks *m, struct err *e)
 	fd_close(&file);	/* a file open for writing keeps the mount writable */
 	if (r)
 		return err_set(e, r, "make the covers of masked files");
-	if ((r = mnt_set(fd, false, MOUNT_ATTR_RDONLY, 0, e)) < 0 ||
-	    (r = mnt_attach(fd, m->workspace, e)) < 0)
+	if ((r = mnt_set(fd, false, MOUNT_ATTR_RDONLY, 0, e)) < 0)
 		return r;
 	m->covers = fd_take(&fd);
 	return 0;
@@ -151,9 +146,8 @@ static int make_covers(struct masks *m, struct err *e)
 
 static int remove_covers(struct masks *m, struct err *e)
 {
-	if (m->covers < 0)
-		return 0;
-	if (fchdir(m->covers) < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+	if (m->attached &&
+	    (fchdir(m->covers) < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0))
 		return err_set(e, errno, "unmount the covers of masked files");
 	fd_close(&m->covers);
 	return 0;
@@ -162,14 +156,25 @@ static int remove_covers(struct masks *m, struct err *e)
 static int cover(struct masks *m, int target, struct err *e)
 {
 	owned_fd copy = -1;
+	const char *name;
 	struct stat st;
 	int r;
 
 	if (fstat(target, &st) < 0)
 		return err_set(e, errno, "stat");
-	if ((m->covers < 0 && (r = make_covers(m, e)) < 0) ||
-	    (r = mnt_clone(m->covers, S_ISDIR(st.st_mode) ? cover_directory : cover_file, false,
-			   &copy, e)) < 0)
+	if (m->covers < 0 && (r = make_covers(m, e)) < 0)
+		return r;
+	name = S_ISDIR(st.st_mode) ? cover_directory : cover_file;
+	r = mnt_clone(m->covers, name, false, &copy, e);
+	if (r == -EINVAL && !m->attached) {
+		/* Before Linux 6.15 copies could be made of an attached mount only.  All else here works
+		 * on descriptors from before, beneath it. */
+		if ((r = mnt_attach(m->covers, m->workspace, e)) < 0)
+			return r;
+		m->attached = true;
+		r = mnt_clone(m->covers, name, false, &copy, e);
+	}
+	if (r < 0)
 		return r;
 	return mnt_attach(copy, target, e);
 }
