@@ -128,6 +128,8 @@ int cmd_features(struct cli *cli, int argc, char **argv, struct err *e)
 	json_key(w, "potentiallyUnsafeConfigAnnotations");
 	json_open_array(w);
 	json_put_string(w, ANNOTATION_PREFIX);
+	json_put_string(w, SPEC_UNIT_PROPERTY);
+	json_put_string(w, SPEC_KEEP_GROUPS);
 	json_close_array(w);
 	json_close(w);
 	json_writer_end(w, &text);

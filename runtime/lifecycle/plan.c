@@ -278,6 +278,8 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 		p.flags |= PLAN_CLONE;
 	if (q->no_setgroups)
 		p.flags |= PLAN_NO_SETGROUPS;
+	if (spec_keeps_groups(q->spec))
+		p.flags |= PLAN_KEEP_GROUPS;
 	if (process->scheduler) {
 		p.flags |= PLAN_SCHEDULER;
 		scheduler_attr(process->scheduler, &p.scheduler);

@@ -217,6 +217,14 @@ static int apply_devices(struct apply *x, struct err *e)
 	return 0;
 }
 
+static int apply_groups(struct apply *x, struct err *e)
+{
+	if (!spec_keeps_groups(x->in))
+		return 0;
+	return refuse(e, always(x), "leave out --group-add keep-groups",
+		      "the groups of the caller (" SPEC_KEEP_GROUPS ")");
+}
+
 /* One of the host's could carry what the egress table does not see, and lead to another network. */
 static int apply_net_devices(struct apply *x, struct err *e)
 {
@@ -454,7 +462,7 @@ static int apply_sysctls(struct apply *x, struct err *e)
 /* What the systemd driver sets on the unit behind our limits: it must not take them back. */
 static int apply_unit_properties(struct apply *x, struct err *e)
 {
-	static const char prefix[] = "org.systemd.property.";
+	static const char prefix[] = SPEC_UNIT_PROPERTY;
 	static const char *const fine[] = { "After", "Before", "CollectMode", "DefaultDependencies",
 					    "Description", "KillSignal", "TimeoutStopUSec", NULL };
 	const struct kvs *annotations = &x->out->annotations;
@@ -775,6 +783,7 @@ static int (*const steps[])(struct apply *x, struct err *e) = {
 	apply_namespaces,
 	apply_devices,
 	apply_net_devices,
+	apply_groups,
 	apply_egress,
 	apply_digest,
 	apply_caps,

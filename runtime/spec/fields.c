@@ -700,6 +700,13 @@ void spec_write_resources(const struct spec_resources *r, struct json_writer *w)
 	object_write(&object_resources, r, w);
 }
 
+bool spec_keeps_groups(const struct spec *s)
+{
+	const char *v = kvs_get(&s->annotations, SPEC_KEEP_GROUPS);
+
+	return v && strcmp(v, "0") != 0;
+}
+
 const struct spec_namespace *spec_namespace_find(const struct spec *s, const char *type)
 {
 	for (size_t i = 0; s->linux_ && i < s->linux_->namespaces.n; i++)

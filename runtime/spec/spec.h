@@ -24,6 +24,10 @@
 /* The version of the specification that agentrun implements and writes; it reads every 1.x. */
 #define SPEC_OCI_VERSION "1.3.0"
 
+/* Annotations with a meaning of their own, policies apart. */
+#define SPEC_UNIT_PROPERTY "org.systemd.property."	/* a prefix */
+#define SPEC_KEEP_GROUPS "run.oci.keep_original_groups"	/* crun's, which Podman relies on */
+
 struct opt_bool { bool set, v; };
 struct opt_i64 { bool set; int64_t v; };
 struct opt_u64 { bool set; uint64_t v; };
@@ -388,6 +392,9 @@ void spec_settle_env(struct strv *env);
 
 /* The entry of that type, NULL if the container shares the runtime's. */
 const struct spec_namespace *spec_namespace_find(const struct spec *s, const char *type);
+
+/* Whether the caller's supplementary groups stay (podman run --group-add keep-groups). */
+bool spec_keeps_groups(const struct spec *s);
 
 /* Its name in the container; may be a template. */
 const char *spec_net_device_name(const struct spec_net_device *d);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX "org.systemd.property."
-
 static const struct number_type {
 	const char *word;
 	enum spec_property_type type;
@@ -85,9 +83,9 @@ int spec_unit_properties(struct arena *a, const struct spec *s, spec_properties 
 		owned_str found = STR_INIT;
 		int r;
 
-		if (!str_has_prefix(kv->key, PREFIX))
+		if (!str_has_prefix(kv->key, SPEC_UNIT_PROPERTY))
 			continue;
-		p.name = kv->key + strlen(PREFIX);
+		p.name = kv->key + strlen(SPEC_UNIT_PROPERTY);
 		str_put_safe(&found, kv->value, 64);
 		if (!*p.name)
 			return json_say(e, EINVAL, NULL, &at, "names no property");

@@ -285,7 +285,8 @@ static int step_identity(struct stage *s, struct err *e)
 			return err_set(e, errno, "drop capability %u from the bounding set", i);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return err_set(e, errno, "prctl PR_SET_KEEPCAPS");
-	if (setgroups(p->n_groups, p->n_groups ? groups : NULL) < 0 &&
+	if (!(p->flags & PLAN_KEEP_GROUPS) &&
+	    setgroups(p->n_groups, p->n_groups ? groups : NULL) < 0 &&
 	    !(errno == EPERM && p->flags & PLAN_NO_SETGROUPS))
 		return err_set(e, errno, "process.user.additionalGids: setgroups");
 	if (setresgid(p->gid, p->gid, p->gid) < 0)

@@ -74,6 +74,7 @@ enum {
 	PLAN_NO_SETGROUPS = 16,	/* setgroups(2) may be denied by the map: the caller's then stay */
 	PLAN_SCHEDULER = 32,
 	PLAN_IO_PRIORITY = 64,
+	PLAN_KEEP_GROUPS = 128,	/* the caller's, whatever n_groups says */
 };
 
 enum { PLAN_FILTERS = 2, PLAN_MAGIC = 0x616e7031 };

@@ -18,7 +18,8 @@ def test_form():
     assert sorted(F["linux"]["namespaces"]) == ["cgroup", "ipc", "mount", "network", "pid", "time",
                                                 "user", "uts"]
     assert {"CAP_CHOWN", "CAP_CHECKPOINT_RESTORE"} <= set(F["linux"]["capabilities"])
-    assert F["potentiallyUnsafeConfigAnnotations"] == ["io.agentrun."]
+    assert F["potentiallyUnsafeConfigAnnotations"] == [
+        "io.agentrun.", "org.systemd.property.", "run.oci.keep_original_groups"]
     assert F["linux"]["seccomp"]["enabled"] is True
     assert {"ro", "rro", "rbind", "idmap", "tmpcopyup"} <= set(F["mountOptions"])
 

@@ -103,10 +103,19 @@ def test_impossible_ids(rt, box, uid, why):
     rt.run(box(["id"], set_process(user={"uid": uid, "gid": 0})), check="process.user.uid: " + why)
 
 
-def test_no_groups_of_the_caller(rt, box):
-    b = box(["cat", "/proc/self/status"])
-    s = rt.run(b, check=True, extra_groups=[7, 8]).out
-    assert status_field(s, "Groups").split() in ([], ["0"])
+@pytest.mark.parametrize("keep, groups", [
+    (None, []), ("0", []),
+    pytest.param("1", ["7", "8"], marks=pytest.mark.differs("runc", "the annotation is crun's")),
+])
+def test_groups_of_the_caller(rt, box, keep, groups):
+    b = box(["sleep", "100"], lambda c: c.update(
+        annotations={"run.oci.keep_original_groups": keep} if keep else {}))
+    rt.create(b, extra_groups=[7, 8])
+    rt.start(b)
+    with open(f"/proc/{rt.state(b)['pid']}/status", encoding="ascii") as f:
+        assert status_field(f.read(), "Groups").split() == groups
+    r = rt.exec(b, "--", "cat", "/proc/self/status", check=True, extra_groups=[7, 8])
+    assert status_field(r.out, "Groups").split() == groups
 
 
 @pytest.mark.parametrize("umask", [0o22, 0o77, 0])

@@ -172,7 +172,7 @@ struct ask {
 	struct spec_rlimit *rlimit;
 	int64_t pids, memory, swap, quota;	/* the engine's limits, 0: it writes none */
 	const char *unified;
-	bool rootless, device, device_rule, net_device;
+	bool rootless, device, device_rule, net_device, keep_groups;
 };
 
 static void add_mount(struct arena *a, struct spec *s, char *text)
@@ -294,6 +294,8 @@ static struct spec *make_spec(struct arena *a, const struct ask *ask)
 			.type = arena_strdup(a, "c"), .major = { true, 10 }, .minor = { true, 200 },
 			.access = arena_strdup(a, "rw") };
 	}
+	if (ask->keep_groups)
+		kvs_add(a, &s->annotations, "run.oci.keep_original_groups", "1");
 	if (ask->net_device) {
 		s->linux_->net_devices.v = arena_new(a, struct spec_net_device);
 		s->linux_->net_devices.v[0] = (struct spec_net_device){ arena_strdup(a, "eth7"), NULL };
@@ -450,6 +452,8 @@ static const struct {
 	{ { .net_device = true }, "refused: network device eth7 of the host would become the "
 	  "container's\n" ALWAYS "leave linux.netDevices out" },
 	{ { .net_device = true, .annotations = "egress=open" }, "refused: network device eth7" },
+	{ { .keep_groups = true }, "refused: the groups of the caller (run.oci.keep_original_groups)\n"
+	  ALWAYS "leave out --group-add keep-groups" },
 	{ { .caps = "CAP_SYS_ADMIN" }, "refused: capability CAP_SYS_ADMIN (--cap-add or "
 	  "--privileged)\n  policy: caps=CAP_CHOWN" },
 	{ { .caps = "CAP_SYS_NICE" }, "  to allow it: --annotation io.agentrun.caps=CAP_CHOWN,"
