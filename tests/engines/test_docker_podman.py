@@ -10,7 +10,7 @@ import leaks
 import pytest
 from conftest import kept
 from engines import IMAGE, controller
-from runtime import status_field, until
+from runtime import run, status_field, until
 from terminal import Spawned
 
 SEQUENCE = int(os.environ.get("AGENTRUN_SEQUENCE", "200"))
@@ -169,6 +169,22 @@ def test_limits_and_update(engine):
         engine("update", "-m", "96m", "--memory-swap", "200m", c, check=True)
     assert cgroup_value(engine, c, "memory.limit_in_bytes", "memory.max") == str(96 << 20)
     assert cgroup_value(engine, c, "pids.max", "pids.max") == "50"
+
+
+@pytest.mark.skipif(not os.path.isdir("/run/systemd/system"), reason="no systemd here")
+def test_scope(engine, up):
+    """Of the user's systemd where the engine is a user's."""
+    manager = ["--user"] if os.geteuid() else []
+    with open(f"/proc/{engine.pid(up)}/cgroup", encoding="ascii") as f:
+        path = [line for line in f if line.startswith("0::")][0].strip()
+    scope = [name for name in path.split("/") if name.endswith(".scope")][-1]
+    assert up in scope and ("/user@" in path) == bool(manager), path
+
+    def active():
+        return run(["systemctl", *manager, "is-active", scope]).out.strip() == "active"
+    assert active()
+    engine("rm", "-f", *(["-t", "0"] if engine.name == "podman" else []), up, check=True)
+    until(lambda: not active())
 
 
 @limits

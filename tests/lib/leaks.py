@@ -4,6 +4,7 @@ import os
 import time
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+PF_KTHREAD = 0x00200000
 STATE_DIRS = ("/run", "/run/agentrun", "/run/runc", "/run/crun", "/dev/shm")
 
 
@@ -12,8 +13,10 @@ def processes():
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as f:
-                found[int(pid)] = f.read().strip()
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+                name, rest = f.read().split(" (", 1)[1].rsplit(") ", 1)
+            if not int(rest.split()[6]) & PF_KTHREAD:
+                found[int(pid)] = name
         except OSError:
             pass
     return found
