@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "lifecycle/manage.h"
+#include "policy/policy.h"
 #include "sandbox/resctrl.h"
 
 int signal_number(const char *text)
@@ -172,11 +173,15 @@ int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
 {
 	owned_state_dir dir = STATE_DIR_INIT;
 	struct state state;
+	struct spec *spec;
 
 	if (lifecycle_open(a, rt, id, rdt ? STATE_EXCLUSIVE : STATE_SHARED, &dir, &state, e) < 0)
 		return -e->code;
 	if (state_status(&dir, &state) == STATUS_STOPPED)
 		return err_say(e, EINVAL, "cannot update container %s: it is stopped", id);
+	if (state.session && (state_load_spec(a, &dir, &spec, e) < 0 ||
+			      policy_apply_resources(a, spec->agent, r, e) < 0))
+		return -e->code;
 	if (rdt && change_resctrl(a, &dir, &state, rdt, e) < 0)
 		return -e->code;
 	return cgroup_update(&state.cgroup, r, e);

@@ -651,6 +651,11 @@ static const struct limit {
 	{ FIELD_LIMITS_CPU, "processors", "--cpus", "cpu.max" },
 };
 
+static const char *unit_of(enum field_id id)
+{
+	return id == FIELD_LIMITS_CPU ? " thousandths of" : id == FIELD_LIMITS_MEMORY ? " bytes" : "";
+}
+
 /* What the engine set, in the field's own unit; 0: nothing. */
 static uint64_t limit_of(const struct spec_resources *r, enum field_id id)
 {
@@ -701,6 +706,22 @@ static void put_limit(struct apply *x, enum field_id id, uint64_t n)
 	}
 }
 
+/* The specification that is stored holds it: a policy is never evaluated again. */
+static void keep_bound(struct apply *x, enum field_id id, const struct value *most)
+{
+	struct spec_agent *agent = x->agent;
+	const char *text = most->items.v[0].text;
+
+	if (!agent->bounds.v)
+		agent->bounds.v = arena_array(x->a, struct spec_bound,
+					      sizeof limits / sizeof *limits);
+	agent->bounds.v[agent->bounds.n++] = (struct spec_bound){
+		.field = arena_strdup(x->a, fields[id].name), .most = value_number(id, text),
+		.text = arena_strdup(x->a, text),
+		.from = arena_strdup(x->a, x->p->host.origin.text),
+	};
+}
+
 /* A profile's and an annotation's limit is for where the engine set none; the host policy's holds
  * against the engine's as well: what is required is made of it, what is beyond a ceiling is refused. */
 static int apply_limit(struct apply *x, const struct limit *l, struct err *e)
@@ -716,6 +737,8 @@ static int apply_limit(struct apply *x, const struct limit *l, struct err *e)
 		x->out->linux_->resources = arena_new(x->a, struct spec_resources);
 	r = x->out->linux_->resources;
 	have = limit_of(r, l->id);
+	if (most->set || need->set)
+		keep_bound(x, l->id, need->set ? need : most);
 	if ((most->set || need->set) && kvs_get(&r->unified, l->file))
 		return refuse(e, policy_say(x->a, x->p, l->id),
 			      arena_printf(x->a, "leave it out; %s sets that limit", l->option),
@@ -732,8 +755,7 @@ static int apply_limit(struct apply *x, const struct limit *l, struct err *e)
 			      arena_printf(x->a, "%s %s, or the administrator raises allow[\"%s\"] in %s",
 					   l->option, most->items.v[0].text, name, x->p->host.path),
 			      "the engine's limit, %llu%s %s, is more than this host allows",
-			      (unsigned long long)have, l->id == FIELD_LIMITS_CPU ? " thousandths of" :
-			      l->id == FIELD_LIMITS_MEMORY ? " bytes" : "", l->unit);
+			      (unsigned long long)have, unit_of(l->id), l->unit);
 	}
 	return 0;
 }
@@ -833,4 +855,58 @@ int policy_apply_process(struct arena *a, const struct spec_agent *agent,
 	process->no_new_privileges = true;
 	return check_scheduling(a, agent, process,
 				"create the container with caps that name CAP_SYS_NICE", e);
+}
+
+static const struct spec_bound *bound_of(const struct spec_agent *agent, enum field_id id)
+{
+	for (size_t i = 0; i < agent->bounds.n; i++)
+		if (strcmp(agent->bounds.v[i].field, fields[id].name) == 0)
+			return &agent->bounds.v[i];
+	return NULL;
+}
+
+/* Whether the change says nothing of the limit, so that it stays. */
+static bool leaves(const struct spec_resources *r, enum field_id id)
+{
+	if (id == FIELD_LIMITS_PIDS)
+		return !r->pids || !r->pids->limit.set || !r->pids->limit.v;
+	if (id == FIELD_LIMITS_MEMORY)
+		return !r->memory || !r->memory->limit.set || !r->memory->limit.v;
+	return !r->cpu || ((!r->cpu->quota.set || !r->cpu->quota.v) &&
+			   (!r->cpu->period.set || !r->cpu->period.v));
+}
+
+int policy_apply_resources(struct arena *a, const struct spec_agent *agent,
+			   const struct spec_resources *r, struct err *e)
+{
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+		const struct limit *l = &limits[i];
+		const struct spec_bound *b = bound_of(agent, l->id);
+		uint64_t asked = limit_of(r, l->id);
+		char *policy, *remedy;
+
+		if (!b || (leaves(r, l->id) && !kvs_get(&r->unified, l->file)))
+			continue;
+		/* The kernel has a period of before, which nobody knows here. */
+		if (l->id == FIELD_LIMITS_CPU && !(r->cpu && r->cpu->period.set && r->cpu->period.v))
+			asked = 0;
+		policy = arena_printf(a, "%s at most %s (%s)", b->field, b->text, b->from);
+		remedy = arena_printf(a, "%s %s%s", l->option, b->text,
+				      l->id == FIELD_LIMITS_CPU ? " (a quota with its period)" : "");
+		if (kvs_get(&r->unified, l->file))
+			return refuse(e, policy, remedy, "linux.resources.unified: %s would take back %s",
+				      l->file, b->field);
+		if (!asked)
+			return refuse(e, policy, remedy, "an update that takes back %s", b->field);
+		if (asked > b->most)
+			return refuse(e, policy, remedy,
+				      "an update to %llu%s %s, more than this host allows",
+				      (unsigned long long)asked, unit_of(l->id), l->unit);
+	}
+	if (r->devices.n)
+		return refuse(e, arena_printf(a, "always refused under a policy (profile %s)",
+					      agent->profile ? agent->profile : "?"),
+			      "create the container with these rules",
+			      "an update of linux.resources.devices");
+	return 0;
 }

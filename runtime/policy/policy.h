@@ -57,6 +57,13 @@ int policy_apply_process(struct arena *a, const struct spec_agent *agent,
 			 struct spec_process *process, struct strv *dropped, struct err *e);
 
 /*
+ * Limits that are changed later (update): within what the host policy bounds, as the agent block has
+ * it; the rules of devices stay as they are.
+ */
+int policy_apply_resources(struct arena *a, const struct spec_agent *agent,
+			   const struct spec_resources *r, struct err *e);
+
+/*
  * Why a numeric address is never a destination (loopback, link-local with the
  * metadata services, multicast, ...), NULL if it may be one.  For addresses
  * that a name resolved to, too (THREATS C14).  `name_rule`: the address came

@@ -531,6 +531,14 @@ static const struct field audit_hook_fields[] = {
 };
 OBJECT_OF(audit_hook);
 
+static const struct field bound_fields[] = {
+	FIELD_STRING(struct spec_bound, "field", field, REQUIRED),
+	FIELD_U64(struct spec_bound, "most", most, REQUIRED),
+	FIELD_STRING(struct spec_bound, "text", text, REQUIRED),
+	FIELD_STRING(struct spec_bound, "from", from, REQUIRED),
+};
+OBJECT_OF(bound);
+
 static const struct field agent_fields[] = {
 	FIELD_STRING(struct spec_agent, "profile", profile),
 	FIELD_STRING(struct spec_agent, "policyDigest", policy_digest),
@@ -544,6 +552,7 @@ static const struct field agent_fields[] = {
 	FIELD_STRINGS(struct spec_agent, "envDropped", env_dropped),
 	FIELD_STRINGS(struct spec_agent, "caps", caps),
 	FIELD_STRING(struct spec_agent, "seccomp", seccomp),
+	FIELD_OBJECTS(struct spec_agent, "bounds", bounds, bound),
 	FIELD_OPT_U64(struct spec_agent, "timeLimit", time_limit),
 	FIELD_STRING(struct spec_agent, "auditMode", audit_mode),
 	FIELD_OBJECTS(struct spec_agent, "auditHooks", audit_hooks, audit_hook),

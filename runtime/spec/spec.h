@@ -300,6 +300,13 @@ struct spec_audit_hook {
 	bool required;
 };
 
+/* How far the host policy lets the container's limits go, for update. */
+struct spec_bound {
+	char *field;		/* "limits.memory" */
+	uint64_t most;		/* bytes, processes, thousandths of a processor */
+	char *text, *from;	/* as the host policy has it; its path */
+};
+
 struct spec_agent {
 	char *profile;		/* the base profile's name */
 	char *policy_digest;	/* SHA-256 of the policy that was applied: equal digests may share a
@@ -315,6 +322,7 @@ struct spec_agent {
 	char *seccomp;		/* the profile's name, "engine" for none of ours */
 	const struct json_text *seccomp_text;	/* its content, stacked on the engine's; never written,
 						 * NULL in a specification that was read back */
+	VEC(struct spec_bound) bounds;
 	struct opt_u64 time_limit;	/* seconds, limits.time */
 	char *audit_mode;	/* "best-effort" or "required" */
 	VEC(struct spec_audit_hook) audit_hooks;

@@ -394,3 +394,47 @@ def test_bad_annotations_fail_create(rt, confine, fields, text):
     r = rt.create(b, check=False)
     assert text in r.err
     assert rt.ids() == []
+
+
+# ---- limits that are changed later
+
+BOUNDS = {"limits.pids": 100, "limits.memory": "64m", "limits.cpu": "1.5"}
+UPDATES = [
+    (["--pids-limit", "50"], None),
+    (["--pids-limit", "101"], "limits.pids at most 100"),
+    (["--pids-limit", "-1"], "takes back limits.pids"),
+    (["--memory", "33554432"], None),
+    (["--memory", "67108865"], "limits.memory at most 64m"),
+    (["--memory", "-1"], "takes back limits.memory"),
+    (["--cpu-quota", "150000", "--cpu-period", "100000"], None),
+    (["--cpu-quota", "150000", "--cpu-period", "50000"], "limits.cpu at most 1.5"),
+    (["--cpu-quota", "-1"], "takes back limits.cpu"),
+    (["--cpu-quota", "100000"], "a quota with its period"),
+    (["--cpu-period", "1000"], "a quota with its period"),
+    (["--cpu-share", "512"], None),
+    ({"unified": {"memory.max": "max"}}, "would take back limits.memory"),
+    ({"devices": [{"allow": True, "access": "rwm"}]}, "linux.resources.devices"),
+]
+
+
+@pytest.mark.parametrize("how", ["allow", "require"])
+@pytest.mark.parametrize("asked, why", UPDATES,
+                         ids=lambda v: "-".join(v).strip("-") if isinstance(v, list) else None)
+def test_update_stays_within_the_host_policy(rt, box, work, how, asked, why):
+    path = work + "/host.json"
+    with open(path, "w", encoding="ascii") as f:
+        json.dump({how: BOUNDS}, f)
+    rt.options = ["--host-policy", path]
+    b = confined.confine(box(["sleep", "100"]), work)
+    rt.create(b)
+    rt.options = []    # what was said at create holds
+    flags = asked
+    if isinstance(asked, dict):
+        with open(work + "/r.json", "w", encoding="ascii") as f:
+            json.dump(asked, f)
+        flags = ["--resources", work + "/r.json"]
+    r = rt("update", *flags, b.id)
+    if why:
+        assert why in " ".join(confined.refusal(r))
+    else:
+        assert r.code == 0, r.err
