@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "audit/audit.h"
 #include "base/json.h"
@@ -104,6 +105,9 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_say(e, EINVAL, "audit: expected list, show or verify");
 	what = argv[first];
 	name = first + 1 < argc ? argv[first + 1] : NULL;
+	/* The usual one is made by the first record; one that is named should be there. */
+	if (o.directory && access(o.directory, R_OK | X_OK) < 0)
+		return err_set(e, errno, "audit: --directory %s", o.directory);
 	if (o.directory)
 		directory = arena_strdup(cli->arena, o.directory);
 	else if ((r = audit_directory(cli->arena, cli->runtime.rootless, &directory, e)) < 0)

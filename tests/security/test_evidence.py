@@ -101,6 +101,12 @@ def test_a_container_without_policy_leaves_no_record(rt, work):
     assert records() == []
 
 
+@pytest.mark.parametrize("command", ["list", "show", "verify"])
+def test_a_directory_that_is_named_must_be_there(rt, work, command):
+    assert audit("list").out.startswith("SESSION")    # nobody wrote to the usual one yet
+    audit(command, "--directory", work + "/nowhere", check=work + "/nowhere: No such file")
+
+
 def test_E1_no_secret_reaches_the_log(rt, agent):
     b = agent(["sleep", "60"])
     b.config["process"]["env"] += [f"GITHUB_TOKEN={TOKEN}", f"INNOCENT={TOKEN}"]
