@@ -77,14 +77,19 @@ static uint32_t put_label(struct str *b, const char *label)
 	return label && *label ? put_text(b, label) : 0;
 }
 
-/* `extra` (may be NULL) is one more string at the end. */
+/* `extra` (may be NULL) is one more string at the end, or takes the place of an empty HOME. */
 static uint32_t put_strv(struct str *b, const struct strv *v, const char *extra)
 {
 	size_t n = v->n + (extra ? 1 : 0);
 	uint32_t *offsets = must(calloc(n + 1, sizeof *offsets)), at;
 
-	for (size_t i = 0; i < v->n; i++)
-		offsets[i] = put_text(b, v->v[i]);
+	for (size_t i = 0; i < v->n; i++) {
+		bool empty = extra && strcmp(v->v[i], "HOME=") == 0;
+
+		offsets[i] = put_text(b, empty ? extra : v->v[i]);
+		if (empty)
+			extra = NULL;
+	}
 	if (extra)
 		offsets[v->n] = put_text(b, extra);
 	at = put(b, offsets, (n + 1) * sizeof *offsets);
@@ -135,7 +140,7 @@ static void put_hooks(struct plan *p, const struct plan_request *q, struct str *
 			.path = put_text(b, list->v[i].path),
 			.argv = put_strv(b, &list->v[i].args,
 					 list->v[i].args.n ? NULL : list->v[i].path),
-			.envp = put_strv(b, &list->v[i].env, NULL),
+			.envp = list->v[i].env.n ? put_strv(b, &list->v[i].env, NULL) : 0,
 			.timeout = list->v[i].timeout.set ? (uint32_t)list->v[i].timeout.v : 0,
 		};
 	p->hooks = put(b, h, list->n * sizeof *h);
@@ -260,6 +265,7 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 	};
 	struct caps caps;
 	owned_str home = STR_INIT;
+	const char *set;
 	uint32_t *groups;
 	int r;
 
@@ -294,7 +300,8 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 
 	str_append(&b, &p, sizeof p);	/* filled in at the end */
 	p.argv = put_strv(&b, &process->args, NULL);
-	if (q->home && !environment(&process->env, "HOME"))
+	set = environment(&process->env, "HOME");
+	if (q->home && !(set && *set))
 		str_printf(&home, "HOME=%s", q->home);
 	p.envp = put_strv(&b, &process->env, home.s);
 	p.cwd = put_text(&b, process->cwd);

@@ -149,8 +149,11 @@ int caps_from_spec(const struct spec_capabilities *c, struct caps *ret, struct e
 		return err_say(e, EINVAL,
 			       "process.capabilities.effective: %s is not in permitted",
 			       caps_name(__builtin_ctzll(caps.effective & ~caps.permitted)));
-	/* The kernel raises an ambient capability only if it is permitted and inheritable; runc
-	 * leaves out the others. */
+	/* The kernel raises an ambient capability only if it is permitted and inheritable. */
+	for (uint64_t not = caps.ambient & ~(caps.permitted & caps.inheritable); not;
+	     not &= not - 1)
+		log_warn("process.capabilities: can't raise ambient capability %s: it is not permitted and inheritable",
+			 caps_name(__builtin_ctzll(not)));
 	caps.ambient &= caps.permitted & caps.inheritable;
 	/* CVE-2022-29162: what is inheritable for no ambient capability's sake would only serve a
 	 * file with inheritable capabilities. */

@@ -450,7 +450,7 @@ static int step_await_start(struct stage *s, struct err *e)
 static int run_hook(struct stage *s, const struct plan_hook *h, struct err *e)
 {
 	const char *path = text(s, h->path);
-	char **argv = vector(s, h->argv), **envp = vector(s, h->envp);
+	char **argv = vector(s, h->argv), **envp = h->envp ? vector(s, h->envp) : s->envp;
 	struct timespec pause = { 0, 1000000 }, now, end;
 	int in[2], status;
 	pid_t pid, r;
@@ -544,8 +544,8 @@ static int step_exec(struct stage *s, struct err *e)
 	execve(s->program, s->argv, s->envp);
 	if (errno == ENOENT)
 		/* it was there: its interpreter is not */
-		return err_say(e, ENOENT, "exec: \"%s\": stat %s: no such file or directory",
-			       s->argv[0], s->program);
+		return err_say(e, ENOENT, "exec %s: no such file or directory (its interpreter)",
+			       s->program);
 	if (errno == EACCES)
 		return err_say(e, EACCES, "exec: \"%s\": permission denied", s->argv[0]);
 	return err_set(e, errno, "exec %s", s->program);

@@ -62,7 +62,7 @@ struct plan_filter {
 
 struct plan_hook {
 	uint32_t path;
-	uint32_t argv, envp;	/* offsets of uint32_t[] of offsets, ended by 0 */
+	uint32_t argv, envp;	/* offsets of uint32_t[] of offsets, ended by 0; envp 0: the process's */
 	uint32_t timeout;	/* seconds, 0: none */
 };
 

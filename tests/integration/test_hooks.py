@@ -91,6 +91,24 @@ def test_environment_is_only_the_hooks(rt, box, work):
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"ONLY"}  # a shell adds those
 
 
+def test_start_container_hooks_without_env_have_the_process_environment(rt, box):
+    b = box(["true"], with_hooks(startContainer={"path": "/bin/sh", "args": [
+        "sh", "-c", "echo $ONE $HOME >/out"]}))
+    b.config["process"]["env"] = ["ONE=1", "HOME=", "PATH=/bin"]
+    b.save()
+    rt.run(b, check=True)
+    assert b.read("/out").split() == ["1", "/root"] if rt.flavour != "crun" else ["1"]
+
+
+@pytest.mark.differs("crun", "it runs them in the bundle")
+def test_create_container_hooks_run_in_the_root(rt, box):
+    """What they mount is there for the process."""
+    b = box(["cat", "/tmp/mine/file"], with_hooks(createContainer=hook(
+        "mkdir tmp/mine && mount -t tmpfs tmpfs ./tmp/mine && echo hook >tmp/mine/file")))
+    assert rt.run(b, check=True).out == "hook\n"
+    assert os.listdir(b.rootfs + "/tmp/mine") == []
+
+
 def namespaces_of(kind, rt, box, work):
     path = "/out" if kind == "startContainer" else work + "/out"
     b = box(["true"], with_hooks(**{kind: hook(

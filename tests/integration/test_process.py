@@ -64,6 +64,12 @@ def test_home_from_passwd_when_unset(rt, box):
     assert rt.run(b, check=True).out == "/home/agent\n"
 
 
+@pytest.mark.differs("crun", "it keeps the empty value")
+def test_home_from_passwd_when_empty(rt, box):
+    b = box(["cat", "/proc/1/environ"], set_process(env=["HOME=/h", "HOME=", "PATH=/bin"]))
+    assert rt.run(b, check=True).out.split("\0") == ["HOME=/root", "PATH=/bin", ""]
+
+
 def test_cwd_is_entered(rt, box):
     assert rt.run(box(["pwd"], set_process(cwd="/usr/bin")), check=True).out == "/usr/bin\n"
 
@@ -161,6 +167,15 @@ def test_unknown_capabilities_are_warned_of_once(rt, box):
         r = rt.exec(b, *args, "--", "grep", "CapEff", "/proc/self/status", check=True)
         assert int(r.out.split()[1], 16) == 1 << 5
         assert r.err.count("CAP_NO_SUCH") == 1 and r.err.count("NOR_THIS") == (1 if args else 0)
+
+
+@pytest.mark.differs("crun", "it says nothing")
+def test_ambient_capabilities_that_cannot_be_raised_are_warned_of(rt, box):
+    caps = {k: ["CAP_KILL"] for k in ("bounding", "permitted", "ambient")}
+    r = rt.run(box(["grep", "CapAmb", "/proc/self/status"], set_process(capabilities=caps)),
+               check=True)
+    assert int(r.out.split()[1], 16) == 0
+    assert "can't raise ambient capability CAP_KILL: " in r.err
 
 
 def test_no_new_privileges(rt, box):
