@@ -20,7 +20,9 @@ int lifecycle_open(struct arena *a, const struct runtime *rt, const char *id, en
 /* "9", "KILL", "SIGKILL", "sigkill", "RTMIN+3" -> number; -1 unknown. */
 int signal_number(const char *text);
 
-/* all: every process of its cgroup.  SIGKILL ends a paused one, too.  A container that is stopped is an error but with `all`. */
+/* all: every process of its cgroup, which is what SIGKILL is for where the container has no PID
+ * namespace of its own.  SIGKILL ends a paused one, too.  A container that is stopped is an error
+ * but with `all`. */
 int lifecycle_kill(struct arena *a, const struct runtime *rt, const char *id, int sig, bool all,
 		   struct err *e);
 int lifecycle_pause(struct arena *a, const struct runtime *rt, const char *id, bool pause,

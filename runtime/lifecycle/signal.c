@@ -67,6 +67,20 @@ static int thaw(const struct cgroup *c, struct err *e)
 	return r == -ENOENT || r == -ENODEV ? 0 : r;	/* it died, and is deleted already */
 }
 
+/* Is the end of its init no end to its other processes?  Those may also have outlived it. */
+static bool shares_pids(struct arena *a, const struct state_dir *dir, const struct state *state)
+{
+	const struct spec_namespace *n;
+	struct pids left;
+	struct spec *s;
+	struct err ignored;
+
+	if (state_load_spec(a, dir, &s, &ignored) < 0)
+		return false;
+	n = spec_namespace_find(s, "pid");
+	return (!n || n->path) && cgroup_pids(a, &state->cgroup, &left, &ignored) == 0 && left.n;
+}
+
 int lifecycle_kill(struct arena *a, const struct runtime *rt, const char *id, int sig, bool all,
 		   struct err *e)
 {
@@ -78,7 +92,7 @@ int lifecycle_kill(struct arena *a, const struct runtime *rt, const char *id, in
 	if (lifecycle_open(a, rt, id, STATE_UNLOCKED, &dir, &state, e) < 0)
 		return -e->code;
 	r = state_pidfd(&state, &pidfd, e);
-	if (all)	/* what a dead init left behind in a shared PID namespace counts, too */
+	if (all || (sig == SIGKILL && shares_pids(a, &dir, &state)))
 		return cgroup_signal(&state.cgroup, sig, e);
 	if (r < 0)
 		return r;

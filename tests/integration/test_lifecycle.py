@@ -212,6 +212,22 @@ def test_kill_all(rt, box):
     until(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids))
 
 
+@pytest.mark.differs("crun runc", "of runc only the newest does")
+@pytest.mark.parametrize("init_gone", [False, True])
+def test_kill_without_a_pid_namespace_ends_all(rt, box, init_gone):
+    b = rt.up(box(shell("sleep 100 & sleep 100 & touch /up; wait"),
+                  lambda c: drop_namespace(c, "pid")))
+    until(lambda: os.path.exists(b.rootfs + "/up"))
+    pids = json.loads(rt("ps", "--format", "json", b.id, check=True).out)
+    if init_gone:
+        os.kill(rt.state(b)["pid"], signal.SIGKILL)
+        rt.wait(b)
+    rt.kill(b, "KILL", check=True)
+    until(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids))
+    until(lambda: rt.kill(b, "KILL").err.endswith(f"container not running: {b.id}: "
+                                                  "No such process\n"))
+
+
 def test_delete_of_a_running_container_is_refused(rt, box):
     b = rt.up(box(SLEEP))
     rt.delete(b, check=f"cannot delete container {b.id}: it is running")
