@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kill, delete, pause, resume, update */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -94,11 +95,11 @@ struct update_options {
 const struct cli_option cmd_update_options[] = {
 	{ 'r', "resources", CLI_TEXT, offsetof(struct update_options, resources), "FILE",
 	  "linux.resources as JSON; - reads standard input" },
-	{ 0, "memory", CLI_TEXT, U(0), "BYTES", "memory limit, -1: none" },
-	{ 0, "memory-reservation", CLI_TEXT, U(1), "BYTES", "soft memory limit" },
-	{ 0, "memory-swap", CLI_TEXT, U(2), "BYTES", "memory and swap together, -1: none" },
-	{ 0, "kernel-memory", CLI_TEXT, U(3), "BYTES", "without effect since Linux 5.16" },
-	{ 0, "kernel-memory-tcp", CLI_TEXT, U(4), "BYTES", "without effect since Linux 5.16" },
+	{ 0, "memory", CLI_TEXT, U(0), "SIZE", "memory limit in bytes, or as 512M; -1: none" },
+	{ 0, "memory-reservation", CLI_TEXT, U(1), "SIZE", "soft memory limit" },
+	{ 0, "memory-swap", CLI_TEXT, U(2), "SIZE", "memory and swap together, -1: none" },
+	{ 0, "kernel-memory", CLI_TEXT, U(3), "SIZE", "without effect since Linux 5.16" },
+	{ 0, "kernel-memory-tcp", CLI_TEXT, U(4), "SIZE", "without effect since Linux 5.16" },
 	{ 0, "cpu-share", CLI_TEXT, U(5), "N", "relative share of the CPU" },
 	{ 0, "cpu-period", CLI_TEXT, U(6), "USEC", "period of the CPU quota" },
 	{ 0, "cpu-quota", CLI_TEXT, U(7), "USEC", "CPU time in one period, -1: no limit" },
@@ -117,21 +118,46 @@ const struct cli_option cmd_update_options[] = {
 	{ 0, NULL, 0, 0, NULL, NULL },
 };
 
+enum update_kind { NUMBER, SIZE, TEXT };
+
 static const struct {
 	const char *object, *member;
-	bool text;
+	enum update_kind kind;
 } update_members[] = {
-	{ "memory", "limit", false },	    { "memory", "reservation", false },
-	{ "memory", "swap", false },	    { "memory", "kernel", false },
-	{ "memory", "kernelTCP", false },   { "cpu", "shares", false },
-	{ "cpu", "period", false },	    { "cpu", "quota", false },
-	{ "cpu", "burst", false },	    { "cpu", "realtimePeriod", false },
-	{ "cpu", "realtimeRuntime", false }, { "cpu", "idle", false },
-	{ "cpu", "cpus", true },	    { "cpu", "mems", true },
-	{ "pids", "limit", false },	    { "blockIO", "weight", false },
+	{ "memory", "limit", SIZE },	    { "memory", "reservation", SIZE },
+	{ "memory", "swap", SIZE },	    { "memory", "kernel", SIZE },
+	{ "memory", "kernelTCP", SIZE },   { "cpu", "shares", NUMBER },
+	{ "cpu", "period", NUMBER },	    { "cpu", "quota", NUMBER },
+	{ "cpu", "burst", NUMBER },	    { "cpu", "realtimePeriod", NUMBER },
+	{ "cpu", "realtimeRuntime", NUMBER }, { "cpu", "idle", NUMBER },
+	{ "cpu", "cpus", TEXT },	    { "cpu", "mems", TEXT },
+	{ "pids", "limit", NUMBER },	    { "blockIO", "weight", NUMBER },
 };
 _Static_assert(sizeof update_members / sizeof *update_members ==
 	       sizeof((struct update_options){ 0 }).value / sizeof(char *), "a member for each flag");
+
+/* The number with what stands behind it: of a size, "k", "m", "g" or "t" (or "MB", "MiB"). */
+static bool parse_amount(const char *text, enum update_kind kind, long long *ret)
+{
+	static const char units[] = "kmgt";
+	const char *unit;
+	int shift = 0;
+	char *end;
+
+	errno = 0;
+	*ret = strtoll(text, &end, 10);
+	if (errno || end == text)
+		return false;
+	unit = *end ? strchr(units, tolower((unsigned char)*end)) : NULL;
+	if (kind == SIZE && unit) {
+		shift = 10 * (int)(unit - units + 1);
+		end++;
+		end += tolower((unsigned char)*end) == 'i' && end[1];
+	}
+	if (kind == SIZE)
+		end += tolower((unsigned char)*end) == 'b';
+	return !*end && !__builtin_mul_overflow(*ret, 1LL << shift, ret);
+}
 
 static int flags_to_json(const struct update_options *o, struct str *ret, struct err *e)
 {
@@ -141,7 +167,6 @@ static int flags_to_json(const struct update_options *o, struct str *ret, struct
 
 	json_open(w);
 	for (size_t i = 0; i < sizeof update_members / sizeof *update_members; i++) {
-		char *end;
 		long long n;
 
 		if (!o->value[i])
@@ -154,13 +179,11 @@ static int flags_to_json(const struct update_options *o, struct str *ret, struct
 			json_open(w);
 		}
 		json_key(w, update_members[i].member);
-		errno = 0;
-		n = strtoll(o->value[i], &end, 10);
-		if (update_members[i].text) {
+		if (update_members[i].kind == TEXT) {
 			json_put_string(w, o->value[i]);
 			continue;
 		}
-		if (errno || *end || end == o->value[i])
+		if (!parse_amount(o->value[i], update_members[i].kind, &n))
 			r = err_say(e, EINVAL, "--%s %s: expected a number",
 				    cmd_update_options[i + 1].name, o->value[i]);
 		json_put_i64(w, n);

@@ -145,10 +145,22 @@ def test_update_takes_zero_for_unset(rt, box):
 @pytest.mark.differs("crun", "only its newest knows these flags")
 def test_update_by_flags(rt, box):
     b = rt.up(box(SLEEP, limited({"pids": {"limit": 50}})))
-    rt("update", "--pids-limit", "44", "--memory", str(96 * MiB), "--cpu-share", "256",
-       "--kernel-memory", "1000000", "--kernel-memory-tcp", "1000000", b.id, check=True)
-    assert value(rt, b, "pids", "pids.max", "pids.max") == "44"
-    assert value(rt, b, "memory", "memory.limit_in_bytes", "memory.max") == str(96 * MiB)
+    for size in (str(96 * MiB), "96M", "98304kb", "96mib"):
+        rt("update", "--memory", str(64 * MiB), b.id, check=True)
+        rt("update", "--pids-limit", "44", "--memory", size, "--cpu-share", "256",
+           "--kernel-memory", "1000000", "--kernel-memory-tcp", "1m", b.id, check=True)
+        assert value(rt, b, "pids", "pids.max", "pids.max") == "44"
+        assert value(rt, b, "memory", "memory.limit_in_bytes", "memory.max") == str(96 * MiB)
+
+
+@pytest.mark.differs("crun", "only its newest knows these flags")
+@pytest.mark.parametrize("flag, text", [
+    ("memory", "M"), ("memory", "1Mx"), ("memory", "1Mi"), ("memory", "9999999999t"),
+    ("pids-limit", "1k"),
+])
+def test_update_by_a_flag_that_is_no_number(rt, box, flag, text):
+    b = rt.up(box(SLEEP))
+    rt("update", "--" + flag, text, b.id, check=f"--{flag} {text}: expected a number")
 
 
 @needs("pids")
