@@ -54,7 +54,7 @@ static int open_running(struct joining *j, struct err *e)
 	status = state_status(&j->dir, &j->state);
 	if (status == STATUS_PAUSED && !j->o->ignore_paused)
 		return err_say(e, EBUSY,
-			       "cannot exec in container %s: it is paused (--ignore-paused waits for resume)",
+			       "cannot exec in a paused container: %s (--ignore-paused waits for resume)",
 			       j->o->id);
 	if (status == STATUS_STOPPED || status == STATUS_CREATING)
 		return err_say(e, ESRCH, "cannot exec in container %s: it is %s", j->o->id,

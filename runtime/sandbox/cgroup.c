@@ -51,8 +51,19 @@ static int refuse_used(const char *dir, struct err *e)
 	int r = cgroup_count(dir, &there, e);
 
 	if (r == 0 && there)
-		return err_say(e, EBUSY, "cgroup %s is in use: %zu process%s in it", dir, there,
-			       there == 1 ? " is" : "es are");
+		return err_say(e, EBUSY, "container's cgroup is not empty: %zu process%s in %s",
+			       there, there == 1 ? " is" : "es are", dir);
+	return r;
+}
+
+/* The init would never get as far as to say anything, and create would wait for it. */
+static int refuse_frozen(const struct cgroup *c, struct err *e)
+{
+	bool frozen;
+	int r = cgroup_frozen(c, &frozen, e);
+
+	if (r == 0 && frozen)
+		return err_say(e, EBUSY, "container's cgroup unexpectedly frozen: %s", c->path);
 	return r;
 }
 
@@ -293,6 +304,9 @@ int cgroup_plan(struct arena *a, const struct spec *s, const char *id, bool syst
 	for (size_t i = 0; i < c.n; i++)
 		if (c.h[i].dir && (r = refuse_used(c.h[i].dir, e)) < 0)
 			return r;
+	r = refuse_frozen(&c, e);
+	if (r < 0)
+		return r;
 	*ret = c;
 	return 0;
 }

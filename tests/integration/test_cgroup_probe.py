@@ -352,7 +352,7 @@ def test_in_use_is_refused_and_left_alone(probe, program):
         for step in ("create", "spawn"):
             assert json.loads(other.stdout.readline()) == {"step": step} | (
                 {"without": False} if step == "create" else {})
-        assert "is in use: 1 process" in failure(probe("create", "{}"))
+        assert "container's cgroup is not empty: 1 process" in failure(probe("create", "{}"))
         where = subprocess.run(["pgrep", "-P", str(other.pid)], capture_output=True, text=True,
                                check=True).stdout.split()
         assert len(where) == 1

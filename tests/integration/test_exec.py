@@ -128,11 +128,13 @@ def test_process_file_detached_with_pid_file(rt, up, work):
 @pytest.mark.parametrize("args, wording, code", [
     (["no-such"], 'exec: "no-such": executable file not found in $PATH', 255),
     (["/no/such"], 'exec: "/no/such": stat /no/such: no such file or directory', 255),
+    (["/script"], "exec /script: no such file or directory (its interpreter)", 255),
     (["/etc/passwd"], 'exec: "/etc/passwd": permission denied', 255),
     (["/tmp"], 'exec: "/tmp": ', 255),
 ])
 @pytest.mark.differs("crun", "engines understand its wording separately")
 def test_command_that_cannot_be_run(rt, up, args, wording, code):
+    up.write("/script", "#!/no/such\n", 0o755)
     r = rt.exec(up, "--", *args)
     assert r.code == code and wording in r.err.replace('\\"', '"')
 
@@ -173,7 +175,7 @@ def test_exec_needs_a_running_container(rt, box):
 @pytest.mark.differs("crun", "it allows it")
 def test_exec_in_a_paused_container_is_refused(rt, up):
     rt("pause", up.id, check=True)
-    rt.exec(up, "--", "true", check=f"cannot exec in container {up.id}: it is paused", timeout=5)
+    rt.exec(up, "--", "true", check=f"cannot exec in a paused container: {up.id} (", timeout=5)
     rt("resume", up.id, check=True)
 
 

@@ -112,6 +112,12 @@ class Bundle:
         with open(os.path.join(self.rootfs, path.lstrip("/")), encoding="utf-8") as f:
             return f.read()
 
+    def write(self, path, text, mode=0o644):
+        path = os.path.join(self.rootfs, path.lstrip("/"))
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(path, mode)
+
 
 def shell(script):
     return ["sh", "-ec", script]
