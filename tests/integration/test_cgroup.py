@@ -104,6 +104,24 @@ def test_pids_limit_holds(rt, box):
     assert "can't fork" in r.err
 
 
+@needs("freezer") if not V2 else (lambda test: test)
+@pytest.mark.differs("crun", "it waits for ever")
+def test_a_frozen_cgroup_is_refused(rt, box):
+    first = rt.up(box(SLEEP))
+    d = cgroup_dir(rt.state(first)["pid"], "freezer") + "-cold"
+    b = box(SLEEP)
+    b.config["linux"]["cgroupsPath"] += f"/../{os.path.basename(d)}"
+    b.save()
+    os.mkdir(d)
+    file, frozen, thawed = ("cgroup.freeze", "1", "0") if V2 else ("freezer.state", "FROZEN", "THAWED")
+    with open(f"{d}/{file}", "w", encoding="ascii") as f:
+        f.write(frozen)
+    rt.run(b, check="container's cgroup unexpectedly frozen: ", timeout=5)
+    with open(f"{d}/{file}", "w", encoding="ascii") as f:
+        f.write(thawed)
+    rt.run(box(["true"], lambda c: c["linux"].update(b.config["linux"])), check=True)
+
+
 def update(rt, b, resources, *flags, **kw):
     return rt("update", "--resources", "-", *flags, b.id, stdin=json.dumps(resources), **kw)
 

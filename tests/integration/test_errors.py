@@ -127,7 +127,6 @@ BAD_FIELDS = [
     (edited(process__oomScoreAdj=5000), "process.oomScoreAdj"),
     (edited(process__rlimits=[{"type": "RLIMIT_X", "soft": 1, "hard": 1}]),
      "process.rlimits[0].type"),
-    (edited(process__capabilities__bounding=["CAP_NO_SUCH"]), "process.capabilities.bounding[0]"),
     (edited(root__path=""), "root.path"),
     (edited(root__path="no-such"), "root.path no-such"),
     (edited(mounts__0=7), "mounts[0]"),
