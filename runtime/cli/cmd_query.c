@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,58 +245,103 @@ struct events_options {
 const struct cli_option cmd_events_options[] = {
 	{ 0, "stats", CLI_FLAG, offsetof(struct events_options, stats), NULL,
 	  "print the statistics once, and end" },
-	{ 0, "interval", CLI_TEXT, offsetof(struct events_options, interval), "SECONDS",
-	  "how often (default 5, \"5s\" is understood)" },
+	{ 0, "interval", CLI_TEXT, offsetof(struct events_options, interval), "TIME",
+	  "how often: 100ms, 5s (default), 1m30s" },
 	{ 0, NULL, 0, 0, NULL, NULL },
 };
 
-static int print_stats(const struct state *state, struct err *e)
+/* "data" is what `put` writes, if anything. */
+static int print_event(const struct state *state, const char *type,
+		       int (*put)(const struct cgroup *, struct json_writer *, struct err *),
+		       struct err *e)
 {
 	struct json_writer *w = json_writer_new(false);
 	owned_str text = STR_INIT;
-	int r;
+	int r = 0;
 
 	json_open(w);
-	json_field(w, "type", "stats");
+	json_field(w, "type", type);
 	json_field(w, "id", state->id);
-	json_key(w, "data");
-	r = cgroup_stats(&state->cgroup, w, e);
-	if (r < 0)
-		json_put_null(w);
+	if (put) {
+		json_key(w, "data");
+		r = put(&state->cgroup, w, e);
+		if (r < 0)
+			json_put_null(w);
+	}
 	json_close(w);
 	json_writer_end(w, &text);
 	return r < 0 ? r : cli_print(&text, e);
+}
+
+/* "5", "100ms", "1m30s" -> milliseconds */
+static int parse_interval(const char *text, int *ret_ms, struct err *e)
+{
+	static const struct {
+		const char *name;
+		double ms;
+	} units[] = { { "ms", 1 }, { "s", 1e3 }, { "m", 60e3 }, { "h", 3600e3 } };
+	const char *p = text;
+	double ms = 0;
+
+	do {
+		size_t i = 0, n = sizeof units / sizeof *units;
+		char *end;
+		double v = strtod(p, &end);
+
+		while (i < n && !str_has_prefix(end, units[i].name))
+			i++;
+		if (end == p || (i == n && (*end || p != text)))
+			break;
+		ms += v * (i < n ? units[i].ms : 1e3);
+		p = end + (i < n ? strlen(units[i].name) : 0);
+	} while (*p);
+	if (*p || !(ms >= 10 && ms < 1e9))
+		return err_say(e, EINVAL, "--interval %s: expected a time, such as 5s", text);
+	*ret_ms = (int)ms;
+	return 0;
 }
 
 int cmd_events(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct events_options o = { 0 };
 	owned_state_dir dir = STATE_DIR_INIT;
+	owned_fd end = -1, memory = -1;
+	struct cgroup_oom oom;
 	struct state state;
-	enum status status;
 	const char *id;
-	char *end = NULL;
-	double seconds = 5;
-	int r;
+	int ms = 5000, r;
 
-	if (cli_parse_id(cli, "events", &o, argc, argv, &id, e) < 0)
+	if (cli_parse_id(cli, "events", &o, argc, argv, &id, e) < 0 ||
+	    (o.interval && parse_interval(o.interval, &ms, e) < 0) ||
+	    open_container(cli, id, &dir, &state, e) < 0)
 		return -e->code;
-	if (o.interval)
-		seconds = strtod(o.interval, &end);
-	if (end && (end == o.interval || (*end && strcmp(end, "s") != 0) || !(seconds >= 0.01 && seconds < 1e6)))
-		return err_say(e, EINVAL, "--interval %s: expected seconds", o.interval);
-	if (open_container(cli, id, &dir, &state, e) < 0)
-		return -e->code;
-	for (;;) {
-		struct timespec pause = { (time_t)seconds,
-					  (long)((seconds - (double)(time_t)seconds) * 1e9) };
+	r = state_pidfd(&state, &end, e);
+	if (r < 0)
+		return r != -ESRCH ? r : o.stats ? err_say(e, EINVAL, "container %s is stopped", id) : 0;
+	if (o.stats)
+		return print_event(&state, "stats", cgroup_stats, e);
+	cgroup_oom_watch(&state.cgroup, &oom);
+	memory = oom.fd;
+	for (int64_t due = 0;;) {
+		struct pollfd p[] = { { .fd = end, .events = POLLIN },
+				      { .fd = oom.fd, .events = oom.when } };
+		struct timespec t;
+		int64_t now;
 
-		status = state_status(&dir, &state);
-		if (status == STATUS_STOPPED)
-			return o.stats ? err_say(e, EINVAL, "container %s is stopped", id) : 0;
-		r = print_stats(&state, e);
-		if (r < 0 || o.stats)
-			return r;
-		nanosleep(&pause, NULL);
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		now = t.tv_sec * 1000 + t.tv_nsec / 1000000;
+		if (now >= due) {
+			r = print_event(&state, "stats", cgroup_stats, e);
+			if (r < 0)
+				return r;
+			due = now + ms;
+		}
+		if (poll(p, 2, (int)(due - now)) < 0 && errno != EINTR)
+			return err_set(e, errno, "poll");
+		if (oom.fd >= 0 && (p[0].revents || p[1].revents) && cgroup_oom(&oom) &&
+		    print_event(&state, "oom", NULL, e) < 0)
+			return -e->code;
+		if (p[0].revents)
+			return 0;
 	}
 }

@@ -105,6 +105,18 @@ struct cgroup_cost {
 };
 void cgroup_read_cost(const struct cgroup *c, struct cgroup_cost *ret);
 
+/* What `events` waits for: that fd shows `when` (poll(2)), after which cgroup_oom() tells whether
+ * memory ran out since the last call.  fd -1: the host has no way to tell. */
+struct cgroup_oom {
+	int fd;			/* owned by the caller */
+	short when;
+	const char *dir;	/* as c's */
+	bool v2;
+	uint64_t kills;
+};
+void cgroup_oom_watch(const struct cgroup *c, struct cgroup_oom *ret);
+bool cgroup_oom(struct cgroup_oom *w);
+
 /* In the state file: one object. */
 void cgroup_write(const struct cgroup *c, struct json_writer *w);
 int cgroup_parse(struct arena *a, const struct json *tree, struct cgroup *ret, struct err *e);

@@ -8,12 +8,16 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "sandbox/cgroup_parts.h"
 
 enum { NS_PER_US = 1000 };
@@ -566,4 +570,55 @@ void cgroup_read_cost(const struct cgroup *c, struct cgroup_cost *ret)
 		io_cost_v2(dir, ret);
 	else if (dir)
 		io_cost_v1(dir, ret);
+}
+
+/* ---- out of memory ---- */
+
+void cgroup_oom_watch(const struct cgroup *c, struct cgroup_oom *ret)
+{
+	struct cgroup_oom w = { .fd = -1 };
+	owned_fd file = -1, event = -1;
+	owned_str path = STR_INIT, control = STR_INIT;
+	struct err ignored;
+
+	*ret = w;
+	w.dir = dir_of(c, "memory", &w.v2);
+	if (!w.dir)
+		return;
+	str_printf(&path, "%s/%s", w.dir, w.v2 ? "memory.events" : "memory.oom_control");
+	file = open(path.s, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return;
+	if (w.v2) {
+		w.when = POLLPRI;
+		w.fd = fd_take(&file);
+		cgroup_oom(&w);
+		*ret = w;
+		return;
+	}
+	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	str_printf(&control, "%d %d", event, file);
+	if (event < 0 || cgroup_put(w.dir, "cgroup.event_control", control.s, &ignored) < 0)
+		return;
+	w.when = POLLIN;
+	w.fd = fd_take(&event);
+	*ret = w;
+}
+
+bool cgroup_oom(struct cgroup_oom *w)
+{
+	uint64_t n = w->kills;
+	char text[512];
+	bool risen;
+
+	/* Version 1 also says so when the cgroup is removed. */
+	if (!w->v2)
+		return read(w->fd, &n, sizeof n) == sizeof n &&
+		       cgroup_has(w->dir, "memory.oom_control");
+	if (pread(w->fd, text, sizeof text, 0) < 0)	/* for poll(2): seen */
+		return false;
+	cgroup_get_key(w->dir, "memory.events", "oom_kill", &n);
+	risen = n > w->kills;
+	w->kills = n;
+	return risen;
 }

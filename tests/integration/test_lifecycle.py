@@ -335,6 +335,38 @@ def test_events_stats(rt, box):
         assert e["data"]["cpu"]["usage"]["total"] >= 0
 
 
+@pytest.mark.skipif(not os.path.exists("/sys/fs/cgroup/memory") and "memory" not in open(
+    "/sys/fs/cgroup/cgroup.controllers", encoding="ascii").read(), reason="no controller memory")
+def test_events_tell_of_exhausted_memory(rt, box):
+    if rt.flavour == "crun":
+        pytest.skip("crun has no events")
+    b = rt.up(box(shell("while [ ! -e /go ]; do sleep 0.01; done; tail /dev/zero || :; sleep 100"),
+                  lambda c: c["linux"]["resources"].update(
+                      memory={"limit": 16 << 20, "swap": 16 << 20})))
+    with background(rt.argv("events", "--interval", "1h", b.id)) as events:
+        assert json.loads(events.stdout.readline())["type"] == "stats"
+        b.write("/go", "")
+        assert json.loads(events.stdout.readline()) == {"type": "oom", "id": b.id}
+        rt.kill(b, "KILL", check=True)
+        rest = events.stdout.read()  # ends with the container
+        assert all(json.loads(line)["type"] == "oom" for line in rest.splitlines())
+
+
+@pytest.mark.parametrize("text, good", [
+    ("100ms", True), ("0.05s", True), ("0m0.05s", True), (".05", True),
+    ("", False), ("0", False), ("-1s", False), ("1x", False), ("1s2", False), ("s", False),
+    ("1e9h", False), ("nan", False),
+])
+def test_events_interval(rt, box, text, good):
+    if rt.flavour != "agentrun":
+        pytest.skip("runc takes 50ms only, crun nothing")
+    b = rt.up(box(SLEEP))
+    with background(rt.argv("events", "--interval", text, b.id)) as events:
+        got = [events.stdout.readline() for _ in range(3)]
+        assert all(got) == good
+        rt.kill(b, "KILL", check=True)
+
+
 def test_version(rt):
     out = rt("--version", check=True).out
     assert rt.flavour in out and "spec: 1." in out
