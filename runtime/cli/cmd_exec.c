@@ -15,8 +15,8 @@
 #include "sandbox/caps.h"
 
 struct options {
-	const char *process, *pid_file, *console_socket, *pidfd_socket, *cwd, *user, *cgroup, *apparmor, *label;
-	struct strv env, caps, additional_gids;
+	const char *process, *pid_file, *console_socket, *pidfd_socket, *cwd, *user, *apparmor, *label;
+	struct strv env, caps, additional_gids, cgroups;
 	bool tty, detach, no_new_privs, ignore_paused;
 	unsigned preserve_fds;
 };
@@ -39,7 +39,8 @@ const struct cli_option cmd_exec_options[] = {
 	{ 0, "no-new-privs", CLI_FLAG, O(no_new_privs), NULL, "set no_new_privs" },
 	{ 0, "apparmor", CLI_TEXT, O(apparmor), "PROFILE", "its AppArmor profile" },
 	{ 0, "process-label", CLI_TEXT, O(label), "LABEL", "its SELinux label" },
-	{ 0, "cgroup", CLI_TEXT, O(cgroup), "PATH", "run in this cgroup below the container's" },
+	{ 0, "cgroup", CLI_LIST, O(cgroups), "[CONTROLLER,...:]PATH",
+	  "run in this cgroup below the container's, on version 1 for these controllers (repeatable)" },
 	{ 0, "ignore-paused", CLI_FLAG, O(ignore_paused), NULL,
 	  "also in a paused container; runs once that is resumed" },
 	{ 0, "preserve-fds", CLI_UNSIGNED, O(preserve_fds), "N", "pass N descriptors above 2" },
@@ -177,7 +178,7 @@ int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
 	exec.pid_file = o.pid_file;
 	exec.console_socket = o.console_socket;
 	exec.pidfd_socket = o.pidfd_socket;
-	exec.cgroup = o.cgroup;
+	exec.cgroups = o.cgroups;
 	exec.preserve_fds = o.preserve_fds;
 	exec.foreground = !o.detach;
 	exec.ignore_paused = o.ignore_paused;

@@ -194,7 +194,7 @@ static int enter(struct joining *j, int sync_fd, struct err *e)
 		return -e->code;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_set(e, errno, "prctl");
-	if (cgroup_join_self(&j->state.cgroup, j->o->cgroup, e) < 0 || bind_child(j, e) < 0 ||
+	if (cgroup_join_self(&j->state.cgroup, &j->o->cgroups, e) < 0 || bind_child(j, e) < 0 ||
 	    ns_enter(&j->ns, e) < 0 || enter_root(j, e) < 0)
 		return -e->code;
 	if (j->ns.join_fd[NS_USER] >= 0) {
@@ -228,7 +228,7 @@ static int clone_child(struct joining *j, struct err *e)
 
 	if (bind_runtime(j, e) < 0)
 		return -e->code;
-	if (cgroup_clone_fd_sub(&j->state.cgroup, j->o->cgroup, &cgroup_fd, e) < 0 ||
+	if (cgroup_clone_fd_sub(&j->state.cgroup, &j->o->cgroups, &cgroup_fd, e) < 0 ||
 	    handshake_pair(pair, e) < 0)
 		return -e->code;
 	if (cgroup_fd >= 0) {

@@ -19,7 +19,7 @@ struct exec_options {
 	const char *pid_file;
 	const char *console_socket;
 	const char *pidfd_socket;
-	const char *cgroup;		/* --cgroup: path below the container's own; NULL */
+	struct strv cgroups;		/* --cgroup: below the container's own, see cgroup.h */
 	unsigned preserve_fds;
 	bool foreground;		/* a terminal comes back to the caller */
 	bool ignore_paused;

@@ -362,6 +362,50 @@ int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool sy
 
 /* ---- joining ---- */
 
+/* Which of `subs` is for h: the one with its controller, on version 1, or the one without any;
+ * NULL for none.  *ret_named: it must exist, then. */
+static const char *sub_for(const struct cgroup *c, const struct cgroup_hierarchy *h,
+			   const struct strv *subs, bool *ret_named)
+{
+	const char *plain = NULL;
+
+	*ret_named = false;
+	for (size_t i = 0; subs && i < subs->n; i++) {
+		const char *text = subs->v[i], *colon = strchr(text, ':');
+
+		if (c->layout == CGROUP_V2 || !colon) {
+			plain = text;
+			continue;
+		}
+		for (const char *p = text; p < colon; p += strcspn(p, ",:") + 1) {
+			owned_str name = STR_INIT;
+
+			str_append(&name, p, strcspn(p, ",:"));
+			*ret_named |= name.len && cgroup_listed(h->controllers, name.s);
+		}
+		if (*ret_named)
+			return colon + 1;
+	}
+	return plain;
+}
+
+static int check_subs(const struct cgroup *c, const struct strv *subs, struct err *e)
+{
+	for (size_t i = 0; c->layout != CGROUP_V2 && subs && i < subs->n; i++) {
+		const char *colon = strchr(subs->v[i], ':');
+
+		for (const char *p = subs->v[i]; colon && p < colon; p += strcspn(p, ",:") + 1) {
+			owned_str name = STR_INIT;
+
+			str_append(&name, p, strcspn(p, ",:"));
+			if (!name.len || !cgroup_hierarchy_of(c, name.s))
+				return err_say(e, EINVAL, "--cgroup %s: unknown controller \"%s\"",
+					       subs->v[i], str_text(&name));
+		}
+	}
+	return 0;
+}
+
 /* The directory of `sub` in the container's cgroup; sub may not climb out. */
 static int sub_dir(const char *dir, const char *sub, struct str *ret, struct err *e)
 {
@@ -388,16 +432,22 @@ static int open_dir(const char *path, int *ret_fd, struct err *e)
 	return 0;
 }
 
-int cgroup_clone_fd_sub(const struct cgroup *c, const char *sub, int *ret_fd, struct err *e)
+int cgroup_clone_fd_sub(const struct cgroup *c, const struct strv *subs, int *ret_fd,
+			struct err *e)
 {
 	const struct cgroup_hierarchy *h = cgroup_hierarchy_of(c, "");
 	owned_str path = STR_INIT;
-	int r;
+	const char *sub;
+	bool named;
+	int r = check_subs(c, subs, e);
 
+	if (r < 0)
+		return r;
 	if (!h) {
 		*ret_fd = -1;
 		return 0;
 	}
+	sub = sub_for(c, h, subs, &named);
 	r = sub_dir(h->dir, sub, &path, e);
 	if (r == 0)
 		r = open_dir(path.s, ret_fd, e);
@@ -440,17 +490,20 @@ int cgroup_clone_fd_beside(const struct cgroup *c, pid_t pid, int *ret_fd, struc
 	return r < 0 ? r : open_dir(path.s, ret_fd, e);
 }
 
-int cgroup_join_fds(const struct cgroup *c, const char *sub, int ret_fds[CGROUP_MOST],
+int cgroup_join_fds(const struct cgroup *c, const struct strv *subs, int ret_fds[CGROUP_MOST],
 		    struct err *e)
 {
 	int n = 0, r;
 
 	for (size_t i = 0; i < c->n; i++) {
 		owned_str path = STR_INIT;
+		const char *sub;
+		bool named;
 
 		/* the unified hierarchy is joined at clone */
 		if (!c->h[i].dir || !*c->h[i].controllers)
 			continue;
+		sub = sub_for(c, &c->h[i], subs, &named);
 		r = sub_dir(c->h[i].dir, sub, &path, e);
 		if (r < 0)
 			goto undo;
@@ -458,7 +511,7 @@ int cgroup_join_fds(const struct cgroup *c, const char *sub, int ret_fds[CGROUP_
 		ret_fds[n] = open(path.s, O_WRONLY | O_CLOEXEC);
 		if (ret_fds[n] < 0) {
 			/* a path below may have been made in some hierarchies only */
-			if (errno == ENOENT && sub)
+			if (errno == ENOENT && sub && !named)
 				continue;
 			r = err_set(e, errno, "open %s", path.s);
 			goto undo;
@@ -472,11 +525,11 @@ undo:
 	return r;
 }
 
-int cgroup_join_self(const struct cgroup *c, const char *sub, struct err *e)
+int cgroup_join_self(const struct cgroup *c, const struct strv *subs, struct err *e)
 {
 	int fds[CGROUP_MOST], n, r = 0;
 
-	n = cgroup_join_fds(c, sub, fds, e);
+	n = cgroup_join_fds(c, subs, fds, e);
 	if (n < 0)
 		return n;
 	for (int i = 0; i < n; i++) {
@@ -484,9 +537,10 @@ int cgroup_join_self(const struct cgroup *c, const char *sub, struct err *e)
 			r = err_set(e, errno, "join the container's cgroup %s", c->path);
 		close(fds[i]);
 	}
-	if (r == 0 && sub && n == 0 && (c->layout == CGROUP_V1 || c->layout == CGROUP_HYBRID) &&
+	if (r == 0 && subs && subs->n && n == 0 && (c->layout == CGROUP_V1 || c->layout == CGROUP_HYBRID) &&
 	    !c->rootless_without)
-		r = err_say(e, ENOENT, "--cgroup %s: no such cgroup in the container's", sub);
+		r = err_say(e, ENOENT, "--cgroup %s: no such cgroup in the container's",
+			    subs->v[0]);
 	return r;
 }
 

@@ -63,18 +63,19 @@ int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool sy
 		  bool rootless, struct cgroup *ret, struct err *e);
 /* Version 2 and hybrid's unified part: descriptor for CLONE_INTO_CGROUP, -1 if there is none. */
 int cgroup_clone_fd(const struct cgroup *c, int *ret_fd, struct err *e);
-/* For exec: that of `sub` below it (NULL: itself), which must not leave it... */
-int cgroup_clone_fd_sub(const struct cgroup *c, const char *sub, int *ret_fd, struct err *e);
+/* For exec --cgroup: that of the path below it (NULL: itself), which must not leave it; each is
+ * [CONTROLLER[,CONTROLLER]:]PATH on version 1... */
+int cgroup_clone_fd_sub(const struct cgroup *c, const struct strv *subs, int *ret_fd,
+			struct err *e);
 /* ...or of the cgroup that pid (the init) moved to inside the container's.  For exec where clone3
  * says EBUSY: a container with a service manager keeps no process in its topmost cgroup. */
 int cgroup_clone_fd_beside(const struct cgroup *c, pid_t pid, int *ret_fd, struct err *e);
-/* Version 1, called by the child (whose pid the files then hold): joins all by writing "0".  sub:
- * path below the container's cgroup for exec --cgroup, NULL for none; must not leave it.  Does
- * nothing on version 2. */
-int cgroup_join_self(const struct cgroup *c, const char *sub, struct err *e);
+/* Version 1, called by the child (whose pid the files then hold): joins all by writing "0".
+ * subs as above.  Does nothing on version 2. */
+int cgroup_join_self(const struct cgroup *c, const struct strv *subs, struct err *e);
 /* The same in two halves, for a child that no longer sees the host's files: the descriptors to
  * write "0" to.  Returns how many (0 on version 2); the caller closes them. */
-int cgroup_join_fds(const struct cgroup *c, const char *sub, int ret_fds[CGROUP_MOST],
+int cgroup_join_fds(const struct cgroup *c, const struct strv *subs, int ret_fds[CGROUP_MOST],
 		    struct err *e);
 /* The systemd driver only: moves pid into a new scope (systemd itself does it), and makes what
  * directories of version 1 systemd does not. */

@@ -52,12 +52,13 @@ static int resources(struct probe *p, const char *text, struct spec_resources **
 static int in_cgroup(struct probe *p, const char *sub, int (*work)(const char *), const char *arg,
 		     pid_t *ret, struct err *e)
 {
+	const struct strv subs = { (char *[]){ (char *)(uintptr_t)sub }, sub ? 1 : 0 };
 	struct clone_args args = { .exit_signal = SIGCHLD };
 	int go[2], said[2], fd = -1, r;
 	pid_t pid;
 	char c;
 
-	r = cgroup_clone_fd_sub(&p->c, sub, &fd, e);
+	r = cgroup_clone_fd_sub(&p->c, &subs, &fd, e);
 	if (r < 0)
 		return r;
 	if (fd >= 0) {
@@ -72,7 +73,7 @@ static int in_cgroup(struct probe *p, const char *sub, int (*work)(const char *)
 	if (pid == 0) {
 		if (read(go[0], &c, 1) != 1)
 			_exit(98);
-		r = cgroup_join_self(&p->c, sub, e);
+		r = cgroup_join_self(&p->c, &subs, e);
 		if (r == 0)
 			e->code = 0;
 		if (write(said[1], e, sizeof *e) != (ssize_t)sizeof *e || r < 0)

@@ -341,7 +341,12 @@ def test_join_below(probe):
     assert values(probe("create", "{}", "spawn", "nest", "join", "in/d", "pids")) == [3]
     why = "/missing: No such file" if V2 else "--cgroup missing: no such cgroup in the container's"
     assert why in failure(probe("create", "{}", "join", "missing"))
-    for sub in ("..", "../x", "in/../../.."):
+    if not V2:
+        assert values(probe("create", "{}", "spawn", "nest", "join", "cpu,freezer:in/d", "pids"))[-1] == 3
+        assert "/missing/tasks: No such file" in failure(probe("create", "{}", "join", "cpu:missing"))
+        assert 'unknown controller "flight"' in failure(
+            probe("create", "{}", "join", "cpu,flight:in"))
+    for sub in ("..", "../x", "in/../../..", *(() if V2 else ("pids:..",))):
         assert "leaves the container's cgroup" in failure(probe("create", "{}", "join", sub))
 
 

@@ -157,14 +157,15 @@ Test(cgroup, join_stays_inside)
 			    .h[0] = { .controllers = "", .mount = "/", .dir = "/tmp" } };
 
 	for (size_t i = 0; i < N(bad); i++) {
+		const struct strv subs = { (char *[]){ (char *)(uintptr_t)bad[i] }, 1 };
 		int fds[CGROUP_MOST], fd = -1;
 
-		cr_expect(eq(int, cgroup_clone_fd_sub(&c, bad[i], &fd, &e), -EINVAL), "%s", bad[i]);
+		cr_expect(eq(int, cgroup_clone_fd_sub(&c, &subs, &fd, &e), -EINVAL), "%s", bad[i]);
 		cr_expect(strstr(e.text, "leaves the container's cgroup") != NULL, "%s: %s", bad[i],
 			  e.text);
 		c.layout = CGROUP_V1;
 		c.h[0].controllers = "cpu";
-		cr_expect(eq(int, cgroup_join_fds(&c, bad[i], fds, &e), -EINVAL), "%s", bad[i]);
+		cr_expect(eq(int, cgroup_join_fds(&c, &subs, fds, &e), -EINVAL), "%s", bad[i]);
 		cr_expect(strstr(e.text, "leaves the container's cgroup") != NULL, "%s: %s", bad[i],
 			  e.text);
 		c.layout = CGROUP_V2;
