@@ -41,7 +41,8 @@ def kept(line):
                                     "fuse-overlayfs", "podman", "slirp4netns", "docker-proxy")
     if kind == "cgroup":
         return what.endswith(("/docker", "/libpod_parent", "/conmon", "/default", "/buildkit",
-                              "/machine.slice"))    # systemd makes that with its first scope
+                              # systemd makes these with their first scopes
+                              "/machine.slice", ".service/user.slice"))
     if kind == "namespace":
         return False
     return what == "/run/agentrun" or any(k in what for k in KEPT)

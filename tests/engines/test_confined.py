@@ -183,6 +183,8 @@ def test_what_comes_back(engine, server):
 @pytest.mark.parametrize("port, ok", [(PORT, True), (PORT + 1, False)])
 def test_rootless_egress_by_rule(engine, port, ok):
     """slirp4netns's address for the host's loopback; both ports are served there."""
+    if engine.name == "docker":
+        pytest.skip("its slirp4netns is for all containers, without the host's loopback")
     host = "10.0.2.2"
     where = ["--network", "slirp4netns:allow_host_loopback=true"]
     command = [IMAGE, "probe", "connect", host, str(port)]
@@ -248,7 +250,9 @@ def test_host_namespaces_are_refused(engine):
 def test_privileged_is_refused(engine):
     r = engine.run("--rm", "--privileged", *(["c1"] if engine.name == "ctr" else [IMAGE]), "true",
                    profile="agent", check=False)
-    assert "refused: " in r.text and "--privileged" in r.text
+    # rootless Docker gives every device, but has no rule for them
+    says = "refused: device /dev/" if engine.name == "docker" and os.geteuid() else "--privileged"
+    assert "refused: " in r.text and says in r.text
 
 
 @needs_root

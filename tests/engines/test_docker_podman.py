@@ -308,7 +308,12 @@ def test_privileged(engine):
 def test_host_namespaces(engine, kind):
     r = engine.run("--rm", "--network", kind, "--pid", kind, "--ipc", kind, IMAGE, "sh", "-c",
                    "for n in net pid ipc; do readlink /proc/self/ns/$n; done", check=True)
-    assert r.out.split() == [os.readlink(f"/proc/self/ns/{n}") for n in ("net", "pid", "ipc")]
+    host = [os.readlink(f"/proc/self/ns/{n}") for n in ("net", "pid", "ipc")]
+    if engine.name == "docker" and os.geteuid():
+        # rootless Docker's host network is not the machine's
+        assert r.out.split()[1:] == host[1:]
+    else:
+        assert r.out.split() == host
 
 
 def test_failed_start_leaves_nothing(engine):

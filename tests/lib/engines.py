@@ -198,22 +198,29 @@ class Running:
         self.engine("unpause", self.id, check=True)
 
 
+ROOTLESS_DOCKER = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
+
+
 class Docker(Engine):
     name = "docker"
 
     def __init__(self, directory, options=()):
         super().__init__(directory)
-        os.makedirs("/etc/docker", exist_ok=True)
-        with open("/etc/docker/daemon.json", "w", encoding="ascii") as f:
+        root = os.geteuid() == 0
+        settings = "/etc/docker" if root else os.path.expanduser("~/.config/docker")
+        run_dir = "/run" if root else os.environ["XDG_RUNTIME_DIR"]
+        os.makedirs(settings, exist_ok=True)
+        with open(settings + "/daemon.json", "w", encoding="ascii") as f:
             json.dump({"ipv6": True, "fixed-cidr-v6": "fd00:d0c::/64", "runtimes": {
                 "plain": {"path": program()},
                 **{p: {"path": program(), "runtimeArgs": ["--profile", p]} for p in PROFILES}}}, f)
-        self.env = {"DOCKER_HOST": "unix:///run/docker.sock"}
-        self.daemon = Daemon(
-            ["dockerd", "-H", self.env["DOCKER_HOST"], "--exec-root", "/run/docker", *options],
-            directory + "/dockerd.log", lambda: self("version").code == 0)
+        self.env = {"DOCKER_HOST": f"unix://{run_dir}/docker.sock"}
+        command = ["dockerd", "-H", self.env["DOCKER_HOST"], "--exec-root", "/run/docker"]
+        self.daemon = Daemon([*(command if root else [ROOTLESS_DOCKER]), *options],
+                             directory + "/dockerd.log", lambda: self("version").code == 0)
         # Docker's policy for bridges is everybody's: other engines share these namespaces.
-        run(["iptables", "-P", "FORWARD", "ACCEPT"])
+        if root:
+            run(["iptables", "-P", "FORWARD", "ACCEPT"])
         self("load", "-i", busybox_image(directory), check=True)
         server = self("version", "--format", "{{.Server.Version}}", check=True).out
         self.annotations = int(server.split(".")[0]) >= 24
@@ -415,4 +422,7 @@ def start(name, **kw):
 
 
 def missing(name):
-    return shutil.which(AVAILABLE[name][1]) is None
+    needed = AVAILABLE[name][1]
+    if name == "docker" and os.geteuid() != 0:
+        return not (shutil.which("rootlesskit") and os.path.exists(ROOTLESS_DOCKER))
+    return shutil.which(needed) is None
