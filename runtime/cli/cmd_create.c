@@ -108,7 +108,7 @@ int cmd_start(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	int r = cli_parse_id(cli, "start", NULL, argc, argv, &id, e);
 
-	return r < 0 ? r : lifecycle_start(cli->arena, &cli->runtime, id, e);
+	return r < 0 ? r : lifecycle_start(cli->arena, &cli->runtime, id, NULL, e);
 }
 
 int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
@@ -130,10 +130,11 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	r = lifecycle_create(cli->arena, &cli->runtime, &create, &created, e);
 	if (r < 0)
 		return r;
-	r = lifecycle_start(cli->arena, &cli->runtime, id, e);
+	r = lifecycle_start(cli->arena, &cli->runtime, id, o.detach ? NULL : &created.notify, e);
 	if (r == 0 && !o.detach)
 		r = foreground_wait(&created, &status, e);
 	fd_close(&created.console);
+	fd_close(&created.notify);
 	fd_close(&created.pidfd);
 	if (r == 0 && (o.detach || o.keep))
 		return o.detach ? 0 : foreground_exit_code(status);

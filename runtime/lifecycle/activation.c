@@ -53,5 +53,4 @@ void activation_tell(struct arena *a, unsigned n, pid_t pid, struct strv *env)
 	strv_add(a, env, arena_printf(a, "LISTEN_PID=%d", pid));
 	if (names)
 		strv_add(a, env, arena_printf(a, "LISTEN_FDNAMES=%s", names));
-	spec_settle_env(env);
 }

@@ -19,5 +19,5 @@ int activation_sockets(unsigned *ret, struct err *e);
  * network.
  */
 int activation_refuse(const struct spec_agent *agent, unsigned n, struct err *e);
-/* The variables for a process of this pid, as the container counts. */
+/* The variables for a process of this pid, as the container counts, at the end. */
 void activation_tell(struct arena *a, unsigned n, pid_t pid, struct strv *env);

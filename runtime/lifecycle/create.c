@@ -32,6 +32,7 @@
 #include "lifecycle/listener.h"
 #include "lifecycle/manage.h"
 #include "lifecycle/names.h"
+#include "lifecycle/notify.h"
 #include "lifecycle/plan.h"
 #include "policy/policy.h"
 #include "sandbox/egress.h"
@@ -190,6 +191,8 @@ static int reserve(struct creation *c, struct err *e)
 	if (shares_mounts(c->spec) && hostroot_note(&c->dir, c->state.rootfs, e) < 0)
 		return -e->code;
 	if (c->spec->agent && names_mount_hosts(c->a, c->spec, &c->dir, e) < 0)
+		return -e->code;
+	if (notify_wanted() && notify_mount(c->a, c->spec, &c->dir, e) < 0)
 		return -e->code;
 	return handshake_listen(c->dir.fd, STATE_START, &c->start_fd, e);
 }
@@ -644,11 +647,12 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 	return r;
 }
 
-int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, struct err *e)
+int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, int *ret_notify,
+		    struct err *e)
 {
 	owned_state_dir dir = STATE_DIR_INIT;
 	owned_str text = STR_INIT;
-	owned_fd init = -1, pidfd = -1;
+	owned_fd init = -1, pidfd = -1, notify = -1;
 	struct state state;
 	struct spec *spec;
 	enum status status;
@@ -661,7 +665,9 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 			       status_names[status]);
 	if (state_load_spec(a, &dir, &spec, e) < 0)
 		return -e->code;
-	if (spec->linux_->seccomp && state_pidfd(&state, &pidfd, e) < 0)
+	if (notify_listen(&dir, &notify, e) < 0)
+		return -e->code;
+	if ((spec->linux_->seccomp || notify >= 0) && state_pidfd(&state, &pidfd, e) < 0)
 		return -e->code;
 	if (handshake_connect(dir.fd, STATE_START, &init, e) < 0)
 		return err_in(e, "cannot start container %s", id);
@@ -688,5 +694,9 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 		if (hooks_run(&spec->hooks->poststart, "poststart", text.s, state.bundle, e) < 0)
 			log_warn("%s", e->text);
 	}
+	if (ret_notify)
+		*ret_notify = fd_take(&notify);
+	else if (notify >= 0)
+		notify_wait(notify, state.pid, pidfd);
 	return 0;
 }

@@ -44,9 +44,10 @@ struct create_options {
 struct created {
 	pid_t pid;
 	int pidfd;	/* owned by the caller */
+	int notify;	/* see notify.h; -1: none; owned */
 	int console;	/* the terminal's master if foreground and process.terminal; else -1; owned */
 };
-#define CREATED_INIT ((struct created){ .pidfd = -1, .console = -1 })
+#define CREATED_INIT ((struct created){ .pidfd = -1, .notify = -1, .console = -1 })
 
 /* Sends pidfd to the AF_UNIX socket at that path (NULL: nowhere), with runc's word for its kind. */
 int lifecycle_hand_pidfd(const char *path, const char *kind, int pidfd, struct err *e);
@@ -55,7 +56,10 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 /* What the container's process needs of the runtime's privileges before its ids change: hard limits
  * raised, oom_score_adj.  Also for exec. */
 int lifecycle_privileged_settings(pid_t pid, const struct spec_process *p, struct err *e);
-int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, struct err *e);
+/* Waits for the container to be ready if systemd wants to know, or hands that over to who waits for its
+ * end (notify.h): ret_notify NULL or not. */
+int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, int *ret_notify,
+		    struct err *e);
 
 /* What the container's first process inherits from the runtime by memory (it is a fork). */
 struct init {

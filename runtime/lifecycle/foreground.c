@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/sys.h"
+#include "lifecycle/notify.h"
 #include "sandbox/tty.h"
 
 enum { LAST_OUTPUT_MOST = 1 << 20 };	/* more than the kernel holds for a terminal */
@@ -114,6 +115,7 @@ static bool copy_output(int console, size_t *left)
 static int relay(const struct created *c, int signal_fd, struct err *e)
 {
 	bool input = c->console >= 0, output = c->console >= 0, ended = false;
+	int notify = c->notify;
 	size_t last = LAST_OUTPUT_MOST, unlimited = SIZE_MAX;
 	struct held held = { .n = 0 };
 
@@ -124,14 +126,15 @@ static int relay(const struct created *c, int signal_fd, struct err *e)
 	/* After the end of the process its last output is still to be drained; what others say who hold
 	 * the terminal open is not. */
 	while (!ended || (output && last)) {
-		struct pollfd p[4] = {
+		struct pollfd p[5] = {
 			{ .fd = ended ? -1 : c->pidfd, .events = POLLIN },
 			{ .fd = signal_fd, .events = POLLIN },
 			{ .fd = output ? c->console : -1,
 			  .events = (short)(POLLIN | (held.n ? POLLOUT : 0)) },
 			{ .fd = input && !held.n && !ended ? 0 : -1, .events = POLLIN },
+			{ .fd = notify, .events = POLLIN },
 		};
-		int n = poll(p, 4, ended ? 100 : -1);
+		int n = poll(p, 5, ended ? 100 : -1);
 
 		if (n < 0 && errno != EINTR)
 			return err_set(e, errno, "poll");
@@ -148,6 +151,8 @@ static int relay(const struct created *c, int signal_fd, struct err *e)
 			output = copy_output(c->console, ended ? &last : &unlimited);
 		if (p[3].revents)
 			input = take_input(&held, c->console);
+		if (p[4].revents && notify_relay(notify, c->pid))
+			notify = -1;
 		if (p[0].revents)
 			ended = true;
 	}

@@ -20,6 +20,7 @@
 #include "lifecycle/create.h"
 #include "lifecycle/handshake.h"
 #include "lifecycle/hookrun.h"
+#include "lifecycle/notify.h"
 #include "lifecycle/plan.h"
 #include "sandbox/egress.h"
 #include "sandbox/rootpath.h"
@@ -236,6 +237,9 @@ static int step_stage_two(struct stage *s, struct err *e)
 
 	process.env = strv_copy(&a, &process.env);
 	activation_tell(&a, s->in->options->listen_fds, getpid(), &process.env);
+	if (notify_wanted())
+		strv_add(&a, &process.env, NOTIFY_ENV);
+	spec_settle_env(&process.env);
 	user_home((uid_t)process.user.uid, &home);
 	q.home = home.s;
 	inside.pid = getpid();

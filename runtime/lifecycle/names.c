@@ -106,7 +106,7 @@ static int present_hosts(const struct spec *s, const struct spec_mount *m, struc
 
 int names_mount_hosts(struct arena *a, struct spec *s, const struct state_dir *d, struct err *e)
 {
-	struct spec_mount *m = mount_at(s, "/etc/hosts"), *list;
+	struct spec_mount *m = mount_at(s, "/etc/hosts");
 	owned_str text = STR_INIT;
 	bool any = false;
 
@@ -124,23 +124,8 @@ int names_mount_hosts(struct arena *a, struct spec *s, const struct state_dir *d
 	}
 	if (file_replace(d->fd, STATE_HOSTS, text.s, text.len, 0644, e) < 0)
 		return -e->code;
-	if (!m) {
-		list = arena_array(a, struct spec_mount, s->mounts.n + 1);
-		if (s->mounts.n)
-			memcpy(list, s->mounts.v, s->mounts.n * sizeof *list);
-		s->mounts.v = list;
-		m = &list[s->mounts.n++];
-	} else if (m->source_fd >= 0) {
+	if (m && m->source_fd >= 0)
 		close(m->source_fd);
-	}
-	*m = (struct spec_mount){ .destination = arena_strdup(a, "/etc/hosts"),
-				  .type = arena_strdup(a, "bind"),
-				  .source = arena_printf(a, "%s/%s", d->path, STATE_HOSTS),
-				  .source_fd = -1 };
-	strv_add(a, &m->options, "bind");
-	strv_add(a, &m->options, "ro");
-	strv_add(a, &m->options, "nosuid");
-	strv_add(a, &m->options, "nodev");
-	strv_add(a, &m->options, "noexec");
+	spec_bind_own(a, s, m, "/etc/hosts", arena_printf(a, "%s/%s", d->path, STATE_HOSTS));
 	return 0;
 }

@@ -166,7 +166,11 @@ int state_forget(const struct state_dir *d, struct err *e)
 	while (r == 0 && (entry = readdir(dir))) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		if (unlinkat(d->fd, entry->d_name, 0) < 0 && errno != ENOENT)
+		if (strcmp(entry->d_name, STATE_NOTIFY) == 0)
+			unlinkat(d->fd, STATE_NOTIFY "/notify.sock", 0);
+		if (unlinkat(d->fd, entry->d_name,
+			     strcmp(entry->d_name, STATE_NOTIFY) == 0 ? AT_REMOVEDIR : 0) < 0 &&
+		    errno != ENOENT)
 			r = err_set(e, errno, "remove %s/%s", d->path, entry->d_name);
 	}
 	closedir(dir);

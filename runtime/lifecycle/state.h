@@ -11,6 +11,7 @@
  *   deadline     only if limits.time ended it
  *   netns        the network namespace, pinned for the evidence (only under a policy)
  *   hosts        /etc/hosts with the allowed names (only under a policy)
+ *   notify       directory of the socket for sd_notify(3) (only if systemd wants to hear; notify.h)
  *   hostroot     what is mounted at the root (only without a mount namespace; hostroot.h)
  * Whoever changes a container holds a lock on its directory (flock), so that
  * every command is safe against every other; a create that was killed leaves
@@ -34,6 +35,7 @@
 #define STATE_NETNS "netns"
 #define STATE_HOSTS "hosts"
 #define STATE_HOSTROOT "hostroot"
+#define STATE_NOTIFY "notify"
 
 enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 extern const char *const status_names[];

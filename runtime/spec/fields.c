@@ -709,6 +709,27 @@ void spec_write_resources(const struct spec_resources *r, struct json_writer *w)
 	object_write(&object_resources, r, w);
 }
 
+void spec_bind_own(struct arena *a, struct spec *s, struct spec_mount *m, const char *destination,
+		   const char *source)
+{
+	static const char *const options[] = { "bind", "ro", "nosuid", "nodev", "noexec" };
+	struct spec_mount *list;
+
+	if (!m) {
+		list = arena_array(a, struct spec_mount, s->mounts.n + 1);
+		if (s->mounts.n)
+			memcpy(list, s->mounts.v, s->mounts.n * sizeof *list);
+		s->mounts.v = list;
+		m = &list[s->mounts.n++];
+	}
+	*m = (struct spec_mount){ .destination = arena_strdup(a, destination),
+				  .type = arena_strdup(a, "bind"),
+				  .source = arena_strdup(a, source),
+				  .source_fd = -1 };
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		strv_add(a, &m->options, options[i]);
+}
+
 bool spec_keeps_groups(const struct spec *s)
 {
 	const char *v = kvs_get(&s->annotations, SPEC_KEEP_GROUPS);

@@ -404,6 +404,10 @@ const struct spec_namespace *spec_namespace_find(const struct spec *s, const cha
 /* Whether the caller's supplementary groups stay (podman run --group-add keep-groups). */
 bool spec_keeps_groups(const struct spec *s);
 
+/* The runtime binds something of its own, read-only: in place of m, NULL: as one mount more. */
+void spec_bind_own(struct arena *a, struct spec *s, struct spec_mount *m, const char *destination,
+		   const char *source);
+
 /* Its name in the container; may be a template. */
 const char *spec_net_device_name(const struct spec_net_device *d);
 

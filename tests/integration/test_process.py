@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The container's process: what it runs as, and what it gives back."""
 import os
+import socket
 import threading
 
 import pytest
 from bundle import drop_namespace, shell
-from runtime import run, status_field, until
+from runtime import background, run, status_field, until
 
 
 def test_hello(rt, box):
@@ -297,6 +298,52 @@ def test_sockets_that_are_not_there(rt, box):
     b = box()
     run(["bash", "-c", ACTIVATE % "$$ LISTEN_FDS=9", "x", *rt.argv("run", "--bundle", b.path, b.id)],
         check="descriptor 5 is not open")
+
+
+@pytest.fixture
+def systemd(work):
+    """A socket such as systemd has for its services; the environment that names it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(work + "/systemd")
+        s.settimeout(5)
+        yield s, dict(os.environ, NOTIFY_SOCKET=work + "/systemd")
+
+
+@pytest.mark.differs("runc crun", "looks at the first line of a message; tells no MAINPID")
+@pytest.mark.parametrize("how", ["run", "run --detach", "start"])
+def test_systemd_is_told_when_the_container_is_ready(rt, box, systemd, how):
+    from_us, env = systemd
+    b = box(shell("echo $NOTIFY_SOCKET >/where; exec sleep 100"))
+    if how == "start":
+        rt.create(b, env=env)
+        argv = rt.argv("start", b.id)
+    else:
+        argv = rt.argv(*how.split(), "--bundle", b.path, b.id)
+    with background(argv, env=env) as p, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        until(lambda: os.path.exists(b.rootfs + "/where") and b.read("/where").endswith("\n"))
+        pid = rt.state(b)["pid"]
+        s.connect(f"/proc/{pid}/root" + b.read("/where").strip())
+        s.send(b"STATUS=not yet\nMAINPID=1\n")
+        s.send(b"STATUS=now\nREADY=1")
+        told = [from_us.recv(100).strip() for _ in range(2)]
+        assert told == [b"READY=1", b"MAINPID=%d" % pid]
+        if how != "run":
+            if rt.flavour == "agentrun":
+                assert from_us.recv(100) == b"BARRIER=1"
+            assert p.wait(5) == 0
+        rt.kill(b, "KILL")
+        p.wait(5)
+
+
+@pytest.mark.differs("runc", "Debian's waits on")
+@pytest.mark.parametrize("how", ["run", "run --detach"])
+def test_systemd_is_told_nothing_by_a_container_that_ended(rt, box, systemd, how):
+    from_us, env = systemd
+    b = box()
+    rt(*how.split(), "--bundle", b.path, b.id, check=True, env=env, timeout=5)
+    from_us.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        from_us.recv(100)
 
 
 def test_stdin_is_passed(rt, box):
