@@ -149,6 +149,19 @@ def test_the_report_tells_that_the_time_was_over(rt, agent):
     assert "killed by signal 9: limits.time was over\n" in audit("show", b.id).out
 
 
+@pytest.mark.parametrize("late", [lambda p: p.update(args=["/no/such"]),
+                                  lambda p: p.update(cwd="/etc/passwd")], ids=["program", "cwd"])
+def test_a_create_that_fails_late_has_both_records(rt, agent, late):
+    """It was in its root and recorded when it turned out that it cannot run."""
+    b = agent()
+    late(b.config["process"])
+    b.save()
+    rt.create(b, check=False)
+    assert [r["event"] for r in records(b)] == ["create", "delete"]
+    assert records(b)[1]["exit_reason"] == "it was never started"
+    assert audit("verify").out.startswith("unanchored: 2 records")
+
+
 def test_the_report_tells_that_it_never_ran(rt, agent):
     b = agent()
     rt.create(b, check=True)
