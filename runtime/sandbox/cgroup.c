@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "sandbox/cgroup_parts.h"
+#include "sandbox/idmap.h"
 
 enum { FILE_MOST = 4 << 20 };
 
@@ -311,6 +312,49 @@ int cgroup_plan(struct arena *a, const struct spec *s, const char *id, bool syst
 	return 0;
 }
 
+/* config-linux.md, "Cgroup ownership": a writable cgroup of version 2 in a cgroup namespace of its own
+ * is the container's to divide, whose user gets the files that the kernel says are for that. */
+int cgroup_hand_over(const struct cgroup *c, const struct spec *s, struct err *e)
+{
+	const struct spec_namespace *ns = spec_namespace_find(s, "cgroup");
+	const struct cgroup_hierarchy *h = cgroup_hierarchy_of(c, "");
+	owned_str files = STR_INIT;
+	owned_fd dir = -1;
+	bool writable = false;
+	int64_t uid;
+	char *rest;
+
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		const struct spec_mount *m = &s->mounts.v[i];
+
+		writable |= str_equal(m->source, "cgroup") &&
+			    strcmp(m->destination, "/sys/fs/cgroup") == 0 &&
+			    strv_find(&m->options, "ro") < 0;
+	}
+	if (c->layout != CGROUP_V2 || !h || !h->dir || !ns || ns->path || !writable || !s->process)
+		return 0;
+	ns = spec_namespace_find(s, "user");
+	if (ns && ns->path)	/* its map is not known */
+		return 0;
+	uid = idmap_host_id(s->linux_->uid_mappings.v, s->linux_->uid_mappings.n,
+			    s->process->user.uid);
+	if (uid <= 0 || uid == geteuid())
+		return 0;
+	if (file_read(AT_FDCWD, "/sys/kernel/cgroup/delegate", FILE_MOST, &files, e) < 0)
+		return -e->code;
+	dir = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || fchown(dir, (uid_t)uid, (gid_t)-1) < 0)
+		/* rootless: not to a subordinate user */
+		return dir >= 0 && errno == EPERM ? 0 :
+		       err_set(e, errno, "hand over cgroup %s", h->dir);
+	rest = files.s;
+	for (char *name; (name = strsep(&rest, "\n"));)
+		if (*name && fchownat(dir, name, (uid_t)uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 &&
+		    errno != ENOENT)
+			return err_set(e, errno, "hand over %s/%s", h->dir, name);
+	return 0;
+}
+
 static int apply_all(const struct cgroup *c, const struct spec *s, struct err *e)
 {
 	const struct spec_resources *res = s->linux_ ? s->linux_->resources : NULL;
@@ -353,6 +397,8 @@ int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool sy
 		r = make_dirs(a, &c, &wish, &made, e);
 	if (r == 0)
 		r = apply_all(&c, s, e);
+	if (r == 0 && !systemd)
+		r = cgroup_hand_over(&c, s, e);
 	if (r < 0)
 		undo_dirs(&made);
 	else

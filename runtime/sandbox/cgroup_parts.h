@@ -57,6 +57,9 @@ int cgroup_make_rest(struct arena *a, const struct cgroup *c, const struct spec 
 /* Hands the controllers that the kernel has down from the mount to h->dir, as far as it may. */
 void cgroup_enable_controllers(const struct cgroup_hierarchy *h);
 
+/* Gives the container's user its cgroup where the specification says so. */
+int cgroup_hand_over(const struct cgroup *c, const struct spec *s, struct err *e);
+
 /* ---- cgroup_procs.c ---- */
 
 /* How many processes are in dir and below; a missing one has none. */

@@ -749,6 +749,8 @@ int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *
 	}
 	if (r == 0)
 		r = cgroup_devices_apply(c, res, !s->agent, e);
+	if (r == 0)
+		r = cgroup_hand_over(c, s, e);
 	return r;
 }
 

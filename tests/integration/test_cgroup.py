@@ -122,6 +122,30 @@ def test_a_frozen_cgroup_is_refused(rt, box):
     rt.run(box(["true"], lambda c: c["linux"].update(b.config["linux"])), check=True)
 
 
+@pytest.mark.skipif(not V2, reason="for version 2 of cgroups")
+@pytest.mark.parametrize("options, own_namespace, uid, owner", [
+    (["rw"], True, 0, 100000), (["rw"], True, 5, 100005), (["ro"], True, 0, 0),
+    (["rw"], False, 0, 0),
+])
+def test_a_writable_cgroup_is_its_users(rt, box, options, own_namespace, uid, owner):
+    def edit(c):
+        ids = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        c["linux"].update(uidMappings=ids, gidMappings=ids)
+        c["linux"]["namespaces"] += [{"type": t} for t in ("user", "cgroup")]
+        if not own_namespace:
+            drop_namespace(c, "cgroup")
+        c["process"]["user"] = {"uid": uid, "gid": 0}
+        c["mounts"] = [m for m in c["mounts"] if m["destination"] != "/sys/fs/cgroup"] + [
+            {"type": "cgroup", "source": "cgroup", "destination": "/sys/fs/cgroup",
+             "options": options}]
+    b = rt.up(box(SLEEP, edit))
+    d = cgroup_dir(rt.state(b)["pid"], "")
+    with open("/sys/kernel/cgroup/delegate", encoding="ascii") as f:
+        files = [d, *(f"{d}/{name}" for name in f.read().split())]
+    assert {os.stat(f).st_uid for f in files if os.path.exists(f)} == {owner}
+    assert os.stat(f"{d}/cgroup.events").st_uid == 0
+
+
 def update(rt, b, resources, *flags, **kw):
     return rt("update", "--resources", "-", *flags, b.id, stdin=json.dumps(resources), **kw)
 
