@@ -421,7 +421,8 @@ const char *spec_sysctl_namespace(const char *key);
 
 /*
  * The annotations org.systemd.property.NAME.  -ENOTSUP for a value of a type that the enum does
- * not have, -ERANGE for one that its type cannot hold.  Only the systemd cgroup driver asks: where
+ * not have, -ERANGE for one that its type cannot hold.  NAMESec in seconds becomes NAMEUSec, as
+ * under crun and runc.  Only the systemd cgroup driver asks: where
  * they say nothing, no value of theirs is an error.
  */
 int spec_unit_properties(struct arena *a, const struct spec *s, spec_properties *ret,

@@ -5,6 +5,7 @@
  */
 #include "spec/spec.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,24 @@ static int read_value(struct arena *a, const char *value, struct spec_property *
 	return 0;
 }
 
+/* systemd's unit files count TimeoutStopSec in seconds, its bus knows TimeoutStopUSec only. */
+static int from_seconds(struct arena *a, struct spec_property *p)
+{
+	enum { USEC = 1000000 };
+	size_t n = strlen(p->name);
+	bool is_signed = p->type == PROPERTY_I32 || p->type == PROPERTY_I64;
+
+	if (n < 4 || !str_has_suffix(p->name, "Sec") || !islower((unsigned char)p->name[n - 4]) ||
+	    p->type == PROPERTY_TEXT || p->type == PROPERTY_BOOL)
+		return 0;
+	if (p->number > (is_signed ? INT64_MAX : UINT64_MAX) / USEC)	/* less than 0, too */
+		return -ERANGE;
+	p->name = arena_printf(a, "%.*sUSec", (int)n - 3, p->name);
+	p->type = PROPERTY_U64;
+	p->number *= USEC;
+	return 0;
+}
+
 int spec_unit_properties(struct arena *a, const struct spec *s, spec_properties *ret,
 			 struct err *e)
 {
@@ -90,6 +109,8 @@ int spec_unit_properties(struct arena *a, const struct spec *s, spec_properties 
 		if (!*p.name)
 			return json_say(e, EINVAL, NULL, &at, "names no property");
 		r = read_value(a, kv->value, &p);
+		if (r == 0)
+			r = from_seconds(a, &p);
 		if (r == -ERANGE)
 			return json_say(e, ERANGE, NULL, &at, "%s is out of its type's range",
 					str_text(&found));

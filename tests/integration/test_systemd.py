@@ -99,7 +99,7 @@ def annotate(**properties):
 @pytest.mark.differs("crun", "its scope keeps the description")
 def test_annotations_are_properties_of_the_scope(rt, scoped):
     b = rt.up(scoped(SLEEP, annotate(Description="'some box'", SendSIGHUP="true", KillSignal="10",
-                                     TasksMax="uint64 44", TimeoutStopUSec="uint64 7000000")))
+                                     TasksMax="uint64 44", TimeoutStopSec="7")))
     shown = systemctl("show", scope(b)).out.splitlines()
     for line in ("Description=some box", "SendSIGHUP=yes", "KillSignal=10", "TasksMax=44",
                  "TimeoutStopUSec=7s"):

@@ -927,6 +927,43 @@ Test(spec, unit_properties)
 	}
 }
 
+Test(spec, unit_properties_in_seconds)
+{
+	static const struct {
+		const char *name, *value, *want;
+		enum spec_property_type type;
+		uint64_t number;
+		int code;
+	} rows[] = {
+		{ "StopSec", "7", "StopUSec", PROPERTY_U64, 7000000, 0 },
+		{ "StopSec", "uint64 7", "StopUSec", PROPERTY_U64, 7000000, 0 },
+		{ "StopUSec", "7", "StopUSec", PROPERTY_I32, 7, 0 },
+		{ "Sec", "7", "Sec", PROPERTY_I32, 7, 0 },
+		{ "StopSec", "'infinity'", "StopSec", PROPERTY_TEXT, 0, 0 },
+		{ "StopSec", "true", "StopSec", PROPERTY_BOOL, 1, 0 },
+		{ "StopSec", "-1", NULL, 0, 0, -ERANGE },
+		{ "StopSec", "int64 9223372036855", NULL, 0, 0, -ERANGE },
+		{ "StopSec", "uint64 18446744073710", NULL, 0, 0, -ERANGE },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		owned_arena a = ARENA_INIT;
+		struct spec s = { 0 };
+		spec_properties got = { 0 };
+		struct err e = { 0 };
+
+		kvs_add(&a, &s.annotations, arena_printf(&a, "org.systemd.property.%s", rows[i].name),
+			rows[i].value);
+		cr_assert_eq(spec_unit_properties(&a, &s, &got, &e), rows[i].code, "%s: %s",
+			     rows[i].value, e.text);
+		if (rows[i].code < 0)
+			continue;
+		cr_expect_str_eq(got.v[0].name, rows[i].want);
+		cr_expect_eq(got.v[0].type, rows[i].type, "%s", rows[i].value);
+		cr_expect_eq(got.v[0].number, rows[i].number, "%s", rows[i].value);
+	}
+}
+
 Test(spec, unit_property_without_a_name)
 {
 	owned_arena a = ARENA_INIT;
