@@ -473,7 +473,7 @@ static const struct row rows[] = {
 	{ "cpu.shares", "cpu", "cpu.shares", "cpu", "cpu.weight",
 	  CPU(shares), U64, .again = true, .apply = apply_shares },
 	{ "cpu.burst", "cpu", "cpu.cfs_burst_us", "cpu", "cpu.max.burst",
-	  CPU(burst), U64, .again = true, .apply = apply_number },
+	  CPU(burst), U64, .zero = true, .again = true, .apply = apply_number },
 	{ "cpu.period", "cpu", "cpu.cfs_period_us", "cpu", "cpu.max",
 	  CPU(period), U64, .again = true, .apply = apply_cpu_max },
 	{ "cpu.quota", "cpu", "cpu.cfs_quota_us", "cpu", "cpu.max",

@@ -412,6 +412,19 @@ static int step_program(struct stage *s, struct err *e)
 	return err_say(e, ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
 }
 
+static void end_unstarted(int sig)
+{
+	_exit(128 + sig);
+}
+
+/* The first process of a PID namespace is spared what it has no handler for. */
+static void on_polite_signals(void (*handler)(int))
+{
+	signal(SIGHUP, handler);
+	signal(SIGINT, handler);
+	signal(SIGTERM, handler);
+}
+
 static int step_ready(struct stage *s, struct err *e)
 {
 	tell(s, MESSAGE_READY, 0);
@@ -421,6 +434,7 @@ static int step_ready(struct stage *s, struct err *e)
 	if (s->plan->pdeathsig && prctl(PR_SET_PDEATHSIG, 0) < 0)
 		return err_set(e, errno, "prctl PR_SET_PDEATHSIG");
 	if (s->plan->start_fd >= 0) {
+		on_polite_signals(end_unstarted);
 		tell(s, MESSAGE_READY, 0);
 		close(s->parent);
 		s->parent = -1;
@@ -443,6 +457,7 @@ static int step_await_start(struct stage *s, struct err *e)
 		if (s->parent < 0 && errno != EINTR && errno != ECONNABORTED)
 			return err_set(e, errno, "wait for start");
 	} while (s->parent < 0 || await(s, MESSAGE_GO, &gone) < 0);
+	on_polite_signals(SIG_DFL);
 	close(s->plan->start_fd);
 	return 0;
 }

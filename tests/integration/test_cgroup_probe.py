@@ -42,7 +42,7 @@ def program():
             for name in sorted(os.listdir(folder)):
                 stem, end = os.path.splitext(name)
                 if end == ".c" and (names == "*" or stem in names.split() or layer == "sandbox" and
-                                    (stem == "cgroup" or stem.startswith("cgroup_"))):
+                                    (stem in ("cgroup", "idmap") or stem.startswith("cgroup_"))):
                     files.append(os.path.join(folder, name))
         flags = ["-std=gnu11", "-O1", "-g", "-D_GNU_SOURCE", f"-I{SOURCES}"]
         if os.path.exists("/usr/include/systemd/sd-bus.h"):
@@ -248,6 +248,14 @@ def test_update_zero_is_unset(probe):
     assert got == [str(64 * MiB), "9", "5000 100000" if V2 else "5000"]
 
 
+def test_update_burst_to_zero(probe):
+    need("cpu")
+    got = values(probe("create", json.dumps({"cpu": {"quota": 20000, "burst": 1000}}),
+                       "update", json.dumps({"cpu": {"burst": 0}}),
+                       *cat("cpu", "cpu.cfs_burst_us", "cpu.max.burst")))
+    assert got == ["0"]
+
+
 def test_update_period_keeps_quota(probe):
     need("cpu")
     got = values(probe("create", json.dumps({"cpu": {"quota": 20000, "period": 100000}}),
@@ -342,7 +350,7 @@ def test_join_below(probe):
     why = "/missing: No such file" if V2 else "--cgroup missing: no such cgroup in the container's"
     assert why in failure(probe("create", "{}", "join", "missing"))
     if not V2:
-        assert values(probe("create", "{}", "spawn", "nest", "join", "cpu,freezer:in/d", "pids"))[-1] == 3
+        assert values(probe("create", "{}", "spawn", "nest", "join", "freezer:in/d", "pids"))[-1] == 3
         assert "/missing/tasks: No such file" in failure(probe("create", "{}", "join", "cpu:missing"))
         assert 'unknown controller "flight"' in failure(
             probe("create", "{}", "join", "cpu,flight:in"))

@@ -194,6 +194,26 @@ def test_kill_of_a_created_container(rt, box):
     rt.wait(b)
 
 
+@pytest.mark.differs("crun", "it stays created")
+@pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
+def test_a_created_container_ends_by_a_polite_signal(rt, box, name):
+    b = box(shell("touch /ran"))
+    rt.create(b)
+    rt.kill(b, name, check=True)
+    rt.wait(b)
+    assert not os.path.exists(b.rootfs + "/ran")
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
+def test_a_started_container_ignores_what_it_does_not_handle(rt, box, name):
+    b = rt.up(box(SLEEP))
+    until(lambda: "sleep" in open(f"/proc/{rt.state(b)['pid']}/cmdline", encoding="ascii").read())
+    with open(f"/proc/{rt.state(b)['pid']}/status", encoding="ascii") as f:
+        assert int(status_field(f.read(), "SigCgt"), 16) == 0
+    rt.kill(b, name, check=True)
+    assert rt.status(b) == "running"
+
+
 def test_kill_of_a_stopped_container_fails(rt, box):
     b = rt.up(box())
     rt.wait(b)
