@@ -469,16 +469,11 @@ static int run_hooks(struct creation *c, struct err *e)
 static int arm(struct creation *c, struct err *e)
 {
 	owned_fd netns = -1;
-	struct err why;
 
 	if (!installs_egress(c))
 		return 0;
-	if (pin_network(c, e) < 0) {
-		/* It may be gone because the child failed: then that is the reason. */
-		if (handshake_expect(c->sync_fd, MESSAGE_NAMESPACES, NULL, &why) < 0)
-			*e = why;
+	if (pin_network(c, e) < 0)
 		return -e->code;
-	}
 	netns = openat(c->dir.fd, STATE_NETNS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (netns < 0)
 		return err_set(e, errno, "open the network namespace");
@@ -636,6 +631,8 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 	if (r == 0 && c.console_ours >= 0)
 		r = tty_receive(c.console_ours, &ret->console, e);
 	if (r < 0) {
+		if (c.sync_fd >= 0)
+			handshake_reason(c.sync_fd, e);
 		if (spec_is_place(e->text))
 			err_in(e, "config.json");
 		undo(&c);

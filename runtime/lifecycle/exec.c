@@ -339,6 +339,7 @@ int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_
 	if (r == 0)
 		r = release(&j, ret, e);
 	if (r < 0 && j.pid > 0) {
+		handshake_reason(j.sync_fd, e);
 		if (o->pid_file)
 			unlink(o->pid_file);
 		kill(j.pid, SIGKILL);

@@ -82,15 +82,15 @@ void handshake_fail(int fd, const struct err *why)
 }
 
 /* 1: a message, 0: the end. */
-static int receive(int fd, struct message *m, struct err *e)
+static int receive(int fd, int flags, struct message *m, struct err *e)
 {
 	ssize_t n;
 
+	/* ECONNRESET, once: the peer ended with our message unread.  What it had said comes after that. */
 	do
-		n = recv(fd, m, sizeof *m, 0);
-	while (n < 0 && errno == EINTR);
-	/* A peer that was killed with our message unread resets the connection: that is its end. */
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		n = recv(fd, m, sizeof *m, flags);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n == 0)
 		return 0;
 	if (n < 0)
 		return err_set(e, errno, "receive from the container's first process");
@@ -111,7 +111,7 @@ int handshake_expect(int fd, enum message_kind kind, struct message *m, struct e
 
 	if (!m)
 		m = &local;
-	r = receive(fd, m, e);
+	r = receive(fd, 0, m, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -124,10 +124,24 @@ int handshake_expect(int fd, enum message_kind kind, struct message *m, struct e
 	return 0;
 }
 
+void handshake_reason(int fd, struct err *e)
+{
+	struct message m = { .kind = MESSAGE_GO };
+	struct err why;
+	int r;
+
+	/* A refused receive has no bearing: there is nothing (more) to be heard. */
+	do
+		r = receive(fd, MSG_DONTWAIT, &m, &why);
+	while (r > 0);
+	if (r < 0 && m.kind == MESSAGE_FAILED)
+		*e = why;
+}
+
 int handshake_expect_end(int fd, struct err *e)
 {
 	struct message m;
-	int r = receive(fd, &m, e);
+	int r = receive(fd, 0, &m, e);
 
 	if (r > 0)
 		return err_say(e, EPROTO, "\"%s\" instead of the end", names[m.kind]);

@@ -70,5 +70,8 @@ void handshake_fail(int fd, const struct err *why);
 /* Waits for a message of that kind; MESSAGE_FAILED becomes the error it carries.  The end of the
  * conversation is -EPIPE.  m may be NULL. */
 int handshake_expect(int fd, enum message_kind kind, struct message *m, struct err *e);
+/* After an error of one's own: what the child said of its failure, from which that may follow (its /proc
+ * is gone), is the reason instead. */
+void handshake_reason(int fd, struct err *e);
 /* Waits for the end: the peer exec'ed (0), or the error it sends. */
 int handshake_expect_end(int fd, struct err *e);
