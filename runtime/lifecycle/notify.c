@@ -22,7 +22,8 @@ bool notify_wanted(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 
-	return path && (*path == '/' || *path == '@') && path[1];
+	return path && (*path == '/' || *path == '@') && path[1] &&
+	       strlen(path) < sizeof ((struct sockaddr_un *)0)->sun_path;
 }
 
 int notify_mount(struct arena *a, struct spec *s, const struct state_dir *d, struct err *e)
@@ -58,7 +59,7 @@ static int connect_systemd(void)
 	size_t n = strlen(path);
 	owned_fd fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	memcpy(sun.sun_path, path, n < sizeof sun.sun_path ? n : sizeof sun.sun_path);
+	memcpy(sun.sun_path, path, n);
 	if (*path == '@')
 		sun.sun_path[0] = '\0';
 	if (connect(fd, (struct sockaddr *)&sun,
