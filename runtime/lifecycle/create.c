@@ -53,6 +53,7 @@ struct creation {
 	size_t n_filters;
 	struct ns_set ns;
 	const int *sources;
+	int nodes_fd;
 	struct netdevs devices;
 	struct resctrl resctrl;		/* its group NULL where linux.intelRdt is not set */
 	struct state_dir dir;
@@ -269,6 +270,7 @@ static _Noreturn void child(struct creation *c, int sync_fd)
 			.on_host = shares_mounts(c->spec),
 			.cgroup_ns = c->ns.fresh[NS_CGROUP] || c->ns.join_fd[NS_CGROUP] >= 0,
 			.cgroup = &in.state.cgroup,	/* as it is once joined */
+			.nodes_fd = c->nodes_fd,
 			.sources = c->sources,
 		},
 		.filter = c->filter,
@@ -298,7 +300,8 @@ static int clone_child(struct creation *c, struct err *e)
 	if (plan_stage2(&c->stage2_fd, e) < 0 || prepare_console(c, e) < 0 ||
 	    cgroup_clone_fd(&c->state.cgroup, &cgroup_fd, e) < 0)
 		return -e->code;
-	if (c->ns.fresh[NS_USER] && rootfs_open_sources(c->a, c->spec, &c->sources, e) < 0)
+	if (c->ns.fresh[NS_USER] && (rootfs_open_sources(c->a, c->spec, &c->sources, e) < 0 ||
+				     rootfs_make_nodes(c->spec, &c->nodes_fd, e) < 0))
 		return -e->code;
 	if (c->ns.fresh[NS_TIME] && ns_unshare_time(c->spec, e) < 0)
 		return -e->code;
@@ -587,6 +590,7 @@ static void release(struct creation *c)
 	netdev_close(&c->devices);
 	if (c->sources)
 		rootfs_close_sources(c->sources, c->spec);
+	fd_close(&c->nodes_fd);
 	fd_close(&c->sync_fd);
 	fd_close(&c->stage2_fd);
 	fd_close(&c->start_fd);
@@ -617,7 +621,7 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "conclude", conclude },
 	};
 	struct creation c = { .a = a, .rt = rt, .o = o, .devices = NETDEVS_INIT,
-			      .dir = STATE_DIR_INIT, .sync_fd = -1,
+			      .dir = STATE_DIR_INIT, .sync_fd = -1, .nodes_fd = -1,
 			      .stage2_fd = -1, .start_fd = -1, .console_fd = -1,
 			      .console_ours = -1, .pidfd = -1 };
 	int r = state_check_id(o->id, e);

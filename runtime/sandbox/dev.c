@@ -2,13 +2,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "sandbox/idmap.h"
 #include "sandbox/mnt.h"
 #include "sandbox/rootfs_parts.h"
 #include "sandbox/rootpath.h"
@@ -77,8 +80,19 @@ static int make_node(int dir, const char *name, const struct node *n, struct err
 	return 0;
 }
 
+static int bind_node(int root_fd, int from, const char *name, const struct node *n, struct err *e)
+{
+	owned_fd made = -1, target = -1;
+	int r;
+
+	if ((r = mnt_clone(from, name, false, &made, e)) < 0 ||
+	    (r = rootpath_ensure(root_fd, n->path, ROOTPATH_FILE, &target, e)) < 0)
+		return r;
+	return mnt_attach(made, target, e);
+}
+
 /* Where mknod isn't permitted, the host's node of the same path, if it is the same device. */
-static int bind_node(int root_fd, const struct node *n, struct err *e)
+static int bind_host_node(int root_fd, const struct node *n, struct err *e)
 {
 	owned_fd host = -1, target = -1;
 	struct stat st;
@@ -111,7 +125,7 @@ static int add_node(const struct rootfs *r, const struct node *n, struct err *e)
 			return x;
 		forgive(e);
 	}
-	return bind_node(r->root_fd, n, e);
+	return bind_host_node(r->root_fd, n, e);
 }
 
 static int add_link(int dev, size_t i, struct err *e)
@@ -159,6 +173,38 @@ static int spec_node(const struct spec_device *d, struct node *ret, struct err *
 	return 0;
 }
 
+int rootfs_make_nodes(const struct spec *s, int *ret_fd, struct err *e)
+{
+	const char *mode = "mode=755";	/* init is not the root who makes it */
+	const struct mnt_options options = { &mode, 1 };
+	const struct spec_linux *l = s->linux_;
+	owned_fd fd = -1;
+
+	*ret_fd = -1;
+	if (!l->devices.n)
+		return 0;
+	if (mnt_new("tmpfs", "devices", &options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &fd, e) < 0)
+		return e->code == EPERM ? (forgive(e), 0) : -e->code;
+	for (size_t i = 0; i < l->devices.n; i++) {
+		struct node n;
+		int64_t uid, gid;
+		char name[24];
+
+		if (spec_node(&l->devices.v[i], &n, e) < 0)
+			return err_in(e, "linux.devices[%zu]", i);
+		uid = idmap_host_id(l->uid_mappings.v, l->uid_mappings.n, n.uid);
+		gid = idmap_host_id(l->gid_mappings.v, l->gid_mappings.n, n.gid);
+		/* Engines give the host's, mapped or not: nobody's, then, as the host's node would be. */
+		n.uid = uid < 0 ? 0 : (uid_t)uid;
+		n.gid = gid < 0 ? 0 : (gid_t)gid;
+		snprintf(name, sizeof name, "%zu", i);
+		if (make_node(fd, name, &n, e) < 0)
+			return e->code == EPERM ? (forgive(e), 0) : err_in(e, "linux.devices[%zu]", i);
+	}
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
 static bool in_spec(const struct spec *s, const char *path)
 {
 	for (size_t i = 0; s->linux_ && i < s->linux_->devices.n; i++)
@@ -180,6 +226,16 @@ static bool binds_dev(const struct spec *s)
 			return true;
 	}
 	return false;
+}
+
+static int detach(int mount_fd, struct err *e)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", mount_fd);
+	if (umount2(path, MNT_DETACH) < 0)
+		return err_set(e, errno, "unmount the devices");
+	return 0;
 }
 
 int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e)
@@ -209,13 +265,23 @@ int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e)
 		if (!in_spec(s, n.path) && (x = add_node(r, &n, e)) < 0)
 			return x;
 	}
+	/* Only what is attached can be cloned, before Linux 6.15: for that time on the root. */
+	if (r->nodes_fd >= 0 && (x = mnt_attach(r->nodes_fd, r->root_fd, e)) < 0)
+		return x;
 	for (size_t i = 0; s->linux_ && i < s->linux_->devices.n; i++) {
 		struct node n;
+		char made[24];
 
-		if ((x = spec_node(&s->linux_->devices.v[i], &n, e)) < 0 ||
-		    (x = add_node(r, &n, e)) < 0)
+		snprintf(made, sizeof made, "%zu", i);
+		x = spec_node(&s->linux_->devices.v[i], &n, e);
+		if (x == 0)
+			x = r->nodes_fd < 0 ? add_node(r, &n, e) :
+					      bind_node(r->root_fd, r->nodes_fd, made, &n, e);
+		if (x < 0)
 			return err_in(e, "linux.devices[%zu]", i);
 	}
+	if (r->nodes_fd >= 0 && (x = detach(r->nodes_fd, e)) < 0)
+		return x;
 	for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
 		if (strcmp(links[i].name, "core") == 0 && access("/proc/kcore", F_OK) < 0)
 			continue;

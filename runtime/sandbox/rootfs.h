@@ -24,7 +24,8 @@
 struct rootfs {
 	int root_fd;		/* O_PATH, the root after rootfs_prepare() */
 	const char *path;	/* absolute host path of the root */
-	bool in_userns;		/* no mknod: devices are binds of the host's */
+	bool in_userns;		/* no mknod: devices are binds */
+	int nodes_fd;		/* of rootfs_make_nodes(); -1: of the host's, then */
 	bool no_pivot;		/* --no-pivot: MS_MOVE and chroot */
 	bool on_host;		/* no mount namespace: mounted where the root lies, entered by chroot */
 	bool cgroup_ns;		/* the container has a cgroup namespace of its own */
@@ -44,6 +45,13 @@ struct rootfs {
  */
 int rootfs_open_sources(struct arena *a, const struct spec *s, const int **ret, struct err *e);
 void rootfs_close_sources(const int *sources, const struct spec *s);
+
+/*
+ * Called there and then, too: linux.devices on a file system of their own,
+ * detached, each by its index, since init cannot make them.  -1 where there
+ * are none, or the parent may not make them either.
+ */
+int rootfs_make_nodes(const struct spec *s, int *ret_fd, struct err *e);
 
 /* Propagation of "/" as linux.rootfsPropagation says (default rslave), then the root bound onto
  * itself; fills root_fd. */

@@ -124,6 +124,23 @@ def test_user_namespace_with_another_user(rt, box):
     assert os.stat(b.rootfs + "/tmp/mine").st_uid == 200000
 
 
+@pytest.mark.differs("runc crun", "Debian's bind the host's node of that path, or leave the mode out")
+def test_devices_in_a_user_namespace(rt, box):
+    """Neither path is the host's device of these numbers; one owner is mapped, one is nobody's."""
+    def edit(c):
+        with_user_namespace(c)
+        c["linux"]["devices"] = [
+            {"path": path, "type": "c", "major": 1, "minor": 5, "fileMode": 0o646, "uid": owner,
+             "gid": 8} for path, owner in (("/dev/full", 7), ("/opt/zero", 70000))]
+    b = mapped(box(shell("""for d in /dev/full /opt/zero; do
+            stat -c '%t:%T %a %u %g' $d
+            head -c 7 $d | wc -c
+        done
+        awk '$5 == "/"' /proc/self/mountinfo | wc -l"""), edit))
+    assert rt.run(b, check=True).out.splitlines() == [
+        "1:5 646 7 8", "7", "1:5 646 65534 8", "7", "1"]
+
+
 def test_user_outside_the_map_is_refused(rt, box):
     b = mapped(box(["true"], with_user_namespace))
     b.config["process"]["user"] = {"uid": 5000, "gid": 0}

@@ -57,7 +57,7 @@ static void run_devices(const void *row, struct outcome *o)
 	struct spec_device device = d->device;
 	struct spec_linux l = { .devices = { &device, device.path ? 1 : 0 } };
 	struct spec s = { .linux_ = &l, .mounts = { &dev, d->dev_mount ? 1 : 0 } };
-	struct rootfs r = { .in_userns = d->in_userns };
+	struct rootfs r = { .in_userns = d->in_userns, .nodes_fd = -1 };
 
 	umask(077);
 	build(o, common);
@@ -161,7 +161,7 @@ static void run_enter(const void *row, struct outcome *o)
 	const bool *no_pivot = row;
 	struct spec_mount proc = NEW("proc", "/proc", "nosuid");
 	struct spec s = { .mounts = { &proc, 1 } };
-	struct rootfs r = { .no_pivot = *no_pivot };
+	struct rootfs r = { .nodes_fd = -1, .no_pivot = *no_pivot };
 	char cwd[64] = "";
 	struct stat a, b;
 
@@ -194,7 +194,7 @@ static void run_hidden_views(const void *row, struct outcome *o)
 {
 	static const struct thing image[] = { { 'd', "root", NULL }, { 0 } };
 	struct spec s = { 0 };
-	struct rootfs r = { .no_pivot = true };
+	struct rootfs r = { .nodes_fd = -1, .no_pivot = true };
 	int old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	(void)row;
@@ -269,7 +269,7 @@ static void run_finish(const void *row, struct outcome *o)
 	};
 	struct spec_root root = { .path = "root", .readonly = f->readonly };
 	struct spec s = { .linux_ = &l, .root = &root };
-	struct rootfs r = { 0 };
+	struct rootfs r = { .nodes_fd = -1 };
 
 	if (!f->dev_readonly)
 		mounts[0].options.n--;
@@ -407,7 +407,7 @@ static void run_console(const void *row, struct outcome *o)
 	const struct console_row *c = row;
 	struct spec s = { MOUNTS(NEW("devpts", "/dev/pts", "newinstance", "ptmxmode=0666",
 				     "mode=0620")) };
-	struct rootfs r = { 0 };
+	struct rootfs r = { .nodes_fd = -1 };
 	int master, slave, number = -1, unlock = 0;
 	char path[64];
 	struct stat a, b;
