@@ -176,7 +176,7 @@ def test_scope(engine, up):
     """Of the user's systemd where the engine is a user's."""
     manager = ["--user"] if os.geteuid() else []
     with open(f"/proc/{engine.pid(up)}/cgroup", encoding="ascii") as f:
-        path = [line for line in f if line.startswith("0::")][0].strip()
+        path = [line.strip() for line in f if ".scope" in line][-1]
     scope = [name for name in path.split("/") if name.endswith(".scope")][-1]
     assert up in scope and ("/user@" in path) == bool(manager), path
 
