@@ -21,10 +21,16 @@ def has_version_1():
 
 
 @pytest.mark.skipif(not has_version_1(), reason="no systemd with version 1 of cgroups here")
-@pytest.mark.parametrize("mode", ["v1", "hybrid"])
-def test_driver(mode):
+@pytest.mark.parametrize("mode, tests", [
+    ("v1", ["integration/test_systemd.py"]),
+    ("hybrid", ["integration/test_systemd.py"]),
+    ("hybrid", ["engines/test_docker_podman.py", "-k", "scope or stats or limits or pause"]),
+], ids=["v1", "hybrid", "podman"])
+def test_beside_it(mode, tests):
+    if tests[0].startswith("engines") and not shutil.which("podman"):
+        pytest.skip("podman is not installed")
     r = run([TESTS + "/lib/systemd-v1", mode, sys.executable, "-B", "-m", "pytest", "-q", "-c",
-             TESTS + "/pytest.ini", "-p", "no:cacheprovider", "--rootdir", TESTS,
-             "integration/test_systemd.py"], cwd=TESTS, timeout=120)
+             TESTS + "/pytest.ini", "-p", "no:cacheprovider", "--rootdir", TESTS, *tests],
+            cwd=TESTS, timeout=240, env={**os.environ, "AGENTRUN_ENGINES": "podman"})
     assert r.code == 0 and " passed" in r.out, r.text
     assert " skipped" not in r.out or flavour() != "agentrun", r.text
