@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A1-A6, A10, A13, A14: attacks on setting a container up.  A15 and A16 are in
+"""A1-A11, A13, A14: attacks on setting a container up.  A15 and A16 are in
 integration/test_errors.py."""
 import concurrent.futures as cf
 import hashlib
@@ -310,6 +310,99 @@ def test_a6_null_device_replaced(rt, box, trick):
     r = rt.run(b, check=False)
     assert "/dev/null" in r.err and r.out == ""
     assert rt.ids() == []
+
+
+# ---- A7, A8, A9: a racer's moment is a hook's; what an image brings needs none
+
+
+def racer(b, script):
+    b.config["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": [
+        "sh", "-ec", f"cd {b.rootfs}; {script}"], "env": ["PATH=/usr/bin:/bin"]}]}
+    b.save()
+
+
+@pytest.mark.parametrize("trick, why", [
+    ("ln -s ../victim dev/console", "is no file"), ("ln -s OUTSIDE/victim dev/console", "is no file"),
+    ("ln -s /proc/sys/kernel/ostype dev/console", "is no file"), ("mkdir dev/console", "is no file"),
+    ("umount dev/pts; cp OUTSIDE/victim dev/pts/ptmx", "process.terminal"),
+    ("umount dev/pts dev/mqueue dev/shm dev; rmdir dev; ln -s OUTSIDE dev", "process.terminal"),
+])
+def test_a7_console_bound_elsewhere(rt, box, work, trick, why):
+    """CVE-2025-52565: nothing but /dev/console of the container is covered or written."""
+    os.mkdir(work + "/outside")
+    b = box(["true"], lambda c: c["process"].update(terminal=True))
+    for victim in (b.rootfs + "/victim", work + "/outside/victim"):
+        with open(victim, "w", encoding="ascii") as f:
+            f.write("mine\n")
+    racer(b, trick.replace("OUTSIDE", work + "/outside"))
+    before = leaks.mounts()
+    r = rt.run(b, check=False if rt.flavour == "agentrun" else None)
+    if rt.flavour == "agentrun":
+        assert why in r.err, r.err
+    for victim in (b.rootfs + "/victim", work + "/outside/victim"):
+        with open(victim, encoding="ascii") as f:
+            assert f.read() == "mine\n"
+    assert os.listdir(work + "/outside") == ["victim"] and leaks.mounts() == before
+
+
+@pytest.mark.parametrize("trick", [
+    "mount --bind OUTSIDE/decoy proc/sys/net/ipv4/ip_forward",
+    "mount --bind OUTSIDE proc/sys/net/ipv4", "mount --bind OUTSIDE proc/sys",
+    "mount -t tmpfs tmpfs proc; mkdir -p proc/sys/net/ipv4; ln -s OUTSIDE/decoy "
+    "proc/sys/net/ipv4/ip_forward",
+    "mount --bind proc/sys/net/ipv4/ip_default_ttl proc/sys/net/ipv4/ip_forward"])
+def test_a8_sysctl_written_elsewhere(rt, box, work, trick):
+    """CVE-2025-52881"""
+    outside = work + "/outside"
+    os.mkdir(outside)
+    for name in ("decoy", "ip_forward"):
+        with open(f"{outside}/{name}", "w", encoding="ascii") as f:
+            f.write("mine\n")
+    b = box(["cat", "/proc/sys/net/ipv4/ip_default_ttl"],
+            lambda c: c["linux"].update(sysctl={"net.ipv4.ip_forward": "1"}))
+    racer(b, trick.replace("OUTSIDE", outside))
+    r = rt.run(b, check=False if rt.flavour == "agentrun" else None)
+    if rt.flavour == "agentrun":
+        assert "linux.sysctl" in r.err, r.err
+    for name in ("decoy", "ip_forward"):
+        with open(f"{outside}/{name}", encoding="ascii") as f:
+            assert f.read() == "mine\n"
+
+
+@pytest.mark.parametrize("mounted", [True, False], ids=["mounted", "bare"])
+@pytest.mark.parametrize("target", ["OUTSIDE", "../../../../../../..OUTSIDE", "/etc", "/proc/self/root"])
+def test_a9_image_whose_dev_is_a_link(rt, box, work, mounted, target):
+    outside = work + "/outside"
+    os.mkdir(outside)
+    b = box(["ls", "/dev/"])
+    shutil.rmtree(b.rootfs + "/dev")
+    os.symlink(target.replace("OUTSIDE", outside), b.rootfs + "/dev")
+    if not mounted:
+        b.config["mounts"] = [m for m in b.config["mounts"] if not m["destination"].startswith("/dev")]
+    b.save()
+    before = leaks.mounts()
+    r = rt.run(b)
+    if rt.flavour == "agentrun":
+        assert r.code != 0 and "/dev" in r.err, r.text
+    assert os.listdir(outside) == [] and leaks.mounts() == before
+
+
+# ---- A11
+
+
+@pytest.mark.parametrize("user", [
+    "root", "0:root", "-1", "0:-1", "4294967295", "4294967296", "18446744073709551616", "0:4294967295",
+    "+0", " 0", "0 ", "0x0", "00x", "1e1", "", ":", "0:", ":0", "0:0:0", "0,0", "0\n", "\uff10"])
+def test_a11_user_of_exec(rt, box, user):
+    """A text that is no number never becomes root, nor any other number."""
+    b = rt.up(box(SLEEP))
+    r = rt.exec(b, "--user", user, "--", "id", check=False if rt.flavour == "agentrun" else None)
+    if rt.flavour == "agentrun":
+        assert "uid=" not in r.out and "--user" in r.err, r.text
+    assert rt.exec(b, "--user", "1000:50", "--", "sh", "-c", "id -u; id -g").out == "1000\n50\n"
+
+
+# ---- A5
 
 
 OUTSIDE = [f"/proc/self/fd/{n}" for n in range(3, 12)] + [
