@@ -462,15 +462,34 @@ static int step_await_start(struct stage *s, struct err *e)
 	return 0;
 }
 
+/* What a hook says: the beginning is kept, safe to print on a terminal. */
+struct said {
+	size_t n;
+	char text[300];
+};
+
+static void listen_to(int fd, struct said *said)
+{
+	char buf[512];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof buf)) > 0)
+		for (ssize_t i = 0; i < n && said->n < sizeof said->text - 1; i++)
+			said->text[said->n++] = buf[i] == '\n' ? ' ' :
+						buf[i] < ' ' || buf[i] > '~' ? '?' : buf[i];
+}
+
+/* Its output is not the container's. */
 static int run_hook(struct stage *s, const struct plan_hook *h, struct err *e)
 {
 	const char *path = text(s, h->path);
 	char **argv = vector(s, h->argv), **envp = h->envp ? vector(s, h->envp) : s->envp;
-	struct timespec pause = { 0, 1000000 }, now, end;
-	int in[2], status;
+	struct timespec pause = { 0, 200000 }, now, end;
+	struct said said = { 0 };
+	int in[2], out[2], status;
 	pid_t pid, r;
 
-	if (pipe2(in, O_CLOEXEC) < 0)
+	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
 		return err_set(e, errno, "pipe");
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += h->timeout;
@@ -479,11 +498,15 @@ static int run_hook(struct stage *s, const struct plan_hook *h, struct err *e)
 		return err_set(e, errno, "fork");
 	if (pid == 0) {
 		dup2(in[0], 0);
+		dup2(out[1], 1);
+		dup2(out[1], 2);
 		execve(path, argv, envp);
-		dprintf(2, "agentrun: hook %s: %s\n", path, strerror(errno));
+		dprintf(2, "%s", strerror(errno));
 		_exit(127);
 	}
 	close(in[0]);
+	close(out[1]);
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
 	/* The state is smaller than a pipe's buffer; a hook that does not read it is fine. */
 	signal(SIGPIPE, SIG_IGN);
 	fcntl(in[1], F_SETFL, O_NONBLOCK);
@@ -491,10 +514,11 @@ static int run_hook(struct stage *s, const struct plan_hook *h, struct err *e)
 		errno = 0;
 	close(in[1]);
 	signal(SIGPIPE, SIG_DFL);
-	while ((r = waitpid(pid, &status, h->timeout ? WNOHANG : 0)) == 0) {
+	while ((r = waitpid(pid, &status, WNOHANG)) == 0) {
+		listen_to(out[0], &said);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec > end.tv_sec ||
-		    (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec)) {
+		if (h->timeout && (now.tv_sec > end.tv_sec ||
+				   (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec))) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);
 			return err_say(e, ETIMEDOUT, "hook %s: no answer within %u s", path,
@@ -504,9 +528,12 @@ static int run_hook(struct stage *s, const struct plan_hook *h, struct err *e)
 	}
 	if (r < 0)
 		return err_set(e, errno, "wait for hook %s", path);
+	listen_to(out[0], &said);
+	close(out[0]);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return err_say(e, ECANCELED, "hook %s: exit status %d", path,
-			       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		return err_say(e, ECANCELED, "hook %s: exit status %d%s%s", path,
+			       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+			       said.n ? ": " : "", said.text);
 	return 0;
 }
 

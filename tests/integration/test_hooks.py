@@ -91,6 +91,21 @@ def test_environment_is_only_the_hooks(rt, box, work):
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"ONLY"}  # a shell adds those
 
 
+@pytest.mark.differs("crun runc", "crun tells the exit status alone")
+def test_the_output_of_a_failing_start_container_hook_is_in_the_error(rt, box):
+    b = box(["true"], with_hooks(startContainer=hook(
+        "head -c 100000 /dev/zero; printf 'said\\n'; printf '\\033[0mwhy\\n' >&2; exit 3")))
+    rt.run(b, check="hooks.startContainer[0]: hook /bin/sh: exit status 3: ????")
+    b.config["hooks"] = {"startContainer": [hook(
+        "printf 'said\\n'; printf '\\033[0mwhy\\n' >&2; exit 3")]}
+    b.save()
+    r = rt.run(b, check="hooks.startContainer[0]: hook /bin/sh: exit status 3: said ?[0mwhy")
+    assert r.out == ""
+    b.config["hooks"] = {"startContainer": [hook("echo not the container; sleep 9 & exit 0")]}
+    b.save()
+    assert rt.run(b, check=True).out == ""
+
+
 def test_start_container_hooks_without_env_have_the_process_environment(rt, box):
     b = box(["true"], with_hooks(startContainer={"path": "/bin/sh", "args": [
         "sh", "-c", "echo $ONE $HOME >/out"]}))
