@@ -303,8 +303,6 @@ static int clone_child(struct creation *c, struct err *e)
 	if (c->ns.fresh[NS_USER] && (rootfs_open_sources(c->a, c->spec, &c->sources, e) < 0 ||
 				     rootfs_make_nodes(c->spec, &c->nodes_fd, e) < 0))
 		return -e->code;
-	if (c->ns.fresh[NS_TIME] && ns_unshare_time(c->spec, e) < 0)
-		return -e->code;
 	if (handshake_pair(pair, e) < 0)
 		return -e->code;
 	if (cgroup_fd >= 0) {
@@ -321,7 +319,7 @@ static int clone_child(struct creation *c, struct err *e)
 	if (pid < 0)
 		return err_set(e, errno, "clone the container's first process");
 	c->state.pid = pid;
-	return c->ns.fresh[NS_TIME] ? ns_keep_time(e) : 0;
+	return 0;
 }
 
 /* Once it is where it belongs, its pid is worth remembering. */

@@ -99,6 +99,9 @@ static int step_await_maps(struct stage *s, struct err *e)
 	    (s->in->await_maps && handshake_expect(s->in->sync_fd, MESSAGE_MAPPED, NULL, e) < 0))
 		return -e->code;
 	s->mapped = true;
+	/* With the rights of the user namespace, and while our files in /proc are still ours. */
+	if (s->in->ns->fresh[NS_TIME] && ns_new_time(s->in->spec, e) < 0)
+		return -e->code;
 	if (!s->in->ns->fresh[NS_USER] && s->in->ns->join_fd[NS_USER] < 0)
 		return 0;
 	/* Root of the new namespace, as files and mounts made from here on should belong to it. */

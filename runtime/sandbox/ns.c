@@ -164,9 +164,10 @@ int ns_enter(const struct ns_set *set, struct err *e)
 	return 0;
 }
 
-int ns_unshare_time(const struct spec *s, struct err *e)
+int ns_new_time(const struct spec *s, struct err *e)
 {
 	owned_str text = STR_INIT;
+	owned_fd fd = -1;
 
 	if (unshare(CLONE_NEWTIME) < 0)
 		return err_set(e, errno, "linux.namespaces: create a time namespace");
@@ -177,14 +178,9 @@ int ns_unshare_time(const struct spec *s, struct err *e)
 	}
 	if (text.len && file_put(AT_FDCWD, "/proc/self/timens_offsets", text.s, e) < 0)
 		return err_in(e, "linux.timeOffsets");
-	return 0;
-}
-
-int ns_keep_time(struct err *e)
-{
-	owned_fd own = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
-
-	if (own < 0 || setns(own, CLONE_NEWTIME) < 0)
-		return err_set(e, errno, "keep the runtime's time namespace");
+	/* unshare(2) moves children only, and from Linux 6.1 on the caller with its next execve(2) */
+	fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
+		return err_set(e, errno, "linux.namespaces: enter the time namespace");
 	return 0;
 }

@@ -46,7 +46,5 @@ bool ns_needs_second_clone(const struct ns_set *set);
 /* setns into all of join_fd (the PID namespace: its children's), then unshares what ns_clone_flags()
  * left out but the PID namespace. */
 int ns_enter(const struct ns_set *set, struct err *e);
-/* The caller's children enter a new time namespace with these offsets. */
-int ns_unshare_time(const struct spec *s, struct err *e);
-/* Takes that back: they are in the caller's own. */
-int ns_keep_time(struct err *e);
+/* Moves the caller to a new time namespace with these offsets. */
+int ns_new_time(const struct spec *s, struct err *e);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Namespaces: new, shared with the caller, joined by path; user namespaces with id maps."""
+import fcntl
 import os
 import subprocess
 
@@ -7,6 +8,7 @@ import pytest
 from bundle import drop_namespace, namespace, shell
 from runtime import run, until
 
+NS_GET_USERNS = 0xb701
 FILES = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt",
          "cgroup": "cgroup", "user": "user"}
 
@@ -114,6 +116,22 @@ def test_user_namespace(rt, box):
         assert [line.split() for line in f] == [["0", "100000", "1000"], ["1000", "200000", "1"]]
     with open(f"/proc/{pid}/status", encoding="ascii") as f:
         assert "Uid:\t100000\t100000" in f.read()
+
+
+@pytest.mark.differs("runc crun", "Debian 12's know no time namespace")
+def test_time_namespace_below_the_user_namespace(rt, box):
+    """So it needs no right on the host."""
+    def edit(c):
+        with_user_namespace(c)
+        namespace(c, "time")
+        c["linux"]["timeOffsets"] = {"monotonic": {"secs": 7}}
+    proc = f"/proc/{rt.state(rt.up(mapped(box(['sleep', '100'], edit))))['pid']}"
+    with open(proc + "/timens_offsets", encoding="ascii") as f:
+        assert f.readline().split() == ["monotonic", "7", "0"]
+    with open(proc + "/ns/time", "rb") as f:
+        owner = fcntl.ioctl(f, NS_GET_USERNS)
+    assert os.fstat(owner).st_ino == os.stat(proc + "/ns/user").st_ino
+    os.close(owner)
 
 
 def test_user_namespace_with_another_user(rt, box):
