@@ -157,6 +157,19 @@ def test_reload_takes_nothing_back(rt, scoped):
     rt.exec(b, "--", *shell("echo >/dev/null; ! (mknod /m c 1 11 && : </m)"), check=True)
 
 
+@pytest.mark.differs("crun", "it takes the list for one that allows all")
+def test_reload_allows_no_device(rt, scoped):
+    """systemd has no list of what is denied."""
+    rules = [{"allow": True, "access": "rwm"},
+             {"allow": False, "type": "c", "major": 1, "minor": 11, "access": "rw"}]
+    b = rt.up(scoped(SLEEP, lambda c: c["linux"].update(resources={"devices": rules})))
+    rt.exec(b, "--", *shell("mknod /full c 1 7; mknod /kmsg c 1 11"), check=True)
+    for _ in range(2):
+        rt.exec(b, "--", *shell(": </full; ! (: </kmsg)"), check=True)
+        systemctl("daemon-reload")
+        systemctl("show", scope(b))
+
+
 @pytest.mark.differs("runc crun", "they move out what they do not name to systemd")
 def test_device_list_changes_with_the_scope(rt, scoped, work):
     if V2:
