@@ -116,6 +116,7 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	struct options o = { 0 };
 	struct create_options create;
 	struct created created = CREATED_INIT;
+	struct own_container own;
 	struct err second;
 	const char *id;
 	int r = cli_parse_id(cli, "run", &o, argc, argv, &id, e), status = -1;
@@ -138,7 +139,8 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	fd_close(&created.pidfd);
 	if (r == 0 && (o.detach || o.keep))
 		return o.detach ? 0 : foreground_exit_code(status);
-	if (lifecycle_delete(cli->arena, &cli->runtime, id, true, status, r < 0 ? &second : e) < 0) {
+	own = (struct own_container){ created.pid, status };
+	if (lifecycle_delete(cli->arena, &cli->runtime, id, true, &own, r < 0 ? &second : e) < 0) {
 		if (r == 0)
 			return -e->code;
 		log_warn("%s", second.text);

@@ -54,7 +54,7 @@ int cmd_delete(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	int r = cli_parse_id(cli, "delete", &o, argc, argv, &id, e);
 
-	return r < 0 ? r : lifecycle_delete(cli->arena, &cli->runtime, id, o.force, -1, e);
+	return r < 0 ? r : lifecycle_delete(cli->arena, &cli->runtime, id, o.force, NULL, e);
 }
 
 int cmd_pause(struct cli *cli, int argc, char **argv, struct err *e)

@@ -316,10 +316,12 @@ int cmd_events(struct cli *cli, int argc, char **argv, struct err *e)
 	    open_container(cli, id, &dir, &state, e) < 0)
 		return -e->code;
 	r = state_pidfd(&state, &end, e);
-	if (r < 0)
-		return r != -ESRCH ? r : o.stats ? err_say(e, EINVAL, "container %s is stopped", id) : 0;
-	if (o.stats)
-		return print_event(&state, "stats", cgroup_stats, e);
+	if (r == 0 && o.stats)
+		r = print_event(&state, "stats", cgroup_stats, e);
+	if (r == -ESRCH || r == -ENOENT)	/* no cgroup: it is being created or deleted */
+		return o.stats ? err_say(e, EINVAL, "container with id %s is not running", id) : 0;
+	if (r < 0 || o.stats)
+		return r;
 	cgroup_oom_watch(&state.cgroup, &oom);
 	memory = oom.fd;
 	for (int64_t due = 0;;) {
@@ -333,7 +335,7 @@ int cmd_events(struct cli *cli, int argc, char **argv, struct err *e)
 		if (now >= due) {
 			r = print_event(&state, "stats", cgroup_stats, e);
 			if (r < 0)
-				return r;
+				return r == -ENOENT ? 0 : r;
 			due = now + ms;
 		}
 		if (poll(p, 2, (int)(due - now)) < 0 && errno != EINTR)

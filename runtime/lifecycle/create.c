@@ -418,6 +418,8 @@ static int pin_network(const struct creation *c, struct err *e)
 		return err_set(e, errno, "create %s", to.s);
 	if (mount(from.s, to.s, NULL, MS_BIND, NULL) == 0)
 		return 0;
+	if (errno == ENOENT)
+		return handshake_ended(MESSAGE_NETWORK, e);
 	err_set(e, errno, "pin the network namespace for the evidence");
 	/* A user without an engine's namespaces cannot mount.  The table stands all the same; what it
 	 * counted dies with the container, which `required` does not put up with. */
@@ -646,6 +648,28 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 	return r;
 }
 
+static int cannot_start(const char *id, enum status status, struct err *e)
+{
+	return err_say(e, EINVAL, "cannot start container %s: it is %s, not created", id,
+		       status_names[status]);
+}
+
+/* Up to the word that makes it run. */
+static int say_start(struct arena *a, const struct state_dir *dir, const struct state *state,
+		     const struct spec *spec, int *init, struct err *e)
+{
+	if (handshake_connect(dir->fd, STATE_START, init, e) < 0)
+		return err_in(e, "cannot start container %s", state->id);
+	if (evidence_start(a, state, spec, e) < 0)
+		return -e->code;
+	if (spec->agent && spec->agent->time_limit.set &&
+	    deadline_watch(dir, state, spec->agent->time_limit.v, e) < 0)
+		return -e->code;
+	if (unlinkat(dir->fd, STATE_START, 0) < 0)
+		return err_set(e, errno, "remove %s/%s", dir->path, STATE_START);
+	return handshake_say(*init, MESSAGE_GO, 0, e);
+}
+
 int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, int *ret_notify,
 		    struct err *e)
 {
@@ -655,30 +679,26 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, i
 	struct state state;
 	struct spec *spec;
 	enum status status;
+	int r;
 
 	if (lifecycle_open(a, rt, id, STATE_EXCLUSIVE, &dir, &state, e) < 0)
 		return -e->code;
 	status = state_status(&dir, &state);
 	if (status != STATUS_CREATED)
-		return err_say(e, EINVAL, "cannot start container %s: it is %s, not created", id,
-			       status_names[status]);
+		return cannot_start(id, status, e);
 	if (state_load_spec(a, &dir, &spec, e) < 0)
 		return -e->code;
 	if (notify_listen(&dir, &notify, e) < 0)
 		return -e->code;
-	if ((spec->linux_->seccomp || notify >= 0) && state_pidfd(&state, &pidfd, e) < 0)
-		return -e->code;
-	if (handshake_connect(dir.fd, STATE_START, &init, e) < 0)
-		return err_in(e, "cannot start container %s", id);
-	if (evidence_start(a, &state, spec, e) < 0)
-		return -e->code;
-	if (spec->agent && spec->agent->time_limit.set &&
-	    deadline_watch(&dir, &state, spec->agent->time_limit.v, e) < 0)
-		return -e->code;
-	if (unlinkat(dir.fd, STATE_START, 0) < 0)
-		return err_set(e, errno, "remove %s/%s", dir.path, STATE_START);
-	if (handshake_say(init, MESSAGE_GO, 0, e) < 0)
-		return -e->code;
+	r = 0;
+	if (spec->linux_->seccomp || notify >= 0)
+		r = state_pidfd(&state, &pidfd, e);
+	if (r == 0)
+		r = say_start(a, &dir, &state, spec, &init, e);
+	if (r < 0 && state_ending(&dir, &state))	/* then it failed because of that */
+		return cannot_start(id, STATUS_STOPPED, e);
+	if (r < 0)
+		return r;
 	/* It runs.  Whatever hook hangs from here on, others can pause, kill and delete it. */
 	state_dir_close(&dir);
 	if (listener_hand_over(spec->linux_->seccomp, &state, STATUS_CREATED, state.pid, pidfd, init,

@@ -44,6 +44,11 @@ struct joining {
 	pid_t pid;
 };
 
+static int refuse(const char *id, enum status status, struct err *e)
+{
+	return err_say(e, ESRCH, "cannot exec in container %s: it is %s", id, status_names[status]);
+}
+
 static int open_running(struct joining *j, struct err *e)
 {
 	enum status status;
@@ -57,8 +62,7 @@ static int open_running(struct joining *j, struct err *e)
 			       "cannot exec in a paused container: %s (--ignore-paused waits for resume)",
 			       j->o->id);
 	if (status == STATUS_STOPPED || status == STATUS_CREATING)
-		return err_say(e, ESRCH, "cannot exec in container %s: it is %s", j->o->id,
-			       status_names[status]);
+		return refuse(j->o->id, status, e);
 	return state_load_spec(j->a, &j->dir, &j->spec, e);
 }
 
@@ -66,13 +70,17 @@ int exec_default_process(struct arena *a, const struct runtime *rt, const char *
 			 struct spec_process **ret, struct err *e)
 {
 	owned_state_dir dir = STATE_DIR_INIT;
+	struct state state;
 	struct spec *spec;
-	char *root;
+	int r;
 
-	if (state_root(a, rt->root, rt->rootless, false, &root, e) < 0 ||
-	    state_open(a, root, id, STATE_UNLOCKED, &dir, e) < 0 ||
-	    state_load_spec(a, &dir, &spec, e) < 0)
+	if (lifecycle_open(a, rt, id, STATE_UNLOCKED, &dir, &state, e) < 0)
 		return -e->code;
+	r = state_load_spec(a, &dir, &spec, e);
+	if (r == -ENOENT)	/* create has not stored it yet, or delete has removed it */
+		return refuse(id, state_status(&dir, &state), e);
+	if (r < 0)
+		return r;
 	spec->process->args = (struct strv){ 0 };
 	spec->process->terminal = false;
 	*ret = spec->process;
@@ -104,14 +112,16 @@ static int confine(struct joining *j, struct err *e)
 
 static int prepare(struct joining *j, struct err *e)
 {
-	int pair[2];
+	int pair[2], r;
 
-	if (selinux_check(j->process->selinux_label, "process.selinuxLabel", e) < 0 ||
-	    ns_of_process(j->state.pid, &j->ns, e) < 0)
+	if (selinux_check(j->process->selinux_label, "process.selinuxLabel", e) < 0)
 		return -e->code;
+	r = ns_of_process(j->state.pid, &j->ns, e);
 	/* The descriptors are of this very process only if it is still the one we know. */
-	if (state_status(&j->dir, &j->state) == STATUS_STOPPED)
-		return err_say(e, ESRCH, "container %s stopped meanwhile", j->o->id);
+	if (state_ending(&j->dir, &j->state))
+		return refuse(j->o->id, STATUS_STOPPED, e);
+	if (r < 0)
+		return r;
 	if (plan_stage2(&j->stage2_fd, e) < 0)
 		return -e->code;
 	if (!j->process->terminal)
@@ -345,6 +355,8 @@ int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_
 		kill(j.pid, SIGKILL);
 		waitpid(j.pid, NULL, 0);
 	}
+	if (r < 0 && j.pid > 0 && state_ending(&j.dir, &j.state))	/* then it failed because of that */
+		r = refuse(o->id, STATUS_STOPPED, e);
 	ns_close(&j.ns);
 	fd_close(&j.sync_fd);
 	fd_close(&j.stage2_fd);

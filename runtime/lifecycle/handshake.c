@@ -64,11 +64,21 @@ int handshake_pair(int ret_fds[2], struct err *e)
 	return 0;
 }
 
+int handshake_ended(enum message_kind before, struct err *e)
+{
+	return err_say(e, EPIPE,
+		       "the container's first process ended before \"%s\" (killed, or out of memory?)",
+		       names[before]);
+}
+
 int handshake_say(int fd, enum message_kind kind, pid_t pid, struct err *e)
 {
 	struct message m = { .kind = kind, .pid = pid };
+	ssize_t n = send(fd, &m, offsetof(struct message, err), MSG_NOSIGNAL);
 
-	if (send(fd, &m, offsetof(struct message, err), MSG_NOSIGNAL) < 0)
+	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+		return handshake_ended(kind, e);
+	if (n < 0)
 		return err_set(e, errno, "say \"%s\" to the other side", names[kind]);
 	return 0;
 }
@@ -115,9 +125,7 @@ int handshake_expect(int fd, enum message_kind kind, struct message *m, struct e
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return err_say(e, EPIPE,
-			       "the container's first process ended before \"%s\" (killed, or out of memory?)",
-			       names[kind]);
+		return handshake_ended(kind, e);
 	if (m->kind != kind)
 		return err_say(e, EPROTO, "\"%s\" instead of \"%s\" from the container's first process",
 			       names[m->kind], names[kind]);

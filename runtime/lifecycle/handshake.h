@@ -67,6 +67,8 @@ int handshake_pair(int ret_fds[2], struct err *e);
 int handshake_say(int fd, enum message_kind kind, pid_t pid, struct err *e);
 /* The child's last word; does not fail. */
 void handshake_fail(int fd, const struct err *why);
+/* The error that says that the peer is gone. */
+int handshake_ended(enum message_kind before, struct err *e);
 /* Waits for a message of that kind; MESSAGE_FAILED becomes the error it carries.  The end of the
  * conversation is -EPIPE.  m may be NULL. */
 int handshake_expect(int fd, enum message_kind kind, struct message *m, struct err *e);

@@ -30,9 +30,14 @@ int lifecycle_pause(struct arena *a, const struct runtime *rt, const char *id, b
 /* rdt: schemata of its resctrl class, NULL for no change; a container without one gets one. */
 int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
 		     const struct spec_resources *r, struct spec_intel_rdt *rdt, struct err *e);
+/* The container that the caller made and waited for: another one of that id, made meanwhile, stays. */
+struct own_container {
+	pid_t pid;
+	int wait_status;	/* as in evidence.h */
+};
 /*
  * Deletes a stopped or created container; with force any, and a missing one is no error.  Repeatable:
- * what is gone already is no error, what cannot be removed is.  wait_status as in evidence.h.
+ * what is gone already is no error, what cannot be removed is.  own: NULL for whatever has that id.
  */
 int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, bool force,
-		     int wait_status, struct err *e);
+		     const struct own_container *own, struct err *e);

@@ -38,23 +38,18 @@ static int end_process(const struct state *s, struct err *e)
  * Who holds the lock may wait for a process of the container, which may have been stopped inside (exec,
  * start).  What is to die anyway dies first, then.
  */
-static void end_unlocked(struct arena *a, const struct runtime *rt, const char *id)
+static void end_unlocked(struct arena *a, const struct runtime *rt, const char *id,
+			 const struct own_container *own)
 {
 	owned_state_dir dir = STATE_DIR_INIT;
 	struct state state;
 	struct err e;
 
 	if (lifecycle_open(a, rt, id, STATE_UNLOCKED, &dir, &state, &e) < 0 ||
-	    end_process(&state, &e) < 0 || cgroup_signal(&state.cgroup, SIGKILL, &e) < 0)
+	    (own && own->pid != state.pid))
+		return;
+	if (end_process(&state, &e) < 0 || cgroup_signal(&state.cgroup, SIGKILL, &e) < 0)
 		log_debug("%s", e.text);
-}
-
-/* A directory without a readable state file: create died before it wrote one, so nothing else exists. */
-static int forget_torn(const struct state_dir *dir, bool force, struct err *e)
-{
-	if (!force)
-		return err_in(e, "half-created (delete --force removes it)");
-	return state_forget(dir, e);
 }
 
 /* No file system, no group: it went with it. */
@@ -70,7 +65,7 @@ static int remove_resctrl(struct arena *a, const struct spec *spec, const char *
 }
 
 int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, bool force,
-		     int wait_status, struct err *e)
+		     const struct own_container *own, struct err *e)
 {
 	owned_state_dir dir = STATE_DIR_INIT;
 	owned_str text = STR_INIT;
@@ -84,15 +79,21 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 		return -e->code;
 	r = state_open(a, root, id, force ? STATE_TRY : STATE_EXCLUSIVE, &dir, e);
 	if (r == -EBUSY) {
-		end_unlocked(a, rt, id);
+		end_unlocked(a, rt, id, own);
 		r = state_open(a, root, id, STATE_EXCLUSIVE, &dir, e);
 	}
 	if (r == -ENOENT && force)
 		return 0;
 	if (r < 0)
 		return r;
-	if (state_load(a, &dir, &state, e) < 0)
-		return forget_torn(&dir, force, e);
+	/* Without a readable state file nothing else exists: create died before it wrote one. */
+	r = state_load(a, &dir, &state, e);
+	if (r < 0 && force)
+		return state_forget(&dir, e);
+	if (r < 0)
+		return r == -ENOENT ? state_torn(id, e) : r;
+	if (own && own->pid != state.pid)
+		return 0;
 	status = state_status(&dir, &state);
 	if (status != STATUS_STOPPED && status != STATUS_CREATED && !force)
 		return err_say(e, EBUSY,
@@ -108,13 +109,15 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 			return -e->code;
 		log_warn("container %s: %s", id, e->text);
 	}
-	if (state_load_spec(a, &dir, &spec, e) < 0) {
-		if (!force)
-			return -e->code;
+	/* Not stored yet when create was killed, or removed already by a delete that was: nothing to
+	 * record then. */
+	r = state_load_spec(a, &dir, &spec, e);
+	if (r < 0 && r != -ENOENT && !force)
+		return r;
+	if (r < 0)
 		spec = NULL;
-	}
 	/* Before the cgroup goes: the cost is read from it. */
-	if (spec && evidence_delete(a, &dir, &state, spec, wait_status, e) < 0)
+	if (spec && evidence_delete(a, &dir, &state, spec, own ? own->wait_status : -1, e) < 0)
 		return -e->code;
 	if (cgroup_remove(&state.cgroup, e) < 0 || remove_resctrl(a, spec, id, e) < 0)
 		return -e->code;

@@ -53,7 +53,7 @@ int lifecycle_open(struct arena *a, const struct runtime *rt, const char *id, en
 	r = state_load(a, dir, state, e);
 	if (r == -ENOENT && lock == STATE_UNLOCKED)	/* not yet, or no longer */
 		return err_say(e, ENOENT, "container \"%s\" does not exist", id);
-	return r;
+	return r == -ENOENT ? state_torn(id, e) : r;
 }
 
 /* On version 1 a frozen process does not die of SIGKILL. */
@@ -97,7 +97,8 @@ int lifecycle_kill(struct arena *a, const struct runtime *rt, const char *id, in
 	if (r < 0)
 		return r;
 	if (sys_pidfd_send_signal(pidfd, sig) < 0)
-		return err_set(e, errno, "signal container %s", id);
+		return errno == ESRCH ? state_not_running(&state, e) :
+		       err_set(e, errno, "signal container %s", id);
 	return sig == SIGKILL ? thaw(&state.cgroup, e) : 0;
 }
 
@@ -188,11 +189,14 @@ int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
 	owned_state_dir dir = STATE_DIR_INIT;
 	struct state state;
 	struct spec *spec;
+	enum status status;
 
 	if (lifecycle_open(a, rt, id, rdt ? STATE_EXCLUSIVE : STATE_SHARED, &dir, &state, e) < 0)
 		return -e->code;
-	if (state_status(&dir, &state) == STATUS_STOPPED)
-		return err_say(e, EINVAL, "cannot update container %s: it is stopped", id);
+	status = state_status(&dir, &state);
+	if (status == STATUS_STOPPED || status == STATUS_CREATING)
+		return err_say(e, EINVAL, "cannot update container %s: it is %s", id,
+			       status_names[status]);
 	if (state.session && (state_load_spec(a, &dir, &spec, e) < 0 ||
 			      policy_apply_resources(a, spec->agent, r, e) < 0))
 		return -e->code;

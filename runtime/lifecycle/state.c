@@ -296,6 +296,11 @@ int state_load_spec(struct arena *a, const struct state_dir *d, struct spec **re
 	return spec_read(a, d->fd, STATE_CONFIG, SPEC_STATE, ret, e);
 }
 
+int state_torn(const char *id, struct err *e)
+{
+	return err_say(e, ENOENT, "container %s is half-created (delete --force removes it)", id);
+}
+
 /* ---- is it alive? ---- */
 
 /* /proc/PID/stat: "PID (COMM) STATE PPID ...", COMM may hold anything but the last ')' ends it. */
@@ -362,14 +367,28 @@ enum status state_status(const struct state_dir *d, const struct state *s)
 	return faccessat(d->fd, STATE_START, F_OK, 0) == 0 ? STATUS_CREATED : STATUS_RUNNING;
 }
 
+bool state_ending(const struct state_dir *d, const struct state *s)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof path, "/proc/%d/ns/mnt", s->pid);
+	return stat(path, &st) < 0 || state_status(d, s) == STATUS_STOPPED;
+}
+
+int state_not_running(const struct state *s, struct err *e)
+{
+	/* containerd looks for these words, or for ESRCH's, to see that there is nothing to kill */
+	return err_set(e, ESRCH, "container not running: %s", s->id);
+}
+
 int state_pidfd(const struct state *s, int *ret_fd, struct err *e)
 {
 	owned_fd fd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : -1;
 
 	/* Checked after opening: from here on the descriptor cannot change its process. */
 	if (fd < 0 || !alive(s))
-		/* containerd looks for these words, or for ESRCH's, to see that there is nothing to kill */
-		return err_set(e, ESRCH, "container not running: %s", s->id);
+		return state_not_running(s, e);
 	*ret_fd = fd_take(&fd);
 	return 0;
 }

@@ -86,10 +86,16 @@ int state_load(struct arena *a, const struct state_dir *d, struct state *ret, st
  * listener, and names it. */
 int state_save_spec(const struct state_dir *d, const struct spec *s, struct err *e);
 int state_load_spec(struct arena *a, const struct state_dir *d, struct spec **ret, struct err *e);
+/* Whoever has the lock and misses a file found what a create that was killed, or a delete, left. */
+int state_torn(const char *id, struct err *e);
 /* Deletes the files and the directory. */
 int state_forget(const struct state_dir *d, struct err *e);
 
 enum status state_status(const struct state_dir *d, const struct state *s);
+/* Stopped, or about to be: a process gives up its namespaces before it is a zombie, and the first one of
+ * a PID namespace waits in between for all others. */
+bool state_ending(const struct state_dir *d, const struct state *s);
+int state_not_running(const struct state *s, struct err *e);
 /* A pidfd of the container's first process, after checking that it is still the same one; -ESRCH
  * if it is gone. */
 int state_pidfd(const struct state *s, int *ret_fd, struct err *e);

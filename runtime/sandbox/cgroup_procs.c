@@ -222,7 +222,7 @@ int cgroup_pids(struct arena *a, const struct cgroup *c, struct pids *ret, struc
 
 /* ---- freezing ---- */
 
-enum { FREEZE_MS = 10000 };
+enum { FREEZE_MS = 10000, FREEZE_AGAIN_MS = 100 };
 
 static int freeze_v1(const char *dir, bool freeze, struct err *e)
 {
@@ -267,17 +267,19 @@ static int freeze_v2(const char *dir, bool freeze, struct err *e)
 	events = open(path.s, O_RDONLY | O_CLOEXEC);
 	if (events < 0)
 		return err_set(e, errno, "open %s", path.s);
-	r = cgroup_put(dir, "cgroup.freeze", freeze ? "1" : "0", e);
-	if (r < 0)
-		return r;
 	while ((left = end - now_ms()) > 0) {
 		char text[256] = "";
 
+		/* Again and again: a kill, which waits for nobody, thaws. */
+		r = cgroup_put(dir, "cgroup.freeze", freeze ? "1" : "0", e);
+		if (r < 0)
+			return r;
 		if (pread(events, text, sizeof text - 1, 0) < 0)
 			return err_set(e, errno, "read %s", path.s);
 		if (strstr(text, freeze ? "frozen 1" : "frozen 0"))
 			return 0;
-		poll(&(struct pollfd){ .fd = events, .events = POLLPRI }, 1, (int)left);
+		poll(&(struct pollfd){ .fd = events, .events = POLLPRI }, 1,
+		     left < FREEZE_AGAIN_MS ? (int)left : FREEZE_AGAIN_MS);
 	}
 	if (freeze)
 		cgroup_put(dir, "cgroup.freeze", "0", &ignored);

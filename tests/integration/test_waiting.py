@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands that meet: one that waits must not hold up another."""
+import json
 import os
 import signal
 
 import pytest
-from runtime import background, until
+from runtime import background, status_field, until
 
 SLEEP = ["sleep", "100"]
 HANGS = [{"path": "/bin/sleep", "args": ["sleep", "100"]}]
@@ -60,3 +61,72 @@ def test_a_hook_that_hangs_does_not_save_the_container(rt, box, hook):
             for pid in f.read().split():
                 os.kill(int(pid), signal.SIGKILL)
         p.wait(5)
+
+
+def halted(p):
+    os.kill(p.pid, signal.SIGSTOP)
+    with open(f"/proc/{p.pid}/status", encoding="ascii") as f:
+        until(lambda: f.seek(0) or status_field(f.read(), "State")[0] == "T")
+
+
+@pytest.mark.differs("runc crun", "each has words of its own")
+def test_first_process_that_is_ending(rt, box):
+    """It is neither alive nor a zombie while a process of its namespace is not reaped."""
+    for start, said in ((False, "cannot start container {}: it is stopped, not created"),
+                        (True, "cannot exec in container {}: it is stopped")):
+        b = box(SLEEP)
+        rt.create(b)
+        if start:
+            rt.start(b)
+        pid = rt.state(b)["pid"]
+        with background(rt.argv("exec", b.id, "sleep", "98")) as p:
+            until(lambda: len(json.loads(rt("ps", "-f", "json", b.id, check=True).out)) == 2)
+            halted(p)
+            rt.kill(b, "KILL", check=True)
+            until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"))
+            args = ["exec", b.id, "true"] if start else ["start", b.id]
+            rt(*args, check=said.format(b.id))
+            os.kill(p.pid, signal.SIGCONT)
+            p.wait(5)
+        rt.wait(b)
+
+
+@pytest.mark.differs("runc crun", "they remove what has the name by then")
+def test_run_deletes_its_own_container_only(rt, box):
+    b = box(SLEEP)
+    with background(rt.argv("run", "--bundle", b.path, b.id)) as p:
+        until(lambda: rt.ids() == [b.id] and rt.status(b) == "running")
+        halted(p)
+        rt.delete(b, "--force", check=True)
+        rt.create(b)
+        os.kill(p.pid, signal.SIGCONT)
+        assert p.wait(5) == 137
+    assert rt.status(b) == "created"
+
+
+@pytest.mark.differs("runc crun", "each has words of its own")
+def test_what_a_killed_runtime_leaves(rt, box):
+    b = rt.up(box())
+    rt.wait(b)
+    place = os.path.join(rt.root, b.id)
+    with open(place + "/state.json", encoding="utf-8") as f:
+        state = json.load(f)
+
+    def save(**changed):
+        with open(place + "/state.json", "w", encoding="utf-8") as f:
+            json.dump({**state, **changed}, f)
+    os.unlink(place + "/config.json")   # create died before it was written, or delete after that
+    rt.exec(b, "--", "true", check=f"cannot exec in container {b.id}: it is stopped")
+    save(pid=0, ready=False)
+    for op in ("start", "pause", "resume", "update", "delete"):
+        rt(op, b.id, check=f"cannot {op} container {b.id}: it is creating")
+    rt.exec(b, "--", "true", check=f"cannot exec in container {b.id}: it is creating")
+    os.unlink(place + "/state.json")
+    for op in ("start", "pause", "resume", "update", "delete"):
+        rt(op, b.id, check=f"container {b.id} is half-created (delete --force removes it)")
+    for args in (["state", b.id], ["ps", b.id], ["events", b.id], ["kill", b.id, "9"],
+                 ["exec", b.id, "true"]):
+        rt(*args, check=f'container "{b.id}" does not exist')
+    rt.create(b, check=f"container with id exists: {b.id}")
+    save()
+    rt.delete(b, check=True)

@@ -4,7 +4,10 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <linux/bpf.h>
 
@@ -599,4 +602,62 @@ Test(cgroup, state_refused)
 		cr_expect(eq(int, parse(rows[i].text, &c), -EINVAL), "%s", rows[i].text);
 		cr_expect(str_has_prefix(e.text, rows[i].error), "%s: %s", rows[i].text, e.text);
 	}
+}
+
+/* ---- freezing ---- */
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	owned_str path = STR_INIT;
+	FILE *f;
+
+	str_printf(&path, "%s/%s", dir, name);
+	f = fopen(path.s, "w");
+	cr_assert(ne(ptr, f, NULL));
+	fputs(text, f);
+	fclose(f);
+}
+
+static bool asked_to_freeze(const char *dir)
+{
+	owned_str text = STR_INIT;
+
+	for (int ms = 0; ms < 5000; ms += 5, str_free(&text)) {
+		if (cgroup_get(dir, "cgroup.freeze", &text, &e) == 0 &&
+		    str_has_prefix(str_text(&text), "1"))
+			return true;
+		usleep(5000);
+	}
+	return false;
+}
+
+/* A kill thaws what a pause is about to freeze. */
+Test(cgroup, freeze_is_asked_for_again)
+{
+	char dir[] = "/tmp/agentrun-freeze.XXXXXX";
+	struct cgroup c = { .layout = CGROUP_V2, .n = 1 };
+	char none[] = "";
+	pid_t pid;
+	int status;
+
+	cr_assert(ne(ptr, mkdtemp(dir), NULL));
+	write_file(dir, "cgroup.events", "frozen 0\n");
+	write_file(dir, "cgroup.freeze", "0");
+	c.h[0] = (struct cgroup_hierarchy){ .controllers = none, .mount = dir, .dir = dir };
+	pid = fork();
+	if (pid == 0)
+		_exit(cgroup_freeze(&c, true, &e) < 0);
+	cr_expect(asked_to_freeze(dir));
+	write_file(dir, "cgroup.freeze", "0");
+	cr_expect(asked_to_freeze(dir));
+	write_file(dir, "cgroup.events", "frozen 1\n");
+	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+	cr_expect(eq(int, status, 0));
+	for (size_t i = 0; i < 2; i++) {
+		owned_str path = STR_INIT;
+
+		str_printf(&path, "%s/%s", dir, i ? "cgroup.events" : "cgroup.freeze");
+		unlink(path.s);
+	}
+	rmdir(dir);
 }
