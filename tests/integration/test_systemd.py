@@ -154,7 +154,7 @@ def test_reload_takes_nothing_back(rt, scoped):
     systemctl("daemon-reload")
     systemctl("show", scope(b))     # answered when that is done
     assert (cgroups(rt, b), limits(rt, b)) == before
-    rt.exec(b, "--", *shell("echo >/dev/null; ! (mknod /m c 1 11 && : </m)"), check=True)
+    rt.exec(b, "--", *shell("echo >/dev/null; ! (mknod /dev/m c 1 11 && : </dev/m)"), check=True)
 
 
 @pytest.mark.differs("crun", "it takes the list for one that allows all")
@@ -163,9 +163,9 @@ def test_reload_allows_no_device(rt, scoped):
     rules = [{"allow": True, "access": "rwm"},
              {"allow": False, "type": "c", "major": 1, "minor": 11, "access": "rw"}]
     b = rt.up(scoped(SLEEP, lambda c: c["linux"].update(resources={"devices": rules})))
-    rt.exec(b, "--", *shell("mknod /full c 1 7; mknod /kmsg c 1 11"), check=True)
+    rt.exec(b, "--", *shell("mknod /dev/kmsg c 1 11"), check=True)
     for _ in range(2):
-        rt.exec(b, "--", *shell(": </full; ! (: </kmsg)"), check=True)
+        rt.exec(b, "--", *shell(": </dev/full; ! (: </dev/kmsg)"), check=True)
         systemctl("daemon-reload")
         systemctl("show", scope(b))
 
