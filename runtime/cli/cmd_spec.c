@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -21,6 +22,23 @@ const struct cli_option cmd_spec_options[] = {
 	{ 0, NULL, 0, 0, NULL, NULL },
 };
 
+/* As crun and runc do where a container may have a cgroup of its own to look at. */
+static struct spec *for_this_host(struct arena *a, bool rootless)
+{
+	struct spec *s = spec_default(a, rootless);
+	size_t n = s->linux_->namespaces.n;
+	struct spec_namespace *all;
+
+	if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) < 0)
+		return s;
+	all = arena_array(a, struct spec_namespace, n + 1);
+	memcpy(all, s->linux_->namespaces.v, n * sizeof *all);
+	all[n].type = arena_strdup(a, "cgroup");
+	s->linux_->namespaces.v = all;
+	s->linux_->namespaces.n = n + 1;
+	return s;
+}
+
 int cmd_spec(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct options o = { .bundle = "." };
@@ -33,7 +51,7 @@ int cmd_spec(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_in(e, "spec");
 	if (first < argc)
 		return err_say(e, EINVAL, "spec: takes no operand");
-	spec_write(spec_default(cli->arena, o.rootless), w);
+	spec_write(for_this_host(cli->arena, o.rootless), w);
 	json_writer_end(w, &text);
 	dir = open(o.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)

@@ -409,6 +409,8 @@ def test_spec_makes_a_bundle_that_runs(rt, box, work):
     rt("spec", cwd=b.path, check=True)
     with open(b.path + "/config.json", encoding="utf-8") as f:
         c = json.load(f)
+    assert ({"type": "cgroup"} in c["linux"]["namespaces"]) == os.path.exists(
+        "/sys/fs/cgroup/cgroup.controllers")
     c["process"].update(terminal=False, args=["echo", "from spec"])
     c["root"]["readonly"] = True
     with open(b.path + "/config.json", "w", encoding="utf-8") as f:
