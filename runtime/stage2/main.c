@@ -193,9 +193,21 @@ static int step_keyring(struct stage *s, struct err *e)
 static int step_fds(struct stage *s, struct err *e)
 {
 	enum { CLOSE_RANGE_CLOEXEC_ = 4 };
+	unsigned a = (unsigned)s->parent, b = (unsigned)s->plan->start_fd, from = 3 + s->plan->keep_fds;
+	const unsigned keep[] = { a < b ? a : b, a < b ? b : a };
 
-	if (syscall(SYS_close_range, 3 + s->plan->keep_fds, ~0U, CLOSE_RANGE_CLOEXEC_) == 0)
+	if (syscall(SYS_close_range, from, ~0U, CLOSE_RANGE_CLOEXEC_) == 0) {
+		/* The rest at once: until start somebody may wait for the end of a pipe of the caller's. */
+		for (size_t i = 0; i < 2; i++) {
+			if (keep[i] < from || keep[i] == ~0U)
+				continue;
+			if (keep[i] > from)
+				syscall(SYS_close_range, from, keep[i] - 1, 0);
+			from = keep[i] + 1;
+		}
+		syscall(SYS_close_range, from, ~0U, 0);
 		return 0;
+	}
 	if (errno != ENOSYS && errno != EINVAL)
 		return err_set(e, errno, "close_range");
 	for (int fd = 3 + (int)s->plan->keep_fds; fd < 65536; fd++)
