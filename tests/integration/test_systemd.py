@@ -70,6 +70,14 @@ def test_scope_holds_the_container(rt, scoped):
     assert "Delegate=yes" in systemctl("show", scope(b)).out
 
 
+@pytest.mark.differs("runc crun", "without a cgroup namespace they show the host's, too")
+def test_container_sees_its_scope_only(rt, scoped):
+    b = rt.up(scoped(SLEEP))
+    assert rt.exec(b, "--", "find", "/sys/fs/cgroup", "-name", "*.slice", check=True).out == ""
+    found = rt.exec(b, "--", *shell("cd /sys/fs/cgroup; grep -lx 1 cgroup.procs */cgroup.procs"))
+    assert len(found.out.split()) >= len(cgroups(rt, b)), found.text
+
+
 def test_scope_goes_with_the_container(rt, scoped):
     b = rt.up(scoped(SLEEP))
     rt.delete(b, "--force", check=True)
