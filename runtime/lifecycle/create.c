@@ -114,14 +114,22 @@ static int check_terminal(const struct creation *c, struct err *e)
 
 static int prepare(struct creation *c, struct err *e)
 {
+	owned_fd here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char *real;
 
 	if (load(c, e) < 0)
 		return -e->code;
 	if (check_terminal(c, e) < 0 || ns_from_spec(c->spec, &c->ns, e) < 0)
 		return -e->code;
-	if (ns_needs_second_clone(&c->ns) && plan_reexec_sealed(e) < 0)
-		return -e->code;
+	if (ns_needs_second_clone(&c->ns)) {
+		/* Back to where the arguments are relative to. */
+		if (fchdir(here) < 0)
+			return err_set(e, errno, "return to the working directory");
+		if (plan_reexec_sealed(e) < 0)
+			return -e->code;
+		if (chdir(c->bundle) < 0)
+			return err_set(e, errno, "bundle %s", c->bundle);
+	}
 	if (c->spec->linux_->intel_rdt &&
 	    resctrl_find(c->a, c->spec->linux_->intel_rdt, c->o->id, &c->resctrl, e) < 0)
 		return -e->code;
@@ -236,6 +244,12 @@ static bool has_devices(const struct creation *c)
 	return c->spec->linux_->net_devices.n > 0;
 }
 
+/* A new one, or another container's: the runtime has rights that init has not. */
+static bool has_user_namespace(const struct creation *c)
+{
+	return c->ns.fresh[NS_USER] || c->ns.join_fd[NS_USER] >= 0;
+}
+
 /* Stage two sets limits that the runtime may have to raise first. */
 static bool has_maps(const struct creation *c)
 {
@@ -250,7 +264,7 @@ static bool has_maps(const struct creation *c)
 static bool installs_egress(const struct creation *c)
 {
 	return egress_wanted(c->spec->agent) && c->ns.fresh[NS_NETWORK] && !has_hooks(c) &&
-	       !c->rt->rootless && !c->ns.fresh[NS_USER] && c->ns.join_fd[NS_USER] < 0;
+	       !c->rt->rootless && !has_user_namespace(c);
 }
 
 static _Noreturn void child(struct creation *c, int sync_fd)
@@ -264,8 +278,7 @@ static _Noreturn void child(struct creation *c, int sync_fd)
 		.rootfs = {
 			.root_fd = -1,
 			.path = c->state.rootfs,
-			.in_userns = c->ns.fresh[NS_USER] || c->ns.join_fd[NS_USER] >= 0 ||
-				     c->rt->rootless,
+			.in_userns = has_user_namespace(c) || c->rt->rootless,
 			.no_pivot = c->o->no_pivot,
 			.on_host = shares_mounts(c->spec),
 			.cgroup_ns = c->ns.fresh[NS_CGROUP] || c->ns.join_fd[NS_CGROUP] >= 0,
@@ -300,8 +313,8 @@ static int clone_child(struct creation *c, struct err *e)
 	if (plan_stage2(&c->stage2_fd, e) < 0 || prepare_console(c, e) < 0 ||
 	    cgroup_clone_fd(&c->state.cgroup, &cgroup_fd, e) < 0)
 		return -e->code;
-	if (c->ns.fresh[NS_USER] && (rootfs_open_sources(c->a, c->spec, &c->sources, e) < 0 ||
-				     rootfs_make_nodes(c->spec, &c->nodes_fd, e) < 0))
+	if (has_user_namespace(c) && (rootfs_open_sources(c->a, c->spec, &c->sources, e) < 0 ||
+				      rootfs_make_nodes(c->spec, &c->nodes_fd, e) < 0))
 		return -e->code;
 	if (handshake_pair(pair, e) < 0)
 		return -e->code;

@@ -35,7 +35,7 @@ struct rootfs {
 
 /*
  * Called by the parent before it clones, with its own privileges and in its
- * own mount namespace, where the container gets a new user namespace: the
+ * own mount namespace, where the container has a user namespace: the
  * sources of bind mounts as detached copies with their id maps, since an init
  * whose root is nobody on the host may not reach or map them.  Where the
  * parent lacks the right to (rootless without an engine) the entries stay -1

@@ -142,6 +142,36 @@ def test_user_namespace_with_another_user(rt, box):
     assert os.stat(b.rootfs + "/tmp/mine").st_uid == 200000
 
 
+IDS = [{"containerID": 0, "hostID": 100000, "size": 1000}]
+
+
+@pytest.mark.parametrize("mount, owner", [
+    ({"type": "bind"}, 100007),
+    ({}, 100007),
+    pytest.param({"type": "bind", "uidMappings": IDS, "gidMappings": IDS}, 7,
+                 marks=pytest.mark.differs("runc", "Debian's does not know them")),
+])
+@pytest.mark.differs("crun", "Debian's gives the /dev/null of the machine to the container's root")
+def test_pod_with_a_user_namespace(rt, box, work, mount, owner):
+    """Its root is nobody to the volumes of the host, and cannot map the ids of any."""
+    pod = rt.up(mapped(box(["sleep", "100"], with_user_namespace)))
+    os.makedirs(work + "/private/volume")
+    os.chmod(work + "/private", 0o700)
+    os.chown(work + "/private/volume", owner, owner)
+
+    def edit(c):
+        with_user_namespace(c)
+        for n in ("user", "ipc", "network", "uts"):
+            namespace(c, n, f"/proc/{rt.state(pod)['pid']}/ns/{FILES[n]}")
+        c.pop("hostname")
+        c["mounts"].append({"destination": "/v", "source": work + "/private/volume",
+                            "options": ["rbind"], **mount})
+    b = mapped(box(["stat", "-c", "%u %g", "/v"], edit))
+    # relative: the runtime may have to run anew from a copy of itself
+    r = rt("run", "--bundle", os.path.relpath(b.path, work), b.id, cwd=work, check=True)
+    assert r.out == "7 7\n"
+
+
 @pytest.mark.differs("runc crun", "Debian's bind the host's node of that path, or leave the mode out")
 def test_devices_in_a_user_namespace(rt, box):
     """Neither path is the host's device of these numbers; one owner is mapped, one is nobody's."""
