@@ -419,12 +419,18 @@ static void put_pids(const struct cgroup *c, struct json_writer *w)
 {
 	bool v2;
 	const char *dir = dir_of(c, "pids", &v2);
-	uint64_t limit = 0;
+	uint64_t limit = 0, current = 0;
+	struct err ignored;
+	size_t n;
 
 	json_key(w, "pids");
 	json_open(w);
 	if (dir) {
-		put_some(w, "current", u64(dir, "pids.current"));
+		/* As runc does: without the controller they are counted. */
+		if (!cgroup_get_u64(dir, "pids.current", &current) &&
+		    cgroup_count(dir, &n, &ignored) == 0)
+			current = n;
+		put_some(w, "current", current);
 		if (cgroup_get_u64(dir, "pids.max", &limit) && limit != UINT64_MAX)
 			put_some(w, "limit", limit);
 	}
