@@ -488,7 +488,15 @@ def test_orphans_of_a_shared_pid_namespace(rt, box, flags, adopted):
 def test_orphans_are_the_containers(rt, box):
     """A daemonised process is adopted by the container's first process."""
     b = rt.up(box(shell("(sleep 99 &) ; exec sleep 100")))
-    pids = until(lambda: [p for p in json.loads(rt("ps", "-f", "json", b.id, check=True).out)
-                          if p != rt.state(b)["pid"]])
-    with open(f"/proc/{pids[0]}/status", encoding="ascii") as f:
-        assert status_field(f.read(), "NSpid").split()[-1] != "1"
+
+    def adopted():
+        for pid in json.loads(rt("ps", "-f", "json", b.id, check=True).out):
+            try:
+                with open(f"/proc/{pid}/status", encoding="ascii") as f:
+                    s = f.read()
+            except (FileNotFoundError, ProcessLookupError):  # the shell in between
+                continue
+            if status_field(s, "NSpid").split()[-1] != "1":
+                return status_field(s, "PPid") == str(rt.state(b)["pid"])
+        return False
+    until(adopted)
