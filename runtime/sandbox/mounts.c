@@ -257,6 +257,15 @@ static int check_target(const struct rootfs *r, const struct spec_mount *m, int 
 	return err_say(e, EPERM, "%s is inside /proc", m->destination);
 }
 
+/* In the words that callers of runc look for. */
+static int open_plain(const struct rootfs *r, const struct spec_mount *m, int *ret_fd,
+		      struct err *e)
+{
+	int x = rootpath_open_plain(r->root_fd, m->destination, O_PATH, ret_fd, e);
+
+	return x == -ELOOP ? err_in(e, "must be mounted on ordinary directory") : x;
+}
+
 /*
  * Resolved once, to a descriptor that everything after uses.  No link may lead
  * to /proc, /sys and /dev: an image whose /dev is a link would have what comes
@@ -281,7 +290,7 @@ static int open_target(const struct rootfs *r, const struct spec_mount *m, int s
 	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
 		must_be_plain |= names(m->destination, plain[i]);
 	if (must_be_plain) {
-		x = rootpath_open_plain(r->root_fd, m->destination, O_PATH, &target, e);
+		x = open_plain(r, m, &target, e);
 		if (x < 0 && x != -ENOENT)
 			return x;
 		if (x < 0)
@@ -296,8 +305,7 @@ static int open_target(const struct rootfs *r, const struct spec_mount *m, int s
 		/* once more: a neighbour may have put a link where nothing was */
 		if (must_be_plain)
 			fd_close(&target);
-		if (must_be_plain &&
-		    (x = rootpath_open_plain(r->root_fd, m->destination, O_PATH, &target, e)) < 0)
+		if (must_be_plain && (x = open_plain(r, m, &target, e)) < 0)
 			return x;
 	}
 	if ((x = check_target(r, m, target, source, e)) < 0)
