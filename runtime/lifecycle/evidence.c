@@ -139,8 +139,7 @@ int evidence_create(struct arena *a, const struct state *st, const struct spec *
 	for (size_t i = 0; i < s->mounts.n; i++) {
 		const struct spec_mount *m = &s->mounts.v[i];
 
-		if (str_equal(m->type, "bind") || strv_find(&m->options, "bind") >= 0 ||
-		    strv_find(&m->options, "rbind") >= 0)
+		if (spec_mount_is_bind(m))
 			mounts[n++] = (struct audit_mount){ m->source, m->destination,
 							    !read_only(m) };
 	}

@@ -18,12 +18,6 @@
  * somebody listens (/proc/net/unix). */
 enum { SEARCH_DIRS = 48, SEARCH_ENTRIES = 8192 };
 
-static bool is_bind(const struct spec_mount *m)
-{
-	return str_equal(m->type, "bind") || strv_find(&m->options, "bind") >= 0 ||
-	       strv_find(&m->options, "rbind") >= 0;
-}
-
 /* ---- paths ---- */
 
 /* The real path of what fd refers to; NULL where the kernel does not tell. */
@@ -327,7 +321,7 @@ int facts_gather(struct arena *a, const struct spec *s, const struct policy *p, 
 	f.mounts.v = arena_array(a, struct fact_mount, s->mounts.n + 1);
 	for (size_t i = 0; i < s->mounts.n; i++) {
 		f.mounts.v[i].fd = -1;
-		f.mounts.v[i].is_bind = is_bind(&s->mounts.v[i]);
+		f.mounts.v[i].is_bind = spec_mount_is_bind(&s->mounts.v[i]);
 		if (!f.mounts.v[i].is_bind)
 			continue;
 		binds = true;

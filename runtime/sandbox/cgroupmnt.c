@@ -3,9 +3,10 @@
  * Mounts of type cgroup and cgroup2.
  *
  * Version 2 is mounted only inside a cgroup namespace of the container's own:
- * from the initial one it would cost an RCU grace period and show the host's
- * whole tree (DESIGN section 5).  Otherwise, and for every hierarchy of version
- * 1, the container's own directory is bound, which shows the same.
+ * from the initial one it would cost an RCU grace period (DESIGN section 5).
+ * Without that namespace the host's mount is bound, which shows the same, as
+ * the names in /proc/PID/cgroup need it; a confined container sees its own
+ * directory alone.  Of version 1 that directory is bound in any case.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,10 +29,11 @@ static const struct cgroup_hierarchy *unified(const struct cgroup *c)
 }
 
 /* The mount for a hierarchy of version 2, detached. */
-static int open_unified(const struct rootfs *r, const struct mountopt *o, int *ret_fd,
-			struct err *e)
+static int open_unified(const struct rootfs *r, const struct mountopt *o, bool confined,
+			int *ret_fd, struct err *e)
 {
 	const struct cgroup_hierarchy *h = r->cgroup ? unified(r->cgroup) : NULL;
+	bool own = h && h->dir && (r->cgroup_ns || confined);
 	owned_fd fd = -1;
 	int x;
 
@@ -43,7 +45,7 @@ static int open_unified(const struct rootfs *r, const struct mountopt *o, int *r
 	}
 	if (!h)
 		return err_say(e, ENODEV, "this host mounts no cgroup2");
-	if ((x = mnt_clone(AT_FDCWD, h->dir ? h->dir : h->mount, false, &fd, e)) < 0 ||
+	if ((x = mnt_clone(AT_FDCWD, own ? h->dir : h->mount, false, &fd, e)) < 0 ||
 	    (x = mnt_set(fd, false, o->set, 0, e)) < 0)
 		return x;
 	/* No cgroup was made: what is left to bind is the host's, and not to be written. */
@@ -89,9 +91,10 @@ static int add_hierarchy(int top, const struct cgroup_hierarchy *h, uint64_t att
 	return link_controllers(top, h->controllers, name, e);
 }
 
-/* Version 1 and hybrid: a directory with one mount for each hierarchy. */
-static int attach_hierarchies(const struct cgroup *c, const struct mountopt *o, int target,
-			      int *ret_fd, struct err *e)
+/* Version 1 and hybrid: a directory with one mount for each hierarchy of version 1.  As under runc
+ * and crun it can be written to whatever was asked. */
+static int attach_hierarchies(const struct cgroup *c, const struct mountopt *o, bool confined,
+			      int target, int *ret_fd, struct err *e)
 {
 	const char *mode[] = { "mode=755" };
 	const struct mnt_options options = { mode, 1 };
@@ -103,23 +106,23 @@ static int attach_hierarchies(const struct cgroup *c, const struct mountopt *o, 
 	    (r = mnt_attach(top, target, e)) < 0)
 		return r;
 	for (size_t i = 0; i < c->n; i++)
-		if (c->h[i].dir && (r = add_hierarchy(top, &c->h[i], o->set, e)) < 0)
+		if (*c->h[i].controllers && c->h[i].dir && (r = add_hierarchy(top, &c->h[i], o->set, e)) < 0)
 			return r;
-	if ((r = mnt_set(top, false, o->set, 0, e)) < 0)
+	if (confined && (r = mnt_set(top, false, o->set, 0, e)) < 0)
 		return r;
 	*ret_fd = fd_take(&top);
 	return 0;
 }
 
 int cgroupmnt_attach(const struct rootfs *r, const char *type, const struct mountopt *o,
-		     int target_fd, int *ret_fd, struct err *e)
+		     bool confined, int target_fd, int *ret_fd, struct err *e)
 {
 	owned_fd fd = -1;
 	int x;
 
 	if (r->cgroup && r->cgroup->layout != CGROUP_V2 && strcmp(type, "cgroup") == 0)
-		return attach_hierarchies(r->cgroup, o, target_fd, ret_fd, e);
-	if ((x = open_unified(r, o, &fd, e)) < 0 || (x = mnt_attach(fd, target_fd, e)) < 0)
+		return attach_hierarchies(r->cgroup, o, confined, target_fd, ret_fd, e);
+	if ((x = open_unified(r, o, confined, &fd, e)) < 0 || (x = mnt_attach(fd, target_fd, e)) < 0)
 		return x;
 	*ret_fd = fd_take(&fd);
 	return 0;

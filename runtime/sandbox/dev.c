@@ -159,7 +159,8 @@ static int spec_node(const struct spec_device *d, struct node *ret, struct err *
 	struct node n = {
 		.path = d->path,
 		.number = makedev((unsigned)d->major, (unsigned)d->minor),
-		.mode = d->file_mode.set ? (mode_t)d->file_mode.v & 07777 : 0666,
+			/* Set-id bits go when a device gets its owner. */
+		.mode = d->file_mode.set ? (mode_t)d->file_mode.v & 01777 : 0666,
 		.uid = d->uid.set ? (uid_t)d->uid.v : 0,
 		.gid = d->gid.set ? (gid_t)d->gid.v : 0,
 	};
@@ -221,8 +222,7 @@ static bool binds_dev(const struct spec *s)
 		const char *d = m->destination;
 
 		if (d && (strcmp(d, "/dev") == 0 || strcmp(d, "/dev/") == 0) &&
-		    (str_equal(m->type, "bind") || strv_find(&m->options, "bind") >= 0 ||
-		     strv_find(&m->options, "rbind") >= 0))
+		    spec_mount_is_bind(m))
 			return true;
 	}
 	return false;

@@ -48,6 +48,18 @@ int mnt_set(int mount_fd, bool recursive, uint64_t set, uint64_t clear, struct e
 	return 0;
 }
 
+int mnt_set_exactly(int mount_fd, uint64_t set, uint64_t clear, struct err *e)
+{
+	static const uint64_t flags = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				      MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
+	int r = mnt_set(mount_fd, false, set, clear | (flags & ~set), e);
+
+	if (r != -EPERM)
+		return r;
+	*e = (struct err){ 0 };
+	return mnt_set(mount_fd, false, set, clear, e);
+}
+
 int mnt_propagate(int mount_fd, bool recursive, unsigned long propagation, struct err *e)
 {
 	struct mount_attr attr = { .propagation = propagation };

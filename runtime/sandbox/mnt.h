@@ -26,6 +26,9 @@ int mnt_attach(int mount_fd, int target_fd, struct err *e);
 /* MOUNT_ATTR_* of one mount, or of all below it too.  Flags not named stay as they are: those that
  * are locked (a user namespace inherits nosuid, nodev, ... of its sources) can't get lost. */
 int mnt_set(int mount_fd, bool recursive, uint64_t set, uint64_t clear, struct err *e);
+/* As a remount has it: what is not named is cleared, the access time setting apart.  Where that can't
+ * be, because it is locked, it stays. */
+int mnt_set_exactly(int mount_fd, uint64_t set, uint64_t clear, struct err *e);
 /* MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE. */
 int mnt_propagate(int mount_fd, bool recursive, unsigned long propagation, struct err *e);
 /* MOUNT_ATTR_IDMAP; the mount must be detached. */

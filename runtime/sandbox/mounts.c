@@ -27,11 +27,6 @@ const char *const *rootfs_mount_options(void)
 	return mountopt_names();
 }
 
-static bool is_bind(const struct spec_mount *m, const struct mountopt *o)
-{
-	return o->bind || str_equal(m->type, "bind");
-}
-
 static bool names(const char *path, const char *expected)
 {
 	size_t n = strlen(path);
@@ -142,8 +137,7 @@ int rootfs_open_sources(struct arena *a, const struct spec *s, const int **ret, 
 		struct mountopt o;
 		int r;
 
-		if ((r = mountopt_parse(a, &m->options, &o, e)) == 0 && is_bind(m, &o) &&
-		    !o.remount)
+		if ((r = mountopt_parse(a, &m->options, &o, e)) == 0 && o.bind && !o.remount)
 			r = open_source(m, &o, s->linux_, &sources[i], e);
 		if (r == -EPERM) {	/* init may have the right that we lack */
 			forgive(e);
@@ -446,12 +440,13 @@ static int mount_new(const struct rootfs *r, const struct spec *s, const struct 
 	return 0;
 }
 
-static int mount_bind(const struct mountopt *o, int tree, int target, struct err *e)
+static int mount_bind(const struct mountopt *o, bool exactly, int tree, int target, struct err *e)
 {
 	int r;
 
-	if ((r = mnt_set(tree, false, o->set, o->clear, e)) < 0 ||
-	    (r = mnt_set(tree, true, o->recursive_set, o->recursive_clear, e)) < 0)
+	r = exactly && (o->set || o->clear) ? mnt_set_exactly(tree, o->set, o->clear, e) :
+		mnt_set(tree, false, o->set, o->clear, e);
+	if (r < 0 || (r = mnt_set(tree, true, o->recursive_set, o->recursive_clear, e)) < 0)
 		return r;
 	return mnt_attach(tree, target, e);
 }
@@ -463,27 +458,13 @@ static int check_options(const struct spec_mount *m, const struct mountopt *o, s
 			       o->data.v[0]);
 	if (o->remount)
 		return 0;
-	if (is_bind(m, o)) {
-		/* sync and the like belong to the superblock, which a bind mount shares; mount(8)
-		 * and runc let them pass without effect.  An option of a file system is a
-		 * mistake. */
-		for (size_t i = 0; i < o->data.n; i++) {
-			bool known = false;
-
-			for (const char *const *n = mountopt_names(); *n; n++)
-				known |= strcmp(*n, o->data.v[i]) == 0;
-			if (!known)
-				return err_say(e, EINVAL, "option \"%s\" has no meaning for a bind "
-					       "mount", o->data.v[i]);
-		}
-		if (o->tmpcopyup)
-			return err_say(e, EINVAL, "option \"tmpcopyup\" needs type tmpfs");
-		return 0;
-	}
-	if (!m->type || !*m->type || strcmp(m->type, "none") == 0)
+	if (!o->bind && (!m->type || !*m->type || strcmp(m->type, "none") == 0))
 		return err_say(e, EINVAL, "no type, and no option bind or rbind");
-	if (o->tmpcopyup && strcmp(m->type, "tmpfs") != 0)
+	if (!o->bind && strcmp(m->type, "bind") == 0)
+		return err_say(e, ENODEV, "type bind needs the option bind or rbind");
+	if (o->tmpcopyup && (o->bind || strcmp(m->type, "tmpfs") != 0))
 		return err_say(e, EINVAL, "option \"tmpcopyup\" needs type tmpfs");
+	/* Options of a file system pass without effect on a bind mount, as with mount(8). */
 	return 0;
 }
 
@@ -521,7 +502,7 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 	if ((x = mountopt_parse(a, &m->options, &o, e)) < 0 || (x = check_options(m, &o, e)) < 0)
 		return x;
 	/* Devices and mount points are still to be made in /dev; rootfs_finish() closes it. */
-	if (names(m->destination, "/dev") && !is_bind(m, &o))
+	if (names(m->destination, "/dev") && !o.bind)
 		o.set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 
 	if (o.remount) {
@@ -529,7 +510,7 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 		    (x = mnt_set(mounted, false, o.set, o.clear, e)) < 0 ||
 		    (x = mnt_set(mounted, true, o.recursive_set, o.recursive_clear, e)) < 0)
 			return x;
-	} else if (is_bind(m, &o)) {
+	} else if (o.bind) {
 		if (r->sources && r->sources[i] >= 0) {
 			tree = fcntl(r->sources[i], F_DUPFD_CLOEXEC, 0);
 			if (tree < 0)
@@ -538,7 +519,7 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 			return x;
 		}
 		if ((x = open_target(r, m, tree, &target, e)) < 0 ||
-		    (x = mount_bind(&o, tree, target, e)) < 0)
+		    (x = mount_bind(&o, rootfs_sets_exactly(r, s), tree, target, e)) < 0)
 			return x;
 		mounted = fd_take(&tree);
 	} else {
@@ -552,7 +533,7 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 			add_mode_of(a, target, &o);
 		selinux_mount_option(a, m->type, label, &o);
 		if (is_cgroup(m))
-			x = cgroupmnt_attach(r, m->type, &o, target, &mounted, e);
+			x = cgroupmnt_attach(r, m->type, &o, s->agent, target, &mounted, e);
 		else
 			x = mount_new(r, s, m, &o, target, &mounted, e);
 		if (x < 0 || (x = selinux_label_mount(m->type, label, mounted, e)) < 0)
@@ -560,8 +541,7 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 	}
 	/* What is bound is a slave of the host's so far.  As under runc and crun the container sees
 	 * what the host mounts there later only if that was asked for. */
-	if (!o.n_propagation && !(s->linux_ && s->linux_->rootfs_propagation) &&
-	    (is_bind(m, &o) || is_cgroup(m)) &&
+	if (!o.n_propagation && (o.bind || is_cgroup(m)) &&
 	    (x = mnt_propagate(mounted, true, MS_PRIVATE, e)) < 0)
 		return x;
 	for (size_t k = 0; k < o.n_propagation; k++)

@@ -253,7 +253,7 @@ static int open_null(int root_fd, int *ret_fd, struct err *e)
 
 static int make_empty_directory(const char *label, int *ret_fd, struct err *e)
 {
-	static const char *const options[] = { "nr_blocks=1", "nr_inodes=1", "mode=0755" };
+	static const char *const options[] = { "nr_blocks=1", "nr_inodes=1" };
 	owned_arena a = ARENA_INIT;
 	struct mountopt o = { 0 };
 
@@ -334,7 +334,7 @@ static int close_dev(int root_fd, const struct spec *s, struct err *e)
 			continue;
 		if ((r = mountopt_parse(&a, &m->options, &o, e)) < 0)
 			return err_in(e, "mounts[%zu]", i);
-		if (o.bind || str_equal(m->type, "bind") || !(o.set & MOUNT_ATTR_RDONLY))
+		if (o.bind || !(o.set & MOUNT_ATTR_RDONLY))
 			continue;
 		if ((r = rootpath_open_plain(root_fd, "/dev", O_PATH, &dev, e)) < 0 ||
 		    (r = mnt_set(dev, false, MOUNT_ATTR_RDONLY, 0, e)) < 0)
@@ -357,9 +357,13 @@ int rootfs_finish(struct rootfs *r, const struct spec *s, struct err *e)
 	if (s->agent && s->agent->workspace &&
 	    (x = workspace_protect(r->root_fd, s->agent->workspace, e)) < 0)
 		return err_in(e, "workspace");
-	if (s->root && s->root->readonly &&
-	    (x = mnt_set(r->root_fd, false, MOUNT_ATTR_RDONLY, 0, e)) < 0)
-		return err_in(e, "root.readonly");
+	if (s->root && s->root->readonly) {
+		x = rootfs_sets_exactly(r, s) ?
+			mnt_set_exactly(r->root_fd, MOUNT_ATTR_RDONLY, 0, e) :
+			mnt_set(r->root_fd, false, MOUNT_ATTR_RDONLY, 0, e);
+		if (x < 0)
+			return err_in(e, "root.readonly");
+	}
 	/* The root was made private to be entered; private and slave need no more. */
 	if ((x = propagation_of(s, &p, e)) < 0)
 		return x;

@@ -11,10 +11,21 @@
 /* Takes back an error that the caller can do without: e is set only when the result is negative. */
 static inline void forgive(struct err *e) { *e = (struct err){ 0 }; }
 
-/* cgroupmnt.c: the container's view of its cgroups on top of target_fd.  *ret_fd is the mount, for
- * propagation. */
+/*
+ * As runc and crun do, a bind mount with flags and a read-only root get exactly
+ * the flags that were asked for, and lose the host's nosuid, nodev, noexec and
+ * ro.  They stay where a user namespace could not have taken them away, and in a
+ * container under a policy, which may be stricter than the engine, never looser.
+ */
+static inline bool rootfs_sets_exactly(const struct rootfs *r, const struct spec *s)
+{
+	return !r->in_userns && !s->agent;
+}
+
+/* cgroupmnt.c: the container's view of its cgroups on top of target_fd; confined: nothing but its
+ * own, nothing to be written.  *ret_fd is the mount, for propagation. */
 int cgroupmnt_attach(const struct rootfs *r, const char *type, const struct mountopt *o,
-		     int target_fd, int *ret_fd, struct err *e);
+		     bool confined, int target_fd, int *ret_fd, struct err *e);
 
 /* copyup.c: what lies in the directory from_fd (O_PATH) also below to_fd, with owners, modes, times
  * and links; sockets and devices are left out. */

@@ -744,3 +744,8 @@ const struct spec_namespace *spec_namespace_find(const struct spec *s, const cha
 			return &s->linux_->namespaces.v[i];
 	return NULL;
 }
+
+bool spec_mount_is_bind(const struct spec_mount *m)
+{
+	return strv_find(&m->options, "bind") >= 0 || strv_find(&m->options, "rbind") >= 0;
+}

@@ -408,6 +408,9 @@ bool spec_keeps_groups(const struct spec *s);
 void spec_bind_own(struct arena *a, struct spec *s, struct spec_mount *m, const char *destination,
 		   const char *source);
 
+/* Whatever its type says: the specification's options bind and rbind do. */
+bool spec_mount_is_bind(const struct spec_mount *m);
+
 /* Its name in the container; may be a template. */
 const char *spec_net_device_name(const struct spec_net_device *d);
 

@@ -270,9 +270,80 @@ def test_root_on_a_shared_mount(rt, box):
         subprocess.run(["umount", b.path], check=True, timeout=5)
 
 
+@pytest.fixture
+def locked(work):
+    """A directory whose mount has every flag that protects."""
+    path = work + "/locked"
+    os.mkdir(path)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nosuid,nodev,noexec", "tmpfs", path],
+                   check=True, timeout=5)
+    yield path
+    subprocess.run(["umount", path], check=True, timeout=5)
+
+
+LOCKED = {"nosuid", "nodev", "noexec"}
+
+
+@pytest.mark.parametrize("options, kept", [
+    (["bind"], LOCKED), (["rbind", "rprivate"], LOCKED), (["bind", "ro"], set()),
+    (["bind", "suid"], set()), (["bind", "noexec", "noatime"], {"noexec"}),
+    (["rbind", "rro"], LOCKED),
+])
+def test_bind_with_flags_has_those_alone(rt, box, locked, options, kept):
+    out = mountinfo(rt, box, add(mount("/mnt/d", "none", locked, *options)))
+    assert options_of(out, "/mnt/d")[0] & LOCKED == kept
+
+
+def test_bind_keeps_what_a_user_namespace_can_not_take(rt, box, locked):
+    def edit(c):
+        add(mount("/mnt/d", "none", locked, "bind", "ro"))(c)
+        c["linux"]["namespaces"].append({"type": "user"})
+        for kind in ("uidMappings", "gidMappings"):
+            c["linux"][kind] = [{"containerID": 0, "hostID": 0, "size": 65536}]
+    assert LOCKED < options_of(mountinfo(rt, box, edit), "/mnt/d")[0]
+
+
+def test_bind_passes_over_options_of_a_file_system(rt, box, source):
+    out = mountinfo(rt, box, add(mount("/mnt/d", "none", source, "bind", "size=1k", "mode=700")))
+    assert "size=1k" not in options_of(out, "/mnt/d")[2]
+
+
+@pytest.mark.parametrize("readonly, kept", [(False, {"nosuid", "nodev"}), (True, set())])
+def test_read_only_root_has_that_flag_alone(rt, box, readonly, kept):
+    b = box(["cat", "/proc/self/mountinfo"], lambda c: c["root"].update(readonly=readonly))
+    subprocess.run(["mount", "--bind", b.rootfs, b.rootfs], check=True, timeout=5)
+    subprocess.run(["mount", "-o", "remount,bind,nosuid,nodev", b.rootfs], check=True, timeout=5)
+    try:
+        assert options_of(rt.run(b, check=True).out, "/")[0] & LOCKED == kept
+    finally:
+        subprocess.run(["umount", b.rootfs], check=True, timeout=5)
+
+
+@pytest.mark.differs("crun", "of late 555")
+def test_masked_directory_has_the_mode_of_a_tmpfs(rt, box):
+    b = box(["stat", "-c", "%a", "/var/hidden"],
+            lambda c: c["linux"]["maskedPaths"].append("/var/hidden"))
+    os.mkdir(b.rootfs + "/var/hidden", 0o700)
+    assert rt.run(b, check=True).out == "1777\n"
+
+
+def test_cgroups_are_found_by_their_names(rt, box):
+    """Without a cgroup namespace: where /proc/self/cgroup says, below what is mounted."""
+    b = box(shell("""
+        while IFS=: read -r _ name path; do
+            dir=/sys/fs/cgroup/${name#name=}
+            [ -n "$name" ] && path=
+            case $name in
+            "") [ -e /sys/fs/cgroup/cgroup.procs ] ;;
+            *) [ ! -e /sys/fs/cgroup/cgroup.procs ] ;;
+            esac || continue
+            [ -e "$dir$path/cgroup.procs" ] || [ -e "$dir/tasks" ] || echo "none: $dir$path"
+        done </proc/self/cgroup; ls -d /sys/fs/cgroup/unified || true"""))
+    assert rt.run(b, check=True).out == ""
+
+
 @pytest.mark.parametrize("bad, why", [
-    (mount("/x", "bind", "/etc/passwd", "bind", "nosuchflag"),
-     'option "nosuchflag" has no meaning for a bind mount'),
+    (mount("/x", "bind", "/etc/passwd"), "type bind needs the option bind or rbind"),
     (mount("/x", "tmpfs", "tmpfs", "size=x"), "option \"size=x\": tmpfs: Bad value for 'size'"),
 ])
 @pytest.mark.differs("runc crun", "some are accepted")

@@ -330,3 +330,45 @@ def test_d5_masked_files_are_empty(rt, box, work, kernel):
     if kernel != "this":
         with open(work + "/trace", encoding="ascii") as f:
             assert "INJECTED" in f.read()
+
+
+# ---- B8: what the host set, an agent's mounts keep ----
+
+PROTECTED = {"nosuid", "nodev"}
+
+
+def flags_seen(r, where):
+    lines = [x.split() for x in r.out.splitlines() if x.split()[4] == where]
+    assert lines, r.text
+    return set(lines[-1][5].split(","))
+
+
+def test_b8_flags_of_the_host_stay(rt, box, work):
+    """The engine's options name none of them; without a policy they would be gone."""
+    b = confined.confine(box(["cat", "/proc/self/mountinfo"],
+                             lambda c: c["root"].update(readonly=True)), work)
+    b.config["mounts"][-1]["options"] = ["rbind", "rprivate", "noatime"]
+    b.save()
+    for d in (b.workspace, b.rootfs):
+        subprocess.run(["mount", "--bind", d, d], check=True, timeout=5)
+        subprocess.run(["mount", "-o", "remount,bind,nosuid,nodev", d], check=True, timeout=5)
+    try:
+        r = rt.run(b, check=True)
+    finally:
+        for d in (b.workspace, b.rootfs):
+            subprocess.run(["umount", d], check=True, timeout=5)
+    assert PROTECTED | {"ro"} <= flags_seen(r, "/")
+    assert PROTECTED | {"noatime"} <= flags_seen(r, "/workspace")
+
+
+def test_b8_no_cgroup_but_its_own(rt, box, work):
+    """Nothing of the host's groups, and nothing to be written, at /sys/fs/cgroup."""
+    b = confined.confine(box(["sh", "-c", "cat /proc/self/mountinfo; ls /sys/fs/cgroup"]), work)
+    os.makedirs(b.rootfs + "/sys", exist_ok=True)
+    r = rt.run(b)
+    lines = [x.split() for x in r.out.splitlines() if " - " in x]
+    places = [x for x in lines if x[4].startswith("/sys/fs/cgroup")]
+    assert places, r.text
+    for x in places:
+        assert "ro" in x[5].split(","), x
+        assert x[x.index("-") + 1] == "tmpfs" or x[3].endswith(b.id), x
