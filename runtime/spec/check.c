@@ -586,12 +586,12 @@ static int check_linux(const struct check *c)
 	return 0;
 }
 
-/* "1.2.0", "1.0.2-dev": any 1.x, as later minor versions only add members. */
+/* "1.2.0", "1.0.2-dev": any 1.x, as later minor versions only add members, and what came before. */
 static bool is_version(const char *version)
 {
 	size_t digits;
 
-	if (!str_has_prefix(version, "1."))
+	if (!str_has_prefix(version, "1.") && !str_has_prefix(version, "0."))
 		return false;
 	version += 2;
 	digits = strspn(version, "0123456789");
@@ -608,7 +608,7 @@ int spec_check(const struct spec *s, const char *what, struct err *e)
 	const struct check c = { s, what, e };
 
 	if (!s->oci_version || !is_version(s->oci_version))
-		return refuse(&c, MEMBER(NULL, "ociVersion"), "not a version 1.x");
+		return refuse(&c, MEMBER(NULL, "ociVersion"), "not a version 0.x or 1.x");
 	if (!s->root)
 		return refuse(&c, MEMBER(NULL, "root"), "required, but absent");
 	if (!s->process)

@@ -435,14 +435,15 @@ Test(spec, versions)
 		{ { .version = "'1.2.1'" }, NULL },
 		{ { .version = "'1.3.0'" }, NULL },
 		{ { .version = "'1.17.0-rc.1+x'" }, NULL },
-		{ { .version = "'0.9.0'" }, "ociVersion: not a version 1.x" },
-		{ { .version = "'2.0.0'" }, "ociVersion: not a version 1.x" },
-		{ { .version = "'10.0.0'" }, "ociVersion: not a version 1.x" },
-		{ { .version = "'1'" }, "ociVersion: not a version 1.x" },
-		{ { .version = "'1.'" }, "ociVersion: not a version 1.x" },
-		{ { .version = "'1.x'" }, "ociVersion: not a version 1.x" },
-		{ { .version = "'1.0.0 '" }, "ociVersion: not a version 1.x" },
-		{ { .version = "'v1.0.0'" }, "ociVersion: not a version 1.x" },
+		{ { .version = "'0.5.0-dev'" }, NULL },
+		{ { .version = "'1.0.0-rc5'" }, NULL },
+		{ { .version = "'2.0.0'" }, "ociVersion: not a version 0.x or 1.x" },
+		{ { .version = "'10.0.0'" }, "ociVersion: not a version 0.x or 1.x" },
+		{ { .version = "'1'" }, "ociVersion: not a version 0.x or 1.x" },
+		{ { .version = "'1.'" }, "ociVersion: not a version 0.x or 1.x" },
+		{ { .version = "'1.x'" }, "ociVersion: not a version 0.x or 1.x" },
+		{ { .version = "'1.0.0 '" }, "ociVersion: not a version 0.x or 1.x" },
+		{ { .version = "'v1.0.0'" }, "ociVersion: not a version 0.x or 1.x" },
 	);
 }
 
