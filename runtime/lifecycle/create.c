@@ -474,8 +474,10 @@ static int run_hooks(struct creation *c, struct err *e)
 	if (has_hooks(c)) {
 		c->hooks_began = true;
 		state_write_oci(&c->state, STATUS_CREATING, false, &state);
-		if (hooks_run(&hooks->prestart, "prestart", state.s, c->bundle, e) < 0 ||
-		    hooks_run(&hooks->create_runtime, "createRuntime", state.s, c->bundle, e) < 0)
+		if (hooks_run(&hooks->prestart, "prestart", c->spec->agent, state.s, c->bundle,
+			      e) < 0 ||
+		    hooks_run(&hooks->create_runtime, "createRuntime", c->spec->agent, state.s,
+			      c->bundle, e) < 0)
 			return -e->code;
 	}
 	return handshake_say(c->sync_fd, MESSAGE_HOOKED, c->state.pid, e);
@@ -590,7 +592,8 @@ static void undo(struct creation *c)
 		log_warn("%s", e.text);
 	if (c->hooks_began && c->spec->hooks) {
 		state_write_oci(&c->state, STATUS_STOPPED, false, &state);
-		if (hooks_run(&c->spec->hooks->poststop, "poststop", state.s, c->bundle, &e) < 0)
+		if (hooks_run(&c->spec->hooks->poststop, "poststop", c->spec->agent, state.s,
+			      c->bundle, &e) < 0)
 			log_warn("%s", e.text);
 	}
 	if (c->dir.fd >= 0 && state_forget(&c->dir, &e) < 0)
@@ -689,6 +692,7 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, i
 	owned_state_dir dir = STATE_DIR_INIT;
 	owned_str text = STR_INIT;
 	owned_fd init = -1, pidfd = -1, notify = -1;
+	struct err second;
 	struct state state;
 	struct spec *spec;
 	enum status status;
@@ -722,9 +726,16 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, i
 		return -e->code;
 	if (spec->hooks && spec->hooks->poststart.n) {
 		state_write_oci(&state, STATUS_RUNNING, false, &text);
-		/* The specification: log it and go on. */
-		if (hooks_run(&spec->hooks->poststart, "poststart", text.s, state.bundle, e) < 0)
-			log_warn("%s", e->text);
+		/* As under runc, crun and the specification of late, the container ends with it;
+		 * up to 1.2 it was to be warned of. */
+		if (hooks_run(&spec->hooks->poststart, "poststart", spec->agent, text.s,
+			      state.bundle, e) < 0) {
+			const struct own_container own = { state.pid, -1 };
+
+			if (lifecycle_delete(a, rt, id, true, &own, &second) < 0)
+				log_warn("%s", second.text);
+			return -e->code;
+		}
 	}
 	if (ret_notify)
 		*ret_notify = fd_take(&notify);

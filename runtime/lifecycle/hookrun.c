@@ -132,7 +132,7 @@ int hook_run(const struct hook_call *h, struct err *e)
 		       safe.len ? ": " : "", str_text(&safe));
 }
 
-int hooks_run(const spec_hooks_list *list, const char *name, const char *state_json,
+int hooks_run(const spec_hooks_list *list, const char *name, bool confined, const char *state_json,
 	      const char *cwd, struct err *e)
 {
 	for (size_t i = 0; i < list->n; i++) {
@@ -140,7 +140,7 @@ int hooks_run(const spec_hooks_list *list, const char *name, const char *state_j
 		struct hook_call call = {
 			.path = h->path,
 			.argv = h->args.n ? h->args.v : NULL,
-			.envp = h->env.v,
+			.envp = h->env.n || confined ? h->env.v : environ,
 			.cwd = cwd,
 			.in = state_json,
 			.in_size = strlen(state_json),

@@ -164,7 +164,8 @@ static int step_container_hooks(struct stage *s, struct err *e)
 		return 0;
 	state_write_oci(&s->in->state, STATUS_CREATING, false, &state);
 	/* As under runc, in the root to be, which they are there to change. */
-	return hooks_run(&hooks->create_container, "createContainer", state.s, s->in->rootfs.path, e);
+	return hooks_run(&hooks->create_container, "createContainer", s->in->spec->agent, state.s,
+			 s->in->rootfs.path, e);
 }
 
 static int step_enter_root(struct stage *s, struct err *e)

@@ -124,7 +124,8 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 	if (spec && spec->hooks && spec->hooks->poststop.n) {
 		state_write_oci(&state, STATUS_STOPPED, false, &text);
 		/* The specification: log it and go on. */
-		if (hooks_run(&spec->hooks->poststop, "poststop", text.s, state.bundle, e) < 0)
+		if (hooks_run(&spec->hooks->poststop, "poststop", spec->agent, text.s,
+			      state.bundle, e) < 0)
 			log_warn("%s", e->text);
 	}
 	return state_forget(&dir, e);

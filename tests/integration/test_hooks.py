@@ -124,6 +124,16 @@ def test_create_container_hooks_run_in_the_root(rt, box):
     assert os.listdir(b.rootfs + "/tmp/mine") == []
 
 
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer", "poststart",
+                                  "poststop"])
+def test_without_an_environment_it_is_the_runtimes(rt, box, work, kind):
+    h = hook(f"/usr/bin/env >{work}/env")
+    del h["env"]
+    rt.run(box(["true"], with_hooks(**{kind: h})), env={"PATH": "/usr/bin:/bin", "OWN": "1"},
+           check=True)
+    assert "OWN=1" in lines(work + "/env")
+
+
 def namespaces_of(kind, rt, box, work):
     path = "/out" if kind == "startContainer" else work + "/out"
     b = box(["true"], with_hooks(**{kind: hook(
@@ -191,6 +201,21 @@ def test_start_container_hooks_are_as_confined_as_the_process(rt, box, nnp):
     rt.run(b, check=True)
     assert "Seccomp:\t2" in b.read("/process")
     assert b.read("/hook") == b.read("/process")
+
+
+@pytest.mark.differs("runc", "runs poststart in create")
+@pytest.mark.parametrize("start", ["start", "run"])
+def test_failing_poststart_ends_the_container(rt, box, work, start):
+    b = box(shell("sleep 100"), with_hooks(
+        poststart=[hook("exit 3"), hook(f"echo second >>{work}/seen")],
+        poststop=[hook(f"echo poststop >>{work}/seen")]))
+    if start == "start":
+        rt.create(b, check=True)
+        rt.start(b, check="hooks.poststart[0]: hook /bin/sh: exit status 3")
+    else:
+        rt.run(b, check="hooks.poststart[0]: hook /bin/sh: exit status 3")
+    assert rt.ids() == []
+    assert lines(work + "/seen") == ["poststop"]
 
 
 @pytest.mark.differs("runc", "its newest fails")
