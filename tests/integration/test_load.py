@@ -306,7 +306,7 @@ def check_records():
         events = [event for event, _ in records]
         assert events[-1] == "delete" and events.count("delete") == 1, records
         assert events[0] == "create" and events.count("create") == 1 or len(events) == 1, records
-        assert events.count("start") <= 1, records
+        # a start that was killed may have been told, and its successor tells it again
         assert "start" in events or "it was never started" in records[-1][1], records
     run([program(), "audit", "verify"], check=True)
     return len(sessions)
