@@ -96,6 +96,9 @@ static int load(struct creation *c, struct err *e)
 	if (r == 0)
 		r = activation_refuse(c->spec->agent, c->o->listen_fds, e);
 	if (r == 0)
+		r = policy_refuse_descriptors(c->a, c->spec->agent,
+					      c->o->preserve_fds - c->o->listen_fds, e);
+	if (r == 0)
 		r = names_resolve(c->a, c->spec->agent, e);
 	return r;
 }

@@ -910,3 +910,14 @@ int policy_apply_resources(struct arena *a, const struct spec_agent *agent,
 			      "an update of linux.resources.devices");
 	return 0;
 }
+
+int policy_refuse_descriptors(struct arena *a, const struct spec_agent *agent, unsigned n,
+			      struct err *e)
+{
+	if (!agent || n == 0)
+		return 0;
+	return refuse(e, arena_printf(a, "always refused under a policy (profile %s)",
+				      agent->profile ? agent->profile : "?"),
+		      "leave --preserve-fds out; mounts.allow and egress.allow name what it may reach",
+		      "%u descriptors of the caller's (--preserve-fds)", n);
+}

@@ -438,3 +438,19 @@ def test_update_stays_within_the_host_policy(rt, box, work, how, asked, why):
         assert why in " ".join(confined.refusal(r))
     else:
         assert r.code == 0, r.err
+
+
+def test_no_descriptor_of_the_caller_is_handed_over(rt, box, work):
+    """One of a directory leads to all of the host's files, a connected socket past the table."""
+    def called(command, *args, check):
+        return runtime.run(["sh", "-c", 'exec "$@" 3</', "sh",
+                            *rt.argv(command, "--preserve-fds", "1", *args)], check=check)
+
+    plain = box(["ls", "-a", "/proc/self/fd/3" + work])
+    assert called("run", "--bundle", plain.path, plain.id, check=True).out.startswith(".\n..\n")
+    b = confined.confine(box(["sleep", "100"]), work)
+    r = called("create", "--bundle", b.path, b.id, check=False)
+    assert "1 descriptors of the caller's" in confined.refusal(r)[0]
+    rt.up(b)
+    r = called("exec", b.id, "true", check=False)
+    assert "1 descriptors of the caller's" in confined.refusal(r)[0]
