@@ -729,8 +729,8 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, i
 		return -e->code;
 	if (spec->hooks && spec->hooks->poststart.n) {
 		state_write_oci(&state, STATUS_RUNNING, false, &text);
-		/* As under runc, crun and the specification of late, the container ends with it;
-		 * up to 1.2 it was to be warned of. */
+		/* As under runc, crun and the specification of late the container ends with it;
+		 * 1.0 wanted a warning. */
 		if (hooks_run(&spec->hooks->poststart, "poststart", spec->agent, text.s,
 			      state.bundle, e) < 0) {
 			const struct own_container own = { state.pid, -1 };
