@@ -116,7 +116,9 @@ class Caller:
 
         def fits(state):
             why = REFUSED[op].get(state)
-            if (op, state) == ("events", "creating") and r.code == 0:   # once it has a cgroup
+            # once it has a cgroup; and what is left of one without a PID namespace is killed
+            if r.code == 0 and ((op, state) == ("events", "creating") or
+                                r.args[-1] in ("KILL", "9") and state in ("stopped", "creating")):
                 return True
             if r.code == 0 or not why:
                 return r.code == 0 and not why
