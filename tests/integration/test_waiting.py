@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands that meet: one that waits must not hold up another."""
+import fcntl
 import json
 import os
 import signal
@@ -69,6 +70,17 @@ def halted(p):
         until(lambda: f.seek(0) or status_field(f.read(), "State")[0] == "T")
 
 
+def lock_is_free(rt, b):
+    fd = os.open(os.path.join(rt.root, b.id), os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
 @pytest.mark.differs("runc crun", "each has words of its own")
 def test_first_process_that_is_ending(rt, box):
     """It is neither alive nor a zombie while a process of its namespace is not reaped."""
@@ -81,6 +93,7 @@ def test_first_process_that_is_ending(rt, box):
         pid = rt.state(b)["pid"]
         with background(rt.argv("exec", b.id, "sleep", "98")) as p:
             until(lambda: len(json.loads(rt("ps", "-f", "json", b.id, check=True).out)) == 2)
+            until(lambda: lock_is_free(rt, b))    # before, all would wait for the one that is halted
             halted(p)
             rt.kill(b, "KILL", check=True)
             until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"))
