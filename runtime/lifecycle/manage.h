@@ -29,7 +29,7 @@ int lifecycle_pause(struct arena *a, const struct runtime *rt, const char *id, b
 		    struct err *e);
 /* rdt: schemata of its resctrl class, NULL for no change; a container without one gets one. */
 int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
-		     const struct spec_resources *r, struct spec_intel_rdt *rdt, struct err *e);
+		     struct spec_resources *r, struct spec_intel_rdt *rdt, struct err *e);
 /* The container that the caller made and waited for: another one of that id, made meanwhile, stays. */
 struct own_container {
 	pid_t pid;

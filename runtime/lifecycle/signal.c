@@ -184,7 +184,7 @@ static int change_resctrl(struct arena *a, const struct state_dir *dir, const st
 }
 
 int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
-		     const struct spec_resources *r, struct spec_intel_rdt *rdt, struct err *e)
+		     struct spec_resources *r, struct spec_intel_rdt *rdt, struct err *e)
 {
 	owned_state_dir dir = STATE_DIR_INIT;
 	struct state state;
@@ -198,7 +198,7 @@ int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
 		return err_say(e, EINVAL, "cannot update container %s: it is %s", id,
 			       status_names[status]);
 	if (state.session && (state_load_spec(a, &dir, &spec, e) < 0 ||
-			      policy_apply_resources(a, spec->agent, r, e) < 0))
+			      policy_apply_resources(a, spec, r, e) < 0))
 		return -e->code;
 	if (rdt && change_resctrl(a, &dir, &state, rdt, e) < 0)
 		return -e->code;

@@ -876,9 +876,32 @@ static bool leaves(const struct spec_resources *r, enum field_id id)
 			   (!r->cpu->period.set || !r->cpu->period.v));
 }
 
-int policy_apply_resources(struct arena *a, const struct spec_agent *agent,
-			   const struct spec_resources *r, struct err *e)
+static bool same_number(struct opt_i64 a, struct opt_i64 b)
 {
+	return (a.set ? a.v : -1) == (b.set ? b.v : -1);
+}
+
+static bool same_devices(const struct spec_resources *a, const struct spec_resources *b)
+{
+	if (!b || a->devices.n != b->devices.n)
+		return false;
+	for (size_t i = 0; i < a->devices.n; i++) {
+		const struct spec_device_rule *x = &a->devices.v[i], *y = &b->devices.v[i];
+
+		if (x->allow != y->allow || !same_number(x->major, y->major) ||
+		    !same_number(x->minor, y->minor) ||
+		    strcmp(x->type ? x->type : "a", y->type ? y->type : "a") != 0 ||
+		    strcmp(x->access ? x->access : "", y->access ? y->access : "") != 0)
+			return false;
+	}
+	return true;
+}
+
+int policy_apply_resources(struct arena *a, const struct spec *s, struct spec_resources *r,
+			   struct err *e)
+{
+	const struct spec_agent *agent = s->agent;
+
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
 		const struct limit *l = &limits[i];
 		const struct spec_bound *b = bound_of(agent, l->id);
@@ -903,11 +926,13 @@ int policy_apply_resources(struct arena *a, const struct spec_agent *agent,
 				      "an update to %llu%s %s, more than this host allows",
 				      (unsigned long long)asked, unit_of(l->id), l->unit);
 	}
-	if (r->devices.n)
+	/* Podman sends those of create along. */
+	if (r->devices.n && !same_devices(r, s->linux_->resources))
 		return refuse(e, arena_printf(a, "always refused under a policy (profile %s)",
 					      agent->profile ? agent->profile : "?"),
 			      "create the container with these rules",
 			      "an update of linux.resources.devices");
+	r->devices.n = 0;
 	return 0;
 }
 

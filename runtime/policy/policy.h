@@ -57,11 +57,11 @@ int policy_apply_process(struct arena *a, const struct spec_agent *agent,
 			 struct spec_process *process, struct strv *dropped, struct err *e);
 
 /*
- * Limits that are changed later (update): within what the host policy bounds, as the agent block has
- * it; the rules of devices stay as they are.
+ * Limits that are changed later (update): within what the host policy bounds, as the agent block of
+ * the effective specification has it; the rules of devices stay as they are, and leave r.
  */
-int policy_apply_resources(struct arena *a, const struct spec_agent *agent,
-			   const struct spec_resources *r, struct err *e);
+int policy_apply_resources(struct arena *a, const struct spec *s, struct spec_resources *r,
+			   struct err *e);
 
 /* What a caller's descriptor opens (a directory of the host's, a connected socket) is known to nobody:
  * under a policy none is handed over, at create and at exec.  agent NULL: no policy. */

@@ -414,6 +414,9 @@ UPDATES = [
     (["--cpu-share", "512"], None),
     ({"unified": {"memory.max": "max"}}, "would take back limits.memory"),
     ({"devices": [{"allow": True, "access": "rwm"}]}, "linux.resources.devices"),
+    ({"devices": [{"allow": False, "access": "rwm"}]}, None),
+    ({"devices": [{"allow": False, "access": "rw"}]}, "linux.resources.devices"),
+    ({"devices": [{"allow": False, "access": "rwm"}] * 2}, "linux.resources.devices"),
 ]
 
 
