@@ -309,7 +309,7 @@ ENVIRON = "for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/environ; done"
 
 
 def test_E1_dropped_variables_are_in_no_environment(rt, confine):
-    b = confine(f"sleep 1 & {ENVIRON}")
+    b = confine(f"sleep 5 & until grep -q KEPT /proc/$!/environ; do sleep 0.01; done; {ENVIRON}")
     b.config["process"]["env"] += ["GITHUB_TOKEN=planted-by-name", "KEPT=yes"]
     b.save()
     r = rt.run(b, check=True)
