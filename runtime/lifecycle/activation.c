@@ -31,18 +31,6 @@ int activation_sockets(unsigned *ret, struct err *e)
 	return 0;
 }
 
-int activation_refuse(const struct spec_agent *agent, unsigned n, struct err *e)
-{
-	if (!agent || n == 0 || str_equal(agent->egress, "open"))
-		return 0;
-	return err_say(e, EPERM,
-		       "refused: %u sockets of the host's (LISTEN_FDS)\n"
-		       "  policy: egress=%s (profile %s)\n"
-		       "  to allow it: have no socket unit start it, or let egress be open",
-		       n, agent->egress ? agent->egress : "none",
-		       agent->profile ? agent->profile : "none");
-}
-
 void activation_tell(struct arena *a, unsigned n, pid_t pid, struct strv *env)
 {
 	const char *names = getenv("LISTEN_FDNAMES");

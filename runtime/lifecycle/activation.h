@@ -14,10 +14,5 @@
 /* How many there are, from descriptor 3 on; 0 if the variables are absent or meant for another
  * process. */
 int activation_sockets(unsigned *ret, struct err *e);
-/*
- * A policy refuses them: connect(2) turns a listening socket into one that calls out, from the host's
- * network.
- */
-int activation_refuse(const struct spec_agent *agent, unsigned n, struct err *e);
 /* The variables for a process of this pid, as the container counts, at the end. */
 void activation_tell(struct arena *a, unsigned n, pid_t pid, struct strv *env);

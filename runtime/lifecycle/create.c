@@ -23,7 +23,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "lifecycle/activation.h"
 #include "lifecycle/deadline.h"
 #include "lifecycle/evidence.h"
 #include "lifecycle/handshake.h"
@@ -94,9 +93,7 @@ static int load(struct creation *c, struct err *e)
 		r = policy_apply(c->a, c->asked, policy, &facts, &c->spec, e);
 	facts_close(&facts);
 	if (r == 0)
-		r = activation_refuse(c->spec->agent, c->o->listen_fds, e);
-	if (r == 0)
-		r = policy_refuse_descriptors(c->a, c->spec->agent,
+		r = policy_refuse_descriptors(c->a, c->spec->agent, c->o->listen_fds,
 					      c->o->preserve_fds - c->o->listen_fds, e);
 	if (r == 0)
 		r = names_resolve(c->a, c->spec->agent, e);

@@ -106,7 +106,7 @@ static int confine(struct joining *j, struct err *e)
 	inherit_scheduling(j);
 	if (j->spec->agent &&
 	    (policy_apply_process(j->a, j->spec->agent, j->process, &j->dropped, e) < 0 ||
-	     policy_refuse_descriptors(j->a, j->spec->agent, j->o->preserve_fds, e) < 0))
+	     policy_refuse_descriptors(j->a, j->spec->agent, 0, j->o->preserve_fds, e) < 0))
 		return -e->code;
 	return plan_load_filters(j->a, j->dir.fd, STATE_FILTERS, j->filter, &j->n_filters, e);
 }

@@ -86,9 +86,10 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 		return 0;
 	if (r < 0)
 		return r;
-	/* Without a readable state file nothing else exists: create died before it wrote one. */
+	/* Without a state file nothing else exists: create died before it wrote one.  One that is spoilt can
+	 * name nothing; one that cannot be read now may name what lives. */
 	r = state_load(a, &dir, &state, e);
-	if (r < 0 && force)
+	if (force && (r == -ENOENT || r == -EINVAL))
 		return state_forget(&dir, e);
 	if (r < 0)
 		return r == -ENOENT ? state_torn(id, e) : r;

@@ -857,6 +857,12 @@ int policy_apply_process(struct arena *a, const struct spec_agent *agent,
 				"create the container with caps that name CAP_SYS_NICE", e);
 }
 
+static const char *always_of(struct arena *a, const struct spec_agent *agent)
+{
+	return arena_printf(a, "always refused under a policy (profile %s)",
+			    agent->profile ? agent->profile : "?");
+}
+
 static const struct spec_bound *bound_of(const struct spec_agent *agent, enum field_id id)
 {
 	for (size_t i = 0; i < agent->bounds.n; i++)
@@ -928,21 +934,26 @@ int policy_apply_resources(struct arena *a, const struct spec *s, struct spec_re
 	}
 	/* Podman sends those of create along. */
 	if (r->devices.n && !same_devices(r, s->linux_->resources))
-		return refuse(e, arena_printf(a, "always refused under a policy (profile %s)",
-					      agent->profile ? agent->profile : "?"),
-			      "create the container with these rules",
+		return refuse(e, always_of(a, agent), "create the container with these rules",
 			      "an update of linux.resources.devices");
 	r->devices.n = 0;
 	return 0;
 }
 
-int policy_refuse_descriptors(struct arena *a, const struct spec_agent *agent, unsigned n,
-			      struct err *e)
+int policy_refuse_descriptors(struct arena *a, const struct spec_agent *agent, unsigned sockets,
+			      unsigned others, struct err *e)
 {
-	if (!agent || n == 0)
+	if (!agent)
 		return 0;
-	return refuse(e, arena_printf(a, "always refused under a policy (profile %s)",
-				      agent->profile ? agent->profile : "?"),
-		      "leave --preserve-fds out; mounts.allow and egress.allow name what it may reach",
-		      "%u descriptors of the caller's (--preserve-fds)", n);
+	if (sockets && !str_equal(agent->egress, "open"))
+		return refuse(e, arena_printf(a, "egress=%s (profile %s)",
+					      agent->egress ? agent->egress : "none",
+					      agent->profile ? agent->profile : "?"),
+			      "have no socket unit start it, or let egress be open",
+			      "%u sockets of the host's (LISTEN_FDS)", sockets);
+	if (others)
+		return refuse(e, always_of(a, agent),
+			      "leave --preserve-fds out; mounts.allow and egress.allow name what it may "
+			      "reach", "%u descriptors of the caller's (--preserve-fds)", others);
+	return 0;
 }

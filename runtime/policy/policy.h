@@ -63,10 +63,14 @@ int policy_apply_process(struct arena *a, const struct spec_agent *agent,
 int policy_apply_resources(struct arena *a, const struct spec *s, struct spec_resources *r,
 			   struct err *e);
 
-/* What a caller's descriptor opens (a directory of the host's, a connected socket) is known to nobody:
- * under a policy none is handed over, at create and at exec.  agent NULL: no policy. */
-int policy_refuse_descriptors(struct arena *a, const struct spec_agent *agent, unsigned n,
-			      struct err *e);
+/*
+ * What a caller's descriptor opens (a directory of the host's, a connected socket) is known to nobody:
+ * under a policy none is handed over, at create and at exec; of systemd's sockets none while egress is
+ * not open, as connect(2) turns a listening socket into one that calls out, from the host's network.
+ * agent NULL: no policy.
+ */
+int policy_refuse_descriptors(struct arena *a, const struct spec_agent *agent, unsigned sockets,
+			      unsigned others, struct err *e);
 
 /*
  * Why a numeric address is never a destination (loopback, link-local with the
