@@ -100,21 +100,26 @@ static bool still_there(int fd, const char *path)
 	       by_fd.st_ino == by_path.st_ino && by_fd.st_dev == by_path.st_dev;
 }
 
+static int exists(const char *id, struct err *e)
+{
+	return err_say(e, EEXIST, "container with id exists: %s", id);
+}
+
 int state_reserve(struct arena *a, const char *root, const char *id, struct state_dir *ret,
 		  struct err *e)
 {
 	char *path = arena_printf(a, "%s/%s", root, id);
 	owned_fd fd = -1;
 
-	if (mkdir(path, 0700) < 0) {
-		if (errno == EEXIST)
-			return err_say(e, EEXIST, "container with id exists: %s", id);
-		return err_set(e, errno, "create %s", path);
-	}
+	if (mkdir(path, 0700) < 0)
+		return errno == EEXIST ? exists(id, e) : err_set(e, errno, "create %s", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	/* A delete may have come between and taken the empty directory for a leftover. */
+	/* A delete may have come between and taken the empty directory for a leftover ... */
 	if (fd < 0 || flock(fd, LOCK_EX) < 0 || !still_there(fd, path))
 		return err_set(e, fd < 0 ? errno : ENOENT, "container %s was deleted meanwhile", id);
+	/* ... and then another create, which made the one that we opened, and a container of it. */
+	if (faccessat(fd, STATE_FILE, F_OK, 0) == 0)
+		return exists(id, e);
 	ret->fd = fd_take(&fd);
 	ret->path = path;
 	return 0;

@@ -15,7 +15,7 @@ import leaks
 import probe
 import pytest
 from bundle import mount, namespace, shell
-from runtime import program, run, status_field, until
+from runtime import background, program, run, status_field, until
 
 SLEEP = ["sleep", "100"]
 
@@ -600,6 +600,24 @@ def test_a14_create_against_delete(rt, box):
         assert all(r.code in (0, 1) for r in parallel(lambda: rt.create(b, check=None), force))
         rt.delete(b, "--force", check=True)
         assert rt.ids() == []
+
+
+@pytest.mark.differs("runc crun", "they have no lock between them")
+def test_a14_create_against_delete_and_create(rt, box, work):
+    """Between its first two calls another took the directory away and made a container in its place."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    b = box(SLEEP)
+    place = f"{rt.root}/{b.id}"
+    with background(["strace", "-o", work + "/trace", "-P", place, "-e",
+                     "inject=mkdir,mkdirat:delay_exit=1500000:when=1",
+                     *rt.argv("create", "--bundle", b.path, b.id)]) as slow:
+        until(lambda: os.path.isdir(place))
+        rt.delete(b, "--force", check=True)
+        rt.create(b)
+        assert f"container with id exists: {b.id}" in slow.communicate(timeout=30)[1]
+    assert slow.returncode == 1
+    assert rt.status(b) == "created"
 
 
 @pytest.mark.parametrize("other", ["kill", "exec", "state", "pause", "start"])
