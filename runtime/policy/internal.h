@@ -50,15 +50,47 @@ const char *policy_host_path(const struct policy *p);
 /* The three lines: what, why, what to do.  -EPERM. */
 int refuse(struct err *e, const char *policy, const char *remedy, const char *what_fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Its second line where no field decides: "always refused under a policy (profile agent)". */
+char *always(struct arena *a, const struct spec_agent *agent);
+/* policy_say() of the stored block, which keeps no origins: "caps=CAP_KILL (profile agent)". */
+char *agent_say(struct arena *a, const struct spec_agent *agent, const char *field,
+		const char *value);
+/* A third line: "the administrator adds ... in /etc/agentrun/policy.json". */
+char *exception(struct arena *a, const struct policy *p, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* "A, B"; safe to print. */
+char *safe_list(struct arena *a, const struct strv *list);
 /* Text from outside, safe to print. */
 char *safe_text(struct arena *a, const char *text);
 /* One line of agent->changes. */
 void note(struct arena *a, struct spec_agent *agent, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What policy_apply() works on; its steps are in the files that know the matter. */
+struct apply {
+	struct arena *a;
+	const struct spec *in;
+	const struct policy *p;
+	struct facts *facts;
+	struct spec *out;
+	struct spec_agent *agent;	/* out's, its profile set before all else */
+};
+bool egress_is_open(const struct policy *p);
+/* The annotation that opens egress, with `more` behind it. */
+char *open_egress(const struct apply *x, const char *more);
+/* process.c */
+int apply_caps(struct apply *x, struct err *e);
+int apply_no_new_privs(struct apply *x, struct err *e);
+int apply_scheduling(struct apply *x, struct err *e);
+int apply_environment(struct apply *x, struct err *e);
+/* devices.c */
+int apply_privileged(struct apply *x, struct err *e);
+int apply_devices(struct apply *x, struct err *e);
+bool same_devices(const struct spec_resources *a, const struct spec_resources *b);
+/* limits.c */
+int apply_limits(struct apply *x, struct err *e);
 /* mounts.c: every entry of out->mounts judged, the workspace found, descriptors taken. */
-int apply_mounts(struct arena *a, const struct spec *in, const struct policy *p,
-		 struct facts *facts, struct spec *out, struct err *e);
+int apply_mounts(struct apply *x, struct err *e);
 
 /* published.c: the ports that the engine publishes, into f->published. */
 void find_published(struct arena *a, const struct spec *s, struct facts *f);

@@ -272,10 +272,8 @@ static char *mount_title(const struct judge *j, size_t i)
 static int refuse_always(const struct judge *j, size_t i, const char *why, const char *name,
 			 struct err *e)
 {
-	return refuse(e, arena_printf(j->a, "always refused under a policy (profile %s)",
-				      j->p->profile),
-		      arena_printf(j->a, "the administrator adds \"%s\" to exceptions.sources in %s",
-				   safe_text(j->a, name), policy_host_path(j->p)),
+	return refuse(e, always(j->a, j->out->agent),
+		      exception(j->a, j->p, "\"%s\" to exceptions.sources", safe_text(j->a, name)),
 		      "%s %s", mount_title(j, i), why);
 }
 
@@ -345,8 +343,7 @@ static int settle_options(const struct judge *j, size_t i, struct err *e)
 
 	for (size_t k = 0; k < 2; k++)
 		if (has_option(m, shared[k]))
-			return refuse(e, arena_printf(j->a, "always refused under a policy (profile %s)",
-						      j->p->profile),
+			return refuse(e, always(j->a, j->out->agent),
 				      "mount it without shared propagation",
 				      "%s has %s propagation: mounts made inside would appear on the "
 				      "host", mount_title(j, i), shared[k]);
@@ -427,8 +424,7 @@ static int refuse_outside(const struct judge *j, size_t i, struct err *e)
 	if (is_engine_destination(m->destination) && !is_system_path(f->resolved))
 		return refuse(e, arena_printf(j->a, "%s; what the engine provides lies in its own "
 					      "directories", policy_say(j->a, j->p, FIELD_MOUNTS)),
-			      arena_printf(j->a, "the administrator adds the engine's data directory to "
-					   "engine_roots in %s", policy_host_path(j->p)),
+			      exception(j->a, j->p, "the engine's data directory to engine_roots"),
 			      "%s is outside the workspace and not the engine's",
 			      mount_title(j, i));
 	return refuse(e, policy_say(j->a, j->p, FIELD_MOUNTS),
@@ -601,29 +597,29 @@ static int settle_workspace(const struct judge *j, struct err *e)
 	return 0;
 }
 
-int apply_mounts(struct arena *a, const struct spec *in, const struct policy *p,
-		 struct facts *facts, struct spec *out, struct err *e)
+int apply_mounts(struct apply *x, struct err *e)
 {
-	struct judge j = { .a = a, .p = p, .facts = facts, .out = out, .workspace = -1 };
+	struct judge j = { .a = x->a, .p = x->p, .facts = x->facts, .out = x->out, .workspace = -1 };
+	size_t n = x->in->mounts.n;
 	int r;
 
-	if (facts->mounts.n != in->mounts.n)
+	if (x->facts->mounts.n != n)
 		return err_say(e, EINVAL, "the facts are not of this specification");
-	j.places = arena_array(a, enum place, in->mounts.n + 1);
-	for (size_t i = 0; i < in->mounts.n; i++)
+	j.places = arena_array(x->a, enum place, n + 1);
+	for (size_t i = 0; i < n; i++)
 		j.places[i] = place_of(&j, i);
-	for (size_t i = 0; i < in->mounts.n; i++)
+	for (size_t i = 0; i < n; i++)
 		if ((r = judge_never(&j, i, e)) < 0)
 			return r;
 	if ((r = find_workspace(&j, e)) < 0)
 		return r;
-	for (size_t i = 0; i < in->mounts.n; i++)
+	for (size_t i = 0; i < n; i++)
 		if ((r = judge_mount(&j, i, e)) < 0)
 			return r;
 	if ((r = settle_workspace(&j, e)) < 0)
 		return r;
-	for (size_t i = 0; i < in->mounts.n; i++)
-		if (facts->mounts.v[i].fd >= 0)
-			out->mounts.v[i].source_fd = fd_take(&facts->mounts.v[i].fd);
+	for (size_t i = 0; i < n; i++)
+		if (x->facts->mounts.v[i].fd >= 0)
+			x->out->mounts.v[i].source_fd = fd_take(&x->facts->mounts.v[i].fd);
 	return 0;
 }

@@ -20,6 +20,45 @@ int refuse(struct err *e, const char *policy, const char *remedy, const char *wh
 		       remedy);
 }
 
+static const char *profile_of(const struct spec_agent *agent)
+{
+	return agent->profile ? agent->profile : "?";
+}
+
+char *always(struct arena *a, const struct spec_agent *agent)
+{
+	return arena_printf(a, "always refused under a policy (profile %s)", profile_of(agent));
+}
+
+char *agent_say(struct arena *a, const struct spec_agent *agent, const char *field,
+		const char *value)
+{
+	return arena_printf(a, "%s=%s (profile %s)", field, value, profile_of(agent));
+}
+
+char *exception(struct arena *a, const struct policy *p, const char *fmt, ...)
+{
+	owned_str what = STR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_vprintf(&what, fmt, ap);
+	va_end(ap);
+	return arena_printf(a, "the administrator adds %s in %s", what.s, policy_host_path(p));
+}
+
+char *safe_list(struct arena *a, const struct strv *list)
+{
+	owned_str text = STR_INIT;
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (i)
+			str_puts(&text, ", ");
+		str_put_safe(&text, list->v[i], 100);
+	}
+	return arena_strdup(a, str_text(&text));
+}
+
 char *safe_text(struct arena *a, const char *text)
 {
 	owned_str safe = STR_INIT;
