@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chain: the frame at the start of every record, shared by the writer
- * (audit.c) and the readers (verify.c, report.c).
+ * (audit.c) and the readers (verify.c, sessions.c).
  *
  * The frame is written in one canonical form and read by a scanner that accepts
  * nothing else, so that checking a chain needs no JSON parser.
