@@ -5,7 +5,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/nsfs.h>
 #include <sched.h>
@@ -26,28 +25,29 @@ enum {
 
 void nl_close(struct nl *n)
 {
-	if (n->socket)
-		mnl_socket_close(n->socket);
-	n->socket = NULL;
+	fd_close(&n->fd);
 }
 
-static int bind_socket(struct nl *n, struct err *e)
+/* The kernel gives it an address of its own. */
+static int bind_socket(int fd, struct err *e)
 {
-	int code;
+	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
 
-	if (mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) == 0)
-		return 0;
-	code = errno;
-	nl_close(n);
-	return err_set(e, code, "bind a netlink socket");
+	if (bind(fd, (struct sockaddr *)&any, sizeof any) < 0)
+		return err_set(e, errno, "bind a netlink socket");
+	return 0;
 }
 
 static int open_here(struct nl *n, int protocol, struct err *e)
 {
-	n->socket = mnl_socket_open2(protocol, SOCK_CLOEXEC);
-	if (!n->socket)
+	owned_fd fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+
+	if (fd < 0)
 		return err_set(e, errno, "open a netlink socket");
-	return bind_socket(n, e);
+	if (bind_socket(fd, e) < 0)
+		return -e->code;
+	n->fd = fd_take(&fd);
+	return 0;
 }
 
 /* The child of open_by_child(): enters the owner of the namespace, then the namespace. */
@@ -105,11 +105,10 @@ static int open_by_child(struct nl *n, int protocol, int netns_fd, struct err *e
 	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
 		return err_say(e, EIO, "no socket came from the network namespace");
 	memcpy(&got, CMSG_DATA(c), sizeof got);
-	n->socket = mnl_socket_fdopen(got);
-	if (!n->socket)
-		return err_set(e, errno, "use the network namespace's socket");
-	(void)fd_take(&got);
-	return bind_socket(n, e);
+	if (bind_socket(got, e) < 0)
+		return -e->code;
+	n->fd = fd_take(&got);
+	return 0;
 }
 
 int nl_open(struct nl *n, int protocol, int netns_fd, struct err *e)
@@ -147,31 +146,28 @@ static struct nlmsghdr *current(struct nl_batch *b)
 	return (struct nlmsghdr *)(void *)(b->bytes.s + b->message);
 }
 
-/* Room for an attribute of that size; libmnl writes at the message's end, which is the buffer's. */
-static struct nlmsghdr *room_for(struct nl_batch *b, size_t size)
+/* Appends it, and what it takes to where the next one may begin. */
+static void put_aligned(struct str *bytes, const void *data, size_t size)
 {
-	str_reserve(&b->bytes, MNL_ATTR_HDRLEN + MNL_ALIGN(size));
-	return current(b);
-}
+	static const char zeros[NLMSG_ALIGNTO];
 
-static void grown(struct nl_batch *b)
-{
-	b->bytes.len = b->message + current(b)->nlmsg_len;
+	str_append(bytes, data, size);
+	str_append(bytes, zeros, NLMSG_ALIGN(size) - size);
 }
 
 static size_t put_header(struct str *bytes, unsigned type, unsigned flags, const void *head,
 			 size_t size, unsigned seq)
 {
+	const struct nlmsghdr h = {
+		.nlmsg_len = NLMSG_LENGTH(NLMSG_ALIGN(size)),
+		.nlmsg_type = (uint16_t)type,
+		.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
+		.nlmsg_seq = seq,
+	};
 	size_t start = bytes->len;
-	struct nlmsghdr *h;
 
-	str_reserve(bytes, MNL_NLMSG_HDRLEN + MNL_ALIGN(size));
-	h = mnl_nlmsg_put_header(bytes->s + start);
-	h->nlmsg_type = (uint16_t)type;
-	h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-	h->nlmsg_seq = seq;
-	memcpy(mnl_nlmsg_put_extra_header(h, size), head, size);
-	bytes->len += h->nlmsg_len;
+	put_aligned(bytes, &h, sizeof h);
+	put_aligned(bytes, head, size);
 	return start;
 }
 
@@ -183,7 +179,7 @@ void nl_message_of(struct nl_batch *b, unsigned type, unsigned flags, const void
 	if ((b->n & (b->n - 1)) == 0)	/* full at every power of two */
 		b->what = must(realloc(b->what, (b->n ? 2 * b->n : 1) * sizeof *b->what));
 	b->what[b->n++] = what;
-	b->head = MNL_ALIGN(size);
+	b->head = NLMSG_ALIGN(size);
 	b->message = put_header(&b->bytes, type, flags, head, size, (unsigned)b->n);
 }
 
@@ -197,8 +193,13 @@ void nl_message(struct nl_batch *b, unsigned type, unsigned flags, unsigned fami
 
 void nl_put_bytes(struct nl_batch *b, unsigned attr, const void *data, size_t size)
 {
-	mnl_attr_put(room_for(b, size), (uint16_t)attr, size, data);
-	grown(b);
+	const struct nlattr a = { .nla_len = (uint16_t)(NLA_HDRLEN + size), .nla_type = (uint16_t)attr };
+
+	if (size > NEST_MOST - NLA_HDRLEN)
+		abort();
+	put_aligned(&b->bytes, &a, sizeof a);
+	put_aligned(&b->bytes, data, size);
+	current(b)->nlmsg_len = (uint32_t)(b->bytes.len - b->message);
 }
 
 void nl_put_be32(struct nl_batch *b, unsigned attr, uint32_t v)
@@ -228,8 +229,7 @@ void nl_nest(struct nl_batch *b, unsigned attr)
 	if (b->depth == NL_NESTS)
 		abort();
 	b->nests[b->depth++] = b->bytes.len;
-	mnl_attr_nest_start(room_for(b, 0), (uint16_t)attr);
-	grown(b);
+	nl_put_bytes(b, NLA_F_NESTED | attr, NULL, 0);
 }
 
 void nl_end(struct nl_batch *b)
@@ -238,29 +238,48 @@ void nl_end(struct nl_batch *b)
 
 	if (b->bytes.len - start > NEST_MOST)
 		abort();
-	mnl_attr_nest_end(current(b), (struct nlattr *)(void *)(b->bytes.s + start));
+	((struct nlattr *)(void *)(b->bytes.s + start))->nla_len = (uint16_t)(b->bytes.len - start);
 }
 
 static int send_all(struct nl *n, const struct str *bytes, struct err *e)
 {
-	int fd = mnl_socket_get_fd(n->socket), want = (int)bytes->len + 4096, have = 0;
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	int want = (int)bytes->len + 4096, have = 0;
 	socklen_t size = sizeof have;
 
 	/* A message larger than the send buffer is EMSGSIZE; the forced form passes wmem_max. */
-	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &have, &size) == 0 && have < want &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &want, sizeof want) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &want, sizeof want);
-	if (mnl_socket_sendto(n->socket, bytes->s, bytes->len) < 0)
+	if (getsockopt(n->fd, SOL_SOCKET, SO_SNDBUF, &have, &size) == 0 && have < want &&
+	    setsockopt(n->fd, SOL_SOCKET, SO_SNDBUFFORCE, &want, sizeof want) < 0)
+		(void)setsockopt(n->fd, SOL_SOCKET, SO_SNDBUF, &want, sizeof want);
+	if (sendto(n->fd, bytes->s, bytes->len, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
 		return err_set(e, errno, "send to the kernel");
 	return 0;
+}
+
+/* One answer, whole and from the kernel: others may send to this socket as well. */
+static ssize_t receive(struct nl *n, char reply[REPLY_ROOM], int flags)
+{
+	struct sockaddr_nl from = { 0 };
+	socklen_t size = sizeof from;
+	ssize_t got;
+
+	do
+		got = recvfrom(n->fd, reply, REPLY_ROOM, flags | MSG_TRUNC,
+			       (struct sockaddr *)&from, &size);
+	while ((got < 0 && errno == EINTR) || (got >= 0 && from.nl_pid != 0));
+	if (got > REPLY_ROOM) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	return got;
 }
 
 /* The error that a reply carries: 0 for an acknowledgement. */
 static int reply_error(const struct nlmsghdr *h)
 {
-	const struct nlmsgerr *body = mnl_nlmsg_get_payload(h);
+	const struct nlmsgerr *body = NLMSG_DATA(h);
 
-	return mnl_nlmsg_get_payload_len(h) >= sizeof *body ? -body->error : EPROTO;
+	return NLMSG_PAYLOAD(h, 0) >= sizeof *body ? -body->error : EPROTO;
 }
 
 /*
@@ -276,17 +295,15 @@ static int read_verdict(struct nl *n, const struct nl_batch *b, size_t *ret_fail
 	int code = 0;
 
 	for (;;) {
-		ssize_t got = recv(mnl_socket_get_fd(n->socket), reply, sizeof reply, MSG_DONTWAIT);
+		ssize_t got = receive(n, reply, MSG_DONTWAIT);
 		const struct nlmsghdr *h = (const void *)reply;
-		int left = (int)got;
+		size_t left = (size_t)got;
 
-		if (got < 0 && errno == EINTR)
-			continue;
 		if (got < 0 && errno == EAGAIN)
 			break;
 		if (got < 0)
 			return err_set(e, errno, "read netfilter's answer");
-		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			int error = h->nlmsg_type == NLMSG_ERROR ? reply_error(h) : EPROTO;
 
 			if (!error)
@@ -334,15 +351,13 @@ int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, str
 	int r = send_all(n, &b->bytes, e);
 
 	while (r >= 0) {
-		ssize_t got = mnl_socket_recvfrom(n->socket, reply, sizeof reply);
+		ssize_t got = receive(n, reply, 0);
 		const struct nlmsghdr *h = (const void *)reply;
-		int left = (int)got;
+		size_t left = (size_t)got;
 
-		if (got < 0 && errno == EINTR)
-			continue;
 		if (got < 0)
 			return err_set(e, errno, "read the kernel's answer");
-		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			changed |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 			if (h->nlmsg_type == NLMSG_ERROR && reply_error(h))
 				return err_set(e, reply_error(h), "%s", b->what[0]);
@@ -350,58 +365,90 @@ int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, str
 				return changed ? err_set(e, EINTR, "%s", b->what[0]) : 0;
 			/* After an error of `each` the rest is read all the same, and passed over:
 			 * the next request must not find it in the queue. */
-			if (r >= 0 && each && mnl_nlmsg_get_payload_len(h) >= b->head)
-				r = each(arg, mnl_nlmsg_get_payload_offset(h, b->head),
-					 mnl_nlmsg_get_payload_len(h) - b->head, e);
+			if (r >= 0 && each && NLMSG_PAYLOAD(h, 0) >= b->head)
+				r = each(arg, (const char *)NLMSG_DATA(h) + b->head,
+					 NLMSG_PAYLOAD(h, 0) - b->head, e);
 		}
 	}
 	return r;
 }
 
+static size_t payload(const struct nlattr *a)
+{
+	return a->nla_len - (size_t)NLA_HDRLEN;
+}
+
+static const void *data_of(const struct nlattr *a)
+{
+	return (const char *)a + NLA_HDRLEN;
+}
+
+/* The attribute at `at`, if there is a whole one before the end. */
+static const struct nlattr *attr_at(const char *at, const char *end)
+{
+	const struct nlattr *a = (const void *)at;
+
+	return at < end && (size_t)(end - at) >= NLA_HDRLEN && a->nla_len >= NLA_HDRLEN &&
+			       a->nla_len <= end - at ? a : NULL;
+}
+
+static const struct nlattr *attr_after(const struct nlattr *a, const char *end)
+{
+	return attr_at((const char *)a + NLA_ALIGN(a->nla_len), end);
+}
+
 void nl_parse(const void *attrs, size_t size, const struct nlattr **by_type, unsigned max)
 {
 	const char *end = (const char *)attrs + size;
-	const struct nlattr *a = attrs;
 
 	memset(by_type, 0, (max + 1) * sizeof *by_type);
-	for (; mnl_attr_ok(a, (int)(end - (const char *)a)); a = mnl_attr_next(a))
-		if (mnl_attr_get_type(a) <= max)
-			by_type[mnl_attr_get_type(a)] = a;
+	for (const struct nlattr *a = attr_at(attrs, end); a; a = attr_after(a, end))
+		if ((a->nla_type & NLA_TYPE_MASK) <= max)
+			by_type[a->nla_type & NLA_TYPE_MASK] = a;
 }
 
 void nl_parse_nest(const struct nlattr *nest, const struct nlattr **by_type, unsigned max)
 {
 	if (nest)
-		nl_parse(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), by_type, max);
+		nl_parse(data_of(nest), payload(nest), by_type, max);
 	else
 		memset(by_type, 0, (max + 1) * sizeof *by_type);
 }
 
 const struct nlattr *nl_next(const struct nlattr *nest, const struct nlattr *previous)
 {
-	const char *end = (const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest);
-	const struct nlattr *a = previous ? mnl_attr_next(previous) : mnl_attr_get_payload(nest);
+	const char *end = (const char *)data_of(nest) + payload(nest);
 
-	return mnl_attr_ok(a, (int)(end - (const char *)a)) ? a : NULL;
+	return previous ? attr_after(previous, end) : attr_at(data_of(nest), end);
 }
 
 const void *nl_data(const struct nlattr *a, size_t *ret_size)
 {
-	*ret_size = a ? mnl_attr_get_payload_len(a) : 0;
-	return a ? mnl_attr_get_payload(a) : NULL;
+	*ret_size = a ? payload(a) : 0;
+	return a ? data_of(a) : NULL;
 }
 
 uint32_t nl_be32(const struct nlattr *a)
 {
-	return a && mnl_attr_get_payload_len(a) == 4 ? be32toh(mnl_attr_get_u32(a)) : 0;
+	uint32_t v = 0;
+
+	if (a && payload(a) == sizeof v)
+		memcpy(&v, data_of(a), sizeof v);
+	return be32toh(v);
 }
 
 uint64_t nl_be64(const struct nlattr *a)
 {
-	return a && mnl_attr_get_payload_len(a) == 8 ? be64toh(mnl_attr_get_u64(a)) : 0;
+	uint64_t v = 0;
+
+	if (a && payload(a) == sizeof v)
+		memcpy(&v, data_of(a), sizeof v);
+	return be64toh(v);
 }
 
 const char *nl_text(const struct nlattr *a)
 {
-	return a && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(a) : "";
+	const char *text = a ? data_of(a) : NULL;
+
+	return text && payload(a) && !text[payload(a) - 1] ? text : "";
 }

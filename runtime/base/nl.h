@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nl: netlink, netfilter's and rtnetlink, over libmnl; the only user of that library.
+ * nl: netlink, netfilter's and rtnetlink.
  *
  * Builds messages in one growing buffer, sends a batch as one transaction and
  * says which of its messages the kernel refused, and dumps objects.  A socket
@@ -18,13 +18,11 @@
 #include "base/err.h"
 #include "base/str.h"
 
-struct mnl_socket;
-
 struct nl {
-	struct mnl_socket *socket;
+	int fd;		/* the socket; owned */
 };
 
-#define NL_INIT ((struct nl){ 0 })
+#define NL_INIT ((struct nl){ .fd = -1 })
 #define owned_nl __attribute__((cleanup(nl_close))) struct nl
 void nl_close(struct nl *n);
 

@@ -24,7 +24,8 @@ struct netdevs {
 	struct nl home, inside;
 	int home_fd, inside_fd;	/* the namespaces; owned */
 };
-#define NETDEVS_INIT ((struct netdevs){ .home_fd = -1, .inside_fd = -1 })
+#define NETDEVS_INIT ((struct netdevs){ .home_fd = -1, .inside_fd = -1, .home = NL_INIT, \
+					.inside = NL_INIT })
 void netdev_close(struct netdevs *d);
 
 /*

@@ -68,7 +68,7 @@ def build(directory):
                "sandbox/egress.c", "sandbox/egress_rules.c", "sandbox/egress_table.c"]
     subprocess.run([*cc, *flags, "-o", probe, os.path.join(HERE, "egress_probe.c"),
                     *(os.path.join(SOURCES, m) for m in modules),
-                    "-Wl,--wrap=nl_commit", "-lmnl"], check=True, timeout=120)
+                    "-Wl,--wrap=nl_commit"], check=True, timeout=120)
     subprocess.run([*cc, *flags, "-static", "-o", attacker, os.path.join(HERE, "attacker.c")],
                    check=True, timeout=120)
     return probe, attacker
