@@ -38,35 +38,7 @@ static void just_free(void *ctx, void *p)
 
 static yajl_alloc_funcs alloc_funcs = { must_malloc, must_realloc, just_free, NULL };
 
-/* ---- UTF-8 (RFC 3629; yajl's own check lets overlong forms and surrogates pass) ---- */
-
-static size_t utf8_sequence(const unsigned char *p, size_t n)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t more;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	more = p[0] < 0xe0 ? 1 : p[0] < 0xf0 ? 2 : 3;
-	if (n <= more)
-		return 0;
-	if (p[0] == 0xe0)
-		low = 0xa0;
-	else if (p[0] == 0xed)
-		high = 0x9f;
-	else if (p[0] == 0xf0)
-		low = 0x90;
-	else if (p[0] == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i <= more; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return more + 1;
-}
+/* ---- UTF-8 (yajl's own check lets overlong forms and surrogates pass) ---- */
 
 /* How many bytes at the start are valid. */
 static size_t utf8_prefix(const char *text, size_t n)
@@ -84,7 +56,7 @@ static size_t utf8_prefix(const char *text, size_t n)
 				continue;
 			}
 		}
-		length = utf8_sequence(p + i, n - i);
+		length = p[i] < 0x80 ? 1 : utf8_sequence(p + i, n - i);
 		if (!length)
 			break;
 		i += length;

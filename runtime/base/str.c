@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,28 +98,45 @@ bool str_equal(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* The length of the UTF-8 sequence at p, 0 if it is not one (overlong forms, surrogates and
- * control characters U+0080..U+009F count as invalid: terminals act on the latter). */
-static size_t utf8_length(const unsigned char *p)
+size_t utf8_sequence(const unsigned char *p, size_t n)
 {
-	uint32_t c;
+	unsigned char low = 0x80, high = 0xbf;
+	size_t more;
 
-	if (p[0] >= 0xc2 && p[0] <= 0xdf && (p[1] & 0xc0) == 0x80)
-		return p[0] == 0xc2 && p[1] < 0xa0 ? 0 : 2;
-	if ((p[0] & 0xf0) == 0xe0 && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80) {
-		c = (uint32_t)(p[0] & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
-		/* U+202A..202E and U+2066..2069 reverse what a reader sees */
-		if (c < 0x800 || (c >= 0xd800 && c <= 0xdfff) || (c >= 0x202a && c <= 0x202e) ||
-		    (c >= 0x2066 && c <= 0x2069))
+	if (n && p[0] < 0x80)
+		return 1;
+	if (!n || p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	more = p[0] < 0xe0 ? 1 : p[0] < 0xf0 ? 2 : 3;
+	if (n <= more)
+		return 0;
+	if (p[0] == 0xe0)
+		low = 0xa0;
+	else if (p[0] == 0xed)
+		high = 0x9f;
+	else if (p[0] == 0xf0)
+		low = 0x90;
+	else if (p[0] == 0xf4)
+		high = 0x8f;
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i <= more; i++)
+		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-		return 3;
-	}
-	if (p[0] >= 0xf0 && p[0] <= 0xf4 && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80 &&
-	    (p[3] & 0xc0) == 0x80) {
-		c = (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 63) << 12;
-		return c >= 0x10000 && c <= 0x10ffff ? 4 : 0;
-	}
-	return 0;
+	return more + 1;
+}
+
+/* Of a character that may be shown: terminals act on U+0080..U+009F, and U+202A..202E and
+ * U+2066..2069 reverse what a reader sees. */
+static size_t shown_length(const unsigned char *p)
+{
+	size_t n = utf8_sequence(p, strnlen((const char *)p, 4));
+
+	if ((n == 2 && p[0] == 0xc2 && p[1] < 0xa0) ||
+	    (n == 3 && p[0] == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
+					(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9))))
+		return 0;
+	return n;
 }
 
 void str_put_safe(struct str *s, const char *text, size_t most)
@@ -136,7 +152,7 @@ void str_put_safe(struct str *s, const char *text, size_t most)
 		n = 1;
 		if (*p >= 0x20 && *p < 0x7f && *p != '\\' && *p != '"')
 			str_append(s, p, 1);
-		else if (*p >= 0x80 && (n = utf8_length(p)) > 0)
+		else if (*p >= 0x80 && (n = shown_length(p)) > 0)
 			str_append(s, p, n);
 		else {
 			n = 1;

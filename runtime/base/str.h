@@ -38,6 +38,9 @@ bool str_has_prefix(const char *text, const char *prefix);
 bool str_has_suffix(const char *text, const char *suffix);
 bool str_equal(const char *a, const char *b);	/* either may be NULL */
 
+/* Bytes of the character in UTF-8 (RFC 3629) that begins the n bytes, 0 if none does. */
+size_t utf8_sequence(const unsigned char *p, size_t n);
+
 /* Appends text with control characters, quotes, backslashes and invalid UTF-8 escaped as \xNN,
  * cut after `most` bytes with "...": safe to print on a terminal. */
 void str_put_safe(struct str *s, const char *text, size_t most);
