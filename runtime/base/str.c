@@ -98,6 +98,14 @@ bool str_equal(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+long str_find(const char *const *list, const char *text)
+{
+	for (long i = 0; list[i]; i++)
+		if (strcmp(list[i], text) == 0)
+			return i;
+	return -1;
+}
+
 size_t utf8_sequence(const unsigned char *p, size_t n)
 {
 	unsigned char low = 0x80, high = 0xbf;

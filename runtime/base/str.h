@@ -37,6 +37,8 @@ char *str_take(struct str *s);
 bool str_has_prefix(const char *text, const char *prefix);
 bool str_has_suffix(const char *text, const char *suffix);
 bool str_equal(const char *a, const char *b);	/* either may be NULL */
+/* Where the text stands in a list that ends with NULL, -1 if it does not. */
+long str_find(const char *const *list, const char *text);
 
 /* Bytes of the character in UTF-8 (RFC 3629) that begins the n bytes, 0 if none does. */
 size_t utf8_sequence(const unsigned char *p, size_t n);

@@ -147,10 +147,9 @@ static int apply_sysctls(struct apply *x, struct err *e)
 
 	for (size_t i = 0; i < sysctl->n; i++) {
 		const char *key = sysctl->v[i].key;
-		bool fine = egress_is_open(x->p) && str_has_prefix(key, "net.");
+		bool fine = str_find(exact, key) >= 0 ||
+			    (egress_is_open(x->p) && str_has_prefix(key, "net."));
 
-		for (size_t k = 0; exact[k]; k++)
-			fine |= strcmp(key, exact[k]) == 0;
 		for (size_t k = 0; prefixes[k]; k++)
 			fine |= str_has_prefix(key, prefixes[k]);
 		if (!fine)
@@ -174,13 +173,8 @@ static int apply_unit_properties(struct apply *x, struct err *e)
 
 	for (size_t i = 0; i < annotations->n; i++) {
 		const char *key = annotations->v[i].key, *name = key + strlen(prefix);
-		bool listed = false;
 
-		if (!str_has_prefix(key, prefix))
-			continue;
-		for (size_t k = 0; fine[k]; k++)
-			listed |= strcmp(name, fine[k]) == 0;
-		if (!listed)
+		if (str_has_prefix(key, prefix) && str_find(fine, name) < 0)
 			return refuse(e, policy_say(x->a, x->p, FIELD_PROFILE),
 				      "leave the annotation out; limits have fields of their own "
 				      "(limits.memory, limits.pids, limits.cpu)",

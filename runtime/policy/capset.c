@@ -2,7 +2,8 @@
 #include "policy/capset.h"
 
 #include <stddef.h>
-#include <string.h>
+
+#include "base/str.h"
 
 static const char *const known_caps[] = {
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
@@ -25,25 +26,17 @@ static const char *const network_escape_caps[] = {
 	"CAP_BPF", "CAP_PERFMON", "CAP_MKNOD", NULL,
 };
 
-static bool is_in(const char *const *names, const char *name)
-{
-	for (size_t i = 0; names[i]; i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
 bool capset_is_known(const char *name)
 {
-	return is_in(known_caps, name);
+	return str_find(known_caps, name) >= 0;
 }
 
 bool capset_is_engine_default(const char *name)
 {
-	return is_in(engine_default_caps, name);
+	return str_find(engine_default_caps, name) >= 0;
 }
 
 bool capset_is_network_escape(const char *name)
 {
-	return is_in(network_escape_caps, name);
+	return str_find(network_escape_caps, name) >= 0;
 }

@@ -43,10 +43,7 @@ static bool is_default_device(const char *path)
 					     "/dev/urandom", "/dev/tty", "/dev/console", "/dev/ptmx",
 					     NULL };
 
-	for (size_t i = 0; known[i]; i++)
-		if (strcmp(known[i], path) == 0)
-			return true;
-	return false;
+	return str_find(known, path) >= 0;
 }
 
 /* What engines make of --privileged: every device may be used. */

@@ -432,9 +432,8 @@ static int check_name(char *host, bool ceiling, struct err *e)
 	/* "127.1", "0x7f.1", "017700000001", "2130706433": resolvers take them for addresses */
 	if (!last[strspn(last, "0123456789")] || str_has_prefix(last, "0x"))
 		return err_say(e, EINVAL, "is a numeric spelling that is not a plain dotted address");
-	for (size_t i = 0; local[i]; i++)
-		if (strcmp(host, local[i]) == 0)
-			return err_say(e, EINVAL, "names this host or its metadata service");
+	if (str_find(local, host) >= 0)
+		return err_say(e, EINVAL, "names this host or its metadata service");
 	if (str_has_suffix(host, ".localhost") || str_has_suffix(host, ".local") ||
 	    strcmp(host, "metadata.google.internal") == 0)
 		return err_say(e, EINVAL, "names this host, its link or its metadata service");

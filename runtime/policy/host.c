@@ -8,6 +8,9 @@
 
 #include "policy/internal.h"
 
+const char *const exception_namespaces[] = { "network", "pid", "ipc", "user", NULL };
+const char *const audit_events[] = { "create", "start", "exec", "exit", "checkpoint", "delete", NULL };
+
 static int want(const struct json *tree, enum json_type type, const char *what,
 		const struct json_path *at, struct err *e)
 {
@@ -63,14 +66,13 @@ static int read_exceptions(struct arena *a, const struct json *tree, const char 
 				return r;
 			for (size_t j = 0; j < member->n; j++) {
 				const struct json_path item = { .up = &at, .index = j };
-				const char *type = member->items[j]->type == JSON_STRING ?
-					member->items[j]->text : "";
+				const struct json *type = member->items[j];
 
-				if (strcmp(type, "network") != 0 && strcmp(type, "pid") != 0 &&
-				    strcmp(type, "ipc") != 0 && strcmp(type, "user") != 0)
+				if (type->type != JSON_STRING ||
+				    str_find(exception_namespaces, type->text) < 0)
 					return json_say(e, EINVAL, what, &item,
 							"must be one of network, pid, ipc, user");
-				strv_add(a, &h->may_namespaces, type);
+				strv_add(a, &h->may_namespaces, type->text);
 			}
 		} else {
 			return json_say(e, EINVAL, what, &at,
@@ -90,13 +92,10 @@ static int read_texts(struct arena *a, const struct json *tree, const char *cons
 		return r;
 	for (size_t i = 0; i < tree->n; i++) {
 		const struct json_path at = { .up = up, .index = i };
-		bool found = !known;
 
 		if ((r = want(tree->items[i], JSON_STRING, what, &at, e)) < 0)
 			return r;
-		for (size_t j = 0; known && known[j]; j++)
-			found |= strcmp(known[j], tree->items[i]->text) == 0;
-		if (!found)
+		if (known && str_find(known, tree->items[i]->text) < 0)
 			return json_say(e, EINVAL, what, &at, "is not the name of an event");
 		strv_add(a, ret, tree->items[i]->text);
 	}
@@ -106,8 +105,6 @@ static int read_texts(struct arena *a, const struct json *tree, const char *cons
 static int read_audit_hook(struct arena *a, const struct json *tree, const char *what,
 			   const struct json_path *up, struct spec_audit_hook *ret, struct err *e)
 {
-	static const char *const events[] = { "create", "start", "exec", "exit", "checkpoint",
-					      "delete", NULL };
 	struct spec_audit_hook hook = { 0 };
 	struct err inner;
 	int r;
@@ -128,7 +125,7 @@ static int read_audit_hook(struct arena *a, const struct json *tree, const char 
 			if ((r = read_texts(a, member, NULL, what, &at, &hook.args, e)) < 0)
 				return r;
 		} else if (strcmp(tree->keys[i], "events") == 0) {
-			if ((r = read_texts(a, member, events, what, &at, &hook.events, e)) < 0)
+			if ((r = read_texts(a, member, audit_events, what, &at, &hook.events, e)) < 0)
 				return r;
 		} else if (strcmp(tree->keys[i], "timeout") == 0) {
 			if (member->type != JSON_NUMBER || json_i64(member, &hook.timeout.v) < 0 ||

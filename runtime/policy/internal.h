@@ -112,5 +112,6 @@ int check_profile(struct arena *a, const struct value *v, const char *what, bool
 		  struct err *e);
 int check_host_policy(struct arena *a, const struct host_policy *h, bool rootless, struct err *e);
 /* host.c */
+extern const char *const exception_namespaces[], *const audit_events[];	/* each ends with NULL */
 int parse_host_policy(struct arena *a, const struct json *tree, const char *what,
 		      struct host_policy *ret, struct err *e);

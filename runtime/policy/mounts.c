@@ -137,16 +137,12 @@ static bool is_volume(const struct fact_mount *f, const char *relative)
 static bool is_init(const struct judge *j, const struct spec_mount *m, const struct fact_mount *f)
 {
 	static const char *const destinations[] = { "/sbin/docker-init", "/dev/init",
-						    "/run/podman-init" };
+						    "/run/podman-init", NULL };
 
-	for (size_t i = 0; i < sizeof destinations / sizeof *destinations; i++)
-		if (strcmp(m->destination, destinations[i]) == 0)
-			return f->error == 0 && S_ISREG(f->st.st_mode) &&
-			       (f->st.st_mode & S_IXOTH) &&
-			       !(f->st.st_mode & (S_IWGRP | S_IWOTH)) &&
-			       (f->st.st_uid == 0 ||
-				(j->facts->rootless && f->st.st_uid == OVERFLOW_UID));
-	return false;
+	return str_find(destinations, m->destination) >= 0 && f->error == 0 &&
+	       S_ISREG(f->st.st_mode) && (f->st.st_mode & S_IXOTH) &&
+	       !(f->st.st_mode & (S_IWGRP | S_IWOTH)) &&
+	       (f->st.st_uid == 0 || (j->facts->rootless && f->st.st_uid == OVERFLOW_UID));
 }
 
 static enum place place_of(const struct judge *j, size_t i)
@@ -230,9 +226,8 @@ static const char *why_never(const struct judge *j, const struct fact_mount *f)
 
 	if (f->same_as && strcmp(f->same_as, path) != 0)
 		return arena_printf(j->a, "is %s by another name", f->same_as);
-	for (size_t i = 0; exact[i]; i++)
-		if (strcmp(exact[i], path) == 0)
-			return "is one of the host's own directories";
+	if (str_find(exact, path) >= 0)
+		return "is one of the host's own directories";
 	for (size_t i = 0; beneath[i]; i++)
 		if (path_is_beneath(path, beneath[i]))
 			return arena_printf(j->a, "lies in the host's %s", beneath[i]);
@@ -304,10 +299,8 @@ static bool remove_options(const struct judge *j, struct spec_mount *m, const ch
 	bool found = false;
 
 	for (size_t i = 0; i < m->options.n; i++) {
-		bool out = false;
+		bool out = str_find(names, m->options.v[i]) >= 0;
 
-		for (size_t k = 0; names[k]; k++)
-			out |= strcmp(names[k], m->options.v[i]) == 0;
 		if (!out)
 			strv_add(j->a, &kept, m->options.v[i]);
 		found |= out;

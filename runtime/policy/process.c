@@ -113,12 +113,12 @@ static const char *rising(struct arena *a, const struct spec_process *p)
 	static const struct { const char *type; uint64_t harmless; } rlimits[] = {
 		{ "RLIMIT_NICE", 20 }, { "RLIMIT_RTPRIO", 0 },
 	};
-	static const char *const realtime[] = { "SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE" };
+	static const char *const realtime[] = { "SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE",
+						 NULL };
 	const struct spec_scheduler *s = p->scheduler;
 
-	for (size_t i = 0; s && i < sizeof realtime / sizeof *realtime; i++)
-		if (strcmp(s->policy, realtime[i]) == 0)
-			return arena_printf(a, "process.scheduler.policy %s", s->policy);
+	if (s && str_find(realtime, s->policy) >= 0)
+		return arena_printf(a, "process.scheduler.policy %s", s->policy);
 	if (s && s->nice.v < 0)
 		return arena_printf(a, "process.scheduler.nice %lld", (long long)s->nice.v);
 	if (p->io_priority && strcmp(p->io_priority->class, "IOPRIO_CLASS_RT") == 0)

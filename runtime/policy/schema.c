@@ -171,8 +171,6 @@ static void put_strings(struct json_writer *w, const char *key, const char *desc
 
 static void put_exceptions(struct json_writer *w)
 {
-	static const char *const namespaces[] = { "network", "pid", "ipc", "user", NULL };
-
 	json_key(w, "exceptions");
 	json_open(w);
 	json_field(w, "description", "what is refused under every policy, and may be had here");
@@ -180,7 +178,7 @@ static void put_exceptions(struct json_writer *w)
 	json_key(w, "properties");
 	json_open(w);
 	put_typed(w, "privileged", "boolean", "--privileged and capabilities beyond caps");
-	put_strings(w, "namespaces", "namespaces of the host's", namespaces, NULL);
+	put_strings(w, "namespaces", "namespaces of the host's", exception_namespaces, NULL);
 	put_strings(w, "devices", "paths of devices", NULL, "^/");
 	put_strings(w, "sources", "sources of mounts, and sockets", NULL, "^/");
 	json_close(w);
@@ -190,9 +188,6 @@ static void put_exceptions(struct json_writer *w)
 
 static void put_hooks(struct json_writer *w)
 {
-	static const char *const events[] = { "create", "start", "exec", "exit", "checkpoint",
-					      "delete", NULL };
-
 	json_key(w, "audit.hooks");
 	json_open(w);
 	json_field(w, "description", "programs that get each audit record on their standard input");
@@ -204,7 +199,7 @@ static void put_hooks(struct json_writer *w)
 	json_open(w);
 	put_typed(w, "path", "string", "absolute path of the program");
 	put_strings(w, "args", "its arguments, the name it is called by first", NULL, NULL);
-	put_strings(w, "events", "which records; default: create and delete", events, NULL);
+	put_strings(w, "events", "which records; default: create and delete", audit_events, NULL);
 	json_key(w, "timeout");
 	json_open(w);
 	json_field(w, "type", "integer");

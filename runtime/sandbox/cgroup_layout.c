@@ -96,17 +96,12 @@ bool cgroup_has_word(const char *text, const char *word)
 
 static const char *const known_controllers[] = {
 	"cpuset", "cpu", "cpuacct", "blkio", "memory", "devices", "freezer", "net_cls",
-	"perf_event", "net_prio", "hugetlb", "pids", "rdma", "misc", "dmem", "debug",
+	"perf_event", "net_prio", "hugetlb", "pids", "rdma", "misc", "dmem", "debug", NULL,
 };
 
 static bool is_controller(const char *name)
 {
-	if (str_has_prefix(name, "name="))
-		return true;
-	for (size_t i = 0; i < sizeof known_controllers / sizeof *known_controllers; i++)
-		if (str_equal(name, known_controllers[i]))
-			return true;
-	return false;
+	return str_has_prefix(name, "name=") || str_find(known_controllers, name) >= 0;
 }
 
 /* Is `name` one of the comma-separated `list`? */

@@ -423,16 +423,15 @@ static int put_unified(const struct target *t, const char *key, const char *valu
 	/* Files that move or end processes are no limits. */
 	static const char *const refused[] = {
 		"cgroup.procs", "cgroup.threads", "cgroup.kill", "cgroup.subtree_control",
-		"cgroup.type", "cgroup.freeze",
+		"cgroup.type", "cgroup.freeze", NULL,
 	};
 	char *copy, *more = NULL;
 	int r = 0;
 
 	if (!*key || strchr(key, '/') || !strchr(key, '.') || key[0] == '.')
 		return err_say(e, EINVAL, "not the name of a controller's file");
-	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-		if (strcmp(key, refused[i]) == 0)
-			return err_say(e, EINVAL, "is the runtime's own");
+	if (str_find(refused, key) >= 0)
+		return err_say(e, EINVAL, "is the runtime's own");
 	if (!cgroup_has(t->dir, key))
 		return err_say(e, ENOENT, "the controller \"%.*s\" has no such file in %s",
 			       (int)strcspn(key, "."), key, t->dir);

@@ -58,14 +58,6 @@ static int unknown_name(const struct reader *r, const struct json_path *at, cons
 	return json_say(r->e, EINVAL, r->what, at, "%s", list.s);
 }
 
-static bool has_name(const char *const *names, const char *text)
-{
-	for (; *names; names++)
-		if (strcmp(*names, text) == 0)
-			return true;
-	return false;
-}
-
 static int read_string(const struct reader *r, const struct field *f, const struct json_path *at,
 		       const struct json *j, const char **ret)
 {
@@ -73,7 +65,7 @@ static int read_string(const struct reader *r, const struct field *f, const stru
 
 	if (error < 0)
 		return error;
-	if (f->names && j->text[0] && !has_name(f->names, j->text))
+	if (f->names && j->text[0] && str_find(f->names, j->text) < 0)
 		return unknown_name(r, at, j->text, f->names);
 	*ret = j->text;
 	return 0;
@@ -203,7 +195,7 @@ static int read_objects(const struct reader *r, const struct field *f, const str
 		if (f->kind == MAP) {
 			char *key = arena_strdup(r->a, j->keys[i]);
 
-			if (f->names && !has_name(f->names, key))
+			if (f->names && str_find(f->names, key) < 0)
 				return unknown_name(r, &item, key, f->names);
 			if (!key[0])
 				return json_say(r->e, EINVAL, r->what, &item, "the key is empty");
