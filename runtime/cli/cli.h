@@ -15,6 +15,7 @@
 struct cli {
 	struct arena *arena;
 	struct runtime runtime;	/* the global options */
+	bool help;		/* --help stands among the command's options: nothing else is done */
 };
 
 enum cli_kind {
@@ -50,8 +51,8 @@ enum cli_order {
 	CLI_UNTIL_OPERAND,	/* the rest belongs to somebody else (exec ID CMD --flag) */
 };
 /* argv[0] is the command's name.  Fills `values`; *ret_operands is the first operand's index in argv (options were
- * moved before it).  An unknown option is an error that names it. */
-int cli_parse(struct arena *a, const struct cli_option *options, enum cli_order order, void *values,
+ * moved before it).  An unknown option is an error that names it; --help is one, too, and sets cli->help. */
+int cli_parse(struct cli *cli, const struct cli_option *options, enum cli_order order, void *values,
 	      int argc, char **argv, int *ret_operands, struct err *e);
 /* Parses a command's options and exactly one operand, the container id. */
 int cli_parse_id(struct cli *cli, const char *command, void *values, int argc, char **argv,

@@ -99,7 +99,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 	char *directory;
 	int first, r;
 
-	if ((r = cli_parse(cli->arena, cmd_audit_options, CLI_ANYWHERE, &o, argc, argv, &first, e)) < 0)
+	if ((r = cli_parse(cli, cmd_audit_options, CLI_ANYWHERE, &o, argc, argv, &first, e)) < 0)
 		return err_in(e, "audit");
 	if (first == argc)
 		return err_say(e, EINVAL, "audit: expected list, show or verify");

@@ -136,7 +136,7 @@ int cmd_configure(struct cli *cli, int argc, char **argv, struct err *e)
 	bool linked;
 	int first;
 
-	if (cli_parse(cli->arena, cmd_configure_options, CLI_ANYWHERE, &o, argc, argv, &first, e) < 0)
+	if (cli_parse(cli, cmd_configure_options, CLI_ANYWHERE, &o, argc, argv, &first, e) < 0)
 		return err_in(e, "configure");
 	engine = argc - first == 1 ? find_engine(argv[first]) : NULL;
 	if (!engine)

@@ -117,13 +117,17 @@ static int from_flags(struct cli *cli, const struct options *o, const char *id, 
 	}
 	spec_settle_env(&p->env);
 	if (o->additional_gids.n) {
-		gids = arena_array(a, int64_t, o->additional_gids.n);
+		size_t n = p->user.additional_gids.n;
+
+		gids = arena_array(a, int64_t, n + o->additional_gids.n);
+		for (size_t i = 0; i < n; i++)
+			gids[i] = p->user.additional_gids.v[i];
 		for (size_t i = 0; i < o->additional_gids.n; i++)
 			if (parse_id(o->additional_gids.v[i], strlen(o->additional_gids.v[i]),
-				     &gids[i], "additional-gids", e) < 0)
+				     &gids[n + i], "additional-gids", e) < 0)
 				return -e->code;
 		p->user.additional_gids.v = gids;
-		p->user.additional_gids.n = o->additional_gids.n;
+		p->user.additional_gids.n += o->additional_gids.n;
 	}
 	add_capabilities(a, &o->caps, p);
 	*ret = p;
@@ -159,7 +163,7 @@ int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
 	struct created created = CREATED_INIT;
 	int first, r, status;
 
-	r = cli_parse(cli->arena, cmd_exec_options, CLI_UNTIL_OPERAND, &o, argc, argv, &first, e);
+	r = cli_parse(cli, cmd_exec_options, CLI_UNTIL_OPERAND, &o, argc, argv, &first, e);
 	if (r < 0)
 		return err_in(e, "exec");
 	if (first >= argc || (!o.process && first + 1 >= argc))

@@ -27,7 +27,7 @@ int cmd_kill(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *name;
 	int first, sig;
 
-	if (cli_parse(cli->arena, cmd_kill_options, CLI_ANYWHERE, &o, argc, argv, &first, e) < 0)
+	if (cli_parse(cli, cmd_kill_options, CLI_ANYWHERE, &o, argc, argv, &first, e) < 0)
 		return err_in(e, "kill");
 	if (argc - first < 1 || argc - first > 2)
 		return err_say(e, EINVAL, "kill: expected a container id and a signal");

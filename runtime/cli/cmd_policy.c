@@ -104,7 +104,7 @@ int cmd_policy(struct cli *cli, int argc, char **argv, struct err *e)
 	int operands;
 
 	if (strcmp(what, "explain") == 0) {
-		if (cli_parse(cli->arena, explain_options, CLI_ANYWHERE, &o, argc - 1, argv + 1,
+		if (cli_parse(cli, explain_options, CLI_ANYWHERE, &o, argc - 1, argv + 1,
 			      &operands, e) < 0)
 			return -e->code;
 		if (operands < argc - 1)

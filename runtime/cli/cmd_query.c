@@ -86,7 +86,8 @@ static void list_row(const struct state *s, enum status status, bool json, struc
 	json_field(w, "bundle", s->bundle);
 	json_field(w, "rootfs", s->rootfs);
 	json_field(w, "created", s->created);
-	json_field_kvs(w, "annotations", &s->annotations);
+	if (s->annotations.n)
+		json_field_kvs(w, "annotations", &s->annotations);
 	json_field(w, "owner", s->owner);
 	json_close(w);
 }
@@ -101,9 +102,10 @@ int cmd_list(struct cli *cli, int argc, char **argv, struct err *e)
 	bool json;
 	int first, n;
 
-	if (cli_parse(cli->arena, cmd_list_options, CLI_ANYWHERE, &o, argc, argv, &first, e) < 0 ||
+	if (cli_parse(cli, cmd_list_options, CLI_ANYWHERE, &o, argc, argv, &first, e) < 0 ||
 	    wants_json(&o, &json, e) < 0)
 		return err_in(e, "list");
+	json &= !o.quiet;
 	if (first < argc)
 		return err_say(e, EINVAL, "list: takes no operand");
 	if (state_root(cli->arena, cli->runtime.root, cli->runtime.rootless, false, &root, e) < 0)
@@ -216,7 +218,7 @@ int cmd_ps(struct cli *cli, int argc, char **argv, struct err *e)
 	bool json;
 	int first;
 
-	if (cli_parse(cli->arena, cmd_ps_options, CLI_UNTIL_OPERAND, &o, argc, argv, &first, e) < 0 ||
+	if (cli_parse(cli, cmd_ps_options, CLI_UNTIL_OPERAND, &o, argc, argv, &first, e) < 0 ||
 	    wants_json(&o, &json, e) < 0)
 		return err_in(e, "ps");
 	if (first >= argc)
@@ -319,7 +321,7 @@ int cmd_events(struct cli *cli, int argc, char **argv, struct err *e)
 	if (r == 0 && o.stats)
 		r = print_event(&state, "stats", cgroup_stats, e);
 	if (r == -ESRCH || r == -ENOENT)	/* no cgroup: it is being created or deleted */
-		return o.stats ? err_say(e, EINVAL, "container with id %s is not running", id) : 0;
+		return err_say(e, EINVAL, "container with id %s is not running", id);
 	if (r < 0 || o.stats)
 		return r;
 	cgroup_oom_watch(&state.cgroup, &oom);

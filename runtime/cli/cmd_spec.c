@@ -47,7 +47,7 @@ int cmd_spec(struct cli *cli, int argc, char **argv, struct err *e)
 	owned_fd dir = -1, fd = -1;
 	int first;
 
-	if (cli_parse(cli->arena, cmd_spec_options, CLI_ANYWHERE, &o, argc, argv, &first, e) < 0)
+	if (cli_parse(cli, cmd_spec_options, CLI_ANYWHERE, &o, argc, argv, &first, e) < 0)
 		return err_in(e, "spec");
 	if (first < argc)
 		return err_say(e, EINVAL, "spec: takes no operand");

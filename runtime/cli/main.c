@@ -51,7 +51,7 @@ const struct command cli_commands[] = {
 };
 
 struct globals {
-	const char *root, *log, *log_format, *profile, *host_policy, *rootless;
+	const char *root, *log, *log_format, *profile, *host_policy, *rootless, *criu;
 	bool debug, systemd_cgroup, help, version;
 };
 
@@ -62,6 +62,7 @@ const struct cli_option cli_global_options[] = {
 	{ 0, "log-format", CLI_TEXT, G(log_format), "FORMAT", "text (default) or json" },
 	{ 0, "debug", CLI_FLAG, G(debug), NULL, "log each step" },
 	{ 0, "systemd-cgroup", CLI_FLAG, G(systemd_cgroup), NULL, "have systemd make the cgroups" },
+	{ 0, "criu", CLI_TEXT, G(criu), "FILE", "ignored: checkpoint is refused" },
 	{ 0, "rootless", CLI_TEXT, G(rootless), "BOOL", "true, false or auto (default)" },
 	{ 0, "profile", CLI_TEXT, G(profile), "NAME",
 	  "policy profile of containers that name none (none: plain OCI)" },
@@ -171,6 +172,7 @@ static const char *profile_of_name(const char *path)
 	return str_has_prefix(name, "agentrun@") ? name + strlen("agentrun@") : NULL;
 }
 
+/* Also of commands that take no options. */
 static bool asks_for_help(int argc, char **argv)
 {
 	return argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
@@ -180,9 +182,9 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
 {
 	struct globals g = { 0 };
 	const struct command *c;
-	int first;
+	int first, r;
 
-	if (cli_parse(cli->arena, cli_global_options, CLI_UNTIL_OPERAND, &g, argc, argv, &first, e) < 0)
+	if (cli_parse(cli, cli_global_options, CLI_UNTIL_OPERAND, &g, argc, argv, &first, e) < 0)
 		return -e->code;
 	if (!g.profile)
 		g.profile = profile_of_name(argv[0]);
@@ -207,7 +209,8 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
 		return print_help(c, e);
 	if (c->error_exit)
 		*ret_error_exit = c->error_exit;
-	return c->run(cli, argc - first, argv + first, e);
+	r = c->run(cli, argc - first, argv + first, e);
+	return cli->help ? print_help(c, e) : r;
 }
 
 /* A short life: memory that is given back to the kernel is soon asked for again, and each page that is

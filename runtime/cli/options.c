@@ -42,11 +42,12 @@ static int store(struct arena *a, const struct cli_option *o, void *values, cons
 	return 0;
 }
 
-int cli_parse(struct arena *a, const struct cli_option *options, enum cli_order order, void *values,
+int cli_parse(struct cli *cli, const struct cli_option *options, enum cli_order order, void *values,
 	      int argc, char **argv, int *ret_operands, struct err *e)
 {
-	struct option table[OPTIONS_MOST + 1] = { 0 };
-	char letters[2 * OPTIONS_MOST + 3], *p = letters;
+	enum { HELP = 'h' };
+	struct option table[OPTIONS_MOST + 2] = { 0 };
+	char letters[2 * OPTIONS_MOST + 4], *p = letters;
 	int n = 0, c;
 
 	*p++ = order == CLI_UNTIL_OPERAND ? '+' : '-';
@@ -68,6 +69,10 @@ int cli_parse(struct arena *a, const struct cli_option *options, enum cli_order 
 				*p++ = ':';
 		}
 	}
+	if (options != cli_global_options) {
+		table[n] = (struct option){ "help", no_argument, NULL, HELP };
+		*p++ = HELP;
+	}
 	*p = 0;
 	optind = 0;	/* also resets getopt's own state */
 	opterr = 0;
@@ -86,7 +91,11 @@ int cli_parse(struct arena *a, const struct cli_option *options, enum cli_order 
 		for (int k = 0; c < LONG_BASE && k < n; k++)
 			if (options[k].letter == c)
 				i = k;
-		if (store(a, &options[i], values, optarg, e) < 0)
+		if (i < 0) {
+			cli->help = true;
+			return err_say(e, ECANCELED, "help is asked for");
+		}
+		if (store(cli->arena, &options[i], values, optarg, e) < 0)
 			return -e->code;
 	}
 	*ret_operands = optind;
@@ -98,7 +107,7 @@ int cli_parse_id(struct cli *cli, const char *command, void *values, int argc, c
 {
 	int first;
 
-	if (cli_parse(cli->arena, cli_command(command)->options, CLI_ANYWHERE, values, argc, argv,
+	if (cli_parse(cli, cli_command(command)->options, CLI_ANYWHERE, values, argc, argv,
 		      &first, e) < 0)
 		return err_in(e, "%s", command);
 	if (argc - first != 1)

@@ -158,7 +158,7 @@ static void describe(struct creation *c)
 
 	log_time(now);
 	s->id = arena_strdup(c->a, c->o->id);
-	s->oci_version = c->spec->oci_version;
+	s->oci_version = arena_strdup(c->a, SPEC_OCI_VERSION);	/* of the state, not of the bundle */
 	s->bundle = c->bundle;
 	s->created = arena_strdup(c->a, now);
 	if (geteuid() == 0)

@@ -23,11 +23,15 @@ int signal_number(const char *text)
 		return *end || n < 0 || n >= NSIG ? -1 : (int)n;
 	if (strncasecmp(text, "SIG", 3) == 0)
 		text += 3;
-	if (strncasecmp(text, "RTMIN+", 6) == 0 || strncasecmp(text, "RTMAX-", 6) == 0) {
+	if (strncasecmp(text, "RTMIN", 5) == 0 || strncasecmp(text, "RTMAX", 5) == 0) {
 		bool from_min = tolower((unsigned char)text[3]) == 'i';
 
-		n = strtol(text + 6, &end, 10);
-		if (!isdigit((unsigned char)text[6]) || *end || n > SIGRTMAX - SIGRTMIN)
+		n = 0;
+		if (text[5] == (from_min ? '+' : '-') && isdigit((unsigned char)text[6]))
+			n = strtol(text + 6, &end, 10);
+		else
+			end = (char *)text + 5;
+		if (*end || n > SIGRTMAX - SIGRTMIN)
 			return -1;
 		return from_min ? SIGRTMIN + (int)n : SIGRTMAX - (int)n;
 	}

@@ -98,6 +98,12 @@ def documents(rt, b):
     return docs
 
 
+def test_no_annotations(rt, box):
+    b = rt.up(box(SLEEP))
+    entry, = json.loads(rt("list", "--format", "json", check=True).out)
+    assert "annotations" not in {**rt.state(b), **entry}
+
+
 BUSY = shell("head -c 9000000 /dev/zero | md5sum; touch /up; sleep 100")
 
 
@@ -150,6 +156,7 @@ ANSWERS = [
     ("stopped", ["kill", "{id}", "15"], 1, "container not running"),
     ("stopped", ["kill", "--all", "{id}", "9"], 0, None),
     ("stopped", ["events", "--stats", "{id}"], 1, "is not running"),
+    ("stopped", ["events", "{id}"], 1, "is not running"),
     ("stopped", ["exec", "{id}", "true"], 255, "stopped"),
     ("stopped", ["delete", "{id}"], 0, None),
 ]

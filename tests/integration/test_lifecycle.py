@@ -37,7 +37,7 @@ def test_state_document(rt, box):
     assert s["bundle"] == b.path
     assert s["rootfs"] == b.rootfs or rt.flavour == "crun"
     assert s["annotations"]["org.example.a"] == "b"
-    assert s["ociVersion"].startswith("1.")
+    assert s["ociVersion"].startswith("1.") and s["ociVersion"] != b.config["ociVersion"]
     assert s["owner"] in ("root", "")
     assert time.strptime(s["created"][:19], "%Y-%m-%dT%H:%M:%S")
     with open(f"/proc/{s['pid']}/cmdline", encoding="ascii") as f:
@@ -297,6 +297,9 @@ def test_list(rt, box):
     assert got[a.id]["status"] == "running" and got[b.id]["status"] == "created"
     assert got[a.id]["pid"] == rt.state(a)["pid"]
     assert got[a.id]["bundle"] == a.path
+    if rt.flavour != "crun":
+        both = rt("list", "--quiet", "--format", "json", check=True).out
+        assert sorted(both.split()) == sorted([a.id, b.id])
     table = rt("list", check=True).out.splitlines()
     assert table[0].split()[1:3] == ["PID", "STATUS"]
     assert {line.split()[0] for line in table[1:]} == {a.id, b.id}
@@ -470,6 +473,18 @@ def test_help(rt):
     out = rt("--help", check=True).text
     for name in ("create", "start", "run", "exec", "kill", "delete", "state"):
         assert name in out
+
+
+@pytest.mark.parametrize("args", [["state", "--help", "none"], ["exec", "-h", "none", "true"],
+                                  ["run", "--bundle", "/none", "--help"], ["kill", "none", "-h"]])
+@pytest.mark.differs("crun", "it knows no -h")
+def test_help_among_options(rt, args):
+    assert f"{rt.flavour} {args[0]}" in rt(*args, check=True).out.replace("[OPTION...] ", "")
+
+
+def test_help_of_a_command_is_its_own(rt, box):
+    b = rt.up(box(SLEEP))
+    assert rt.exec(b, "--", "echo", "--help", check=True).out == "--help\n"
 
 
 @pytest.mark.parametrize("flags, adopted", [([], True), (["--no-subreaper"], False)])

@@ -20,7 +20,7 @@ static const struct {
 } ids[] = {
 	{ "a", true },	       { "A-z_0.9+", true }, { "..x", true },	{ "", false },
 	{ ".", false },	       { "..", false },	     { "a/b", false },	{ "../x", false },
-	{ "/", false },	       { "a b", false },     { "a\n", false },	{ "-a", false },
+	{ "/", false },	       { "a b", false },     { "a\n", false },	{ "-a", true },
 	{ "\xc3\xa4", false }, { "a\x1b[0m", false },
 };
 
@@ -154,15 +154,20 @@ static const struct {
 	{ "9", 9 },	   { "KILL", 9 },      { "SIGKILL", 9 }, { "sigterm", 15 }, { "TERM", 15 },
 	{ "IOT", SIGABRT }, { "CLD", SIGCHLD }, { "RTMIN+1", -2 }, { "0", 0 },	    { "65", -1 },
 	{ "-1", -1 },	   { "", -1 },	       { "NOPE", -1 },	 { "9x", -1 },	    { "SIG", -1 },
-	{ "RTMIN+", -1 },  { "RTMIN+99", -1 },
+	{ "RTMIN+", -1 },  { "RTMIN+99", -1 }, { "RTMIN-1", -1 }, { "RTMIN1", -1 }, { "RTMAX+1", -1 },
+	{ "SIGRTMIN", -3 }, { "rtmax", -4 },   { "RTMAX-0", -4 },
 };
 
 Test(signal, numbers)
 {
-	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-		cr_expect_eq(signal_number(signals[i].text),
-			     signals[i].number == -2 ? SIGRTMIN + 1 : signals[i].number, "%s",
+	const int real_time[] = { SIGRTMIN + 1, SIGRTMIN, SIGRTMAX };	/* -2, -3, -4 */
+
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+		int n = signals[i].number;
+
+		cr_expect_eq(signal_number(signals[i].text), n < -1 ? real_time[-2 - n] : n, "%s",
 			     signals[i].text);
+	}
 }
 
 Test(plan, rlimits)
