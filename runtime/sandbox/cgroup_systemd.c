@@ -65,14 +65,14 @@ int cgroup_systemd_parse(struct arena *a, const char *cgroups_path, const char *
 	if (!is_slice(slice))
 		return err_say(e, EINVAL, "linux.cgroupsPath: \"%s\" is not the name of a slice",
 			       slice);
-	if (!*name || strchr(name, '/') || strchr(prefix, '/'))
+	if (strchr(name, '/') || strchr(prefix, '/'))
 		return err_say(e, EINVAL, "linux.cgroupsPath: \"%s\" does not name a scope",
 			       cgroups_path);
 	if (str_has_suffix(name, ".slice"))
-		return err_say(e, EOPNOTSUPP, "linux.cgroupsPath: \"%s\": a container in a slice "
-			       "of its own is not yet supported", cgroups_path);
+		return err_say(e, EINVAL, "linux.cgroupsPath: \"%s\": systemd puts no process into a "
+			       "slice itself", cgroups_path);
 	*ret_slice = arena_strdup(a, slice);
-	*ret_scope = arena_printf(a, "%s%s%s.scope", prefix, *prefix ? "-" : "", name);
+	*ret_scope = arena_printf(a, "%s-%s.scope", prefix, name);
 	return 0;
 }
 
@@ -572,6 +572,19 @@ static int put_devices(struct message *m, const struct spec_resources *r, bool p
 	return 0;
 }
 
+static void put_texts(struct message *m, const char *name, const struct strv *texts)
+{
+	if ((m->r = m->l->sd_bus_message_open_container(m->m, 'r', "sv")) < 0 ||
+	    (m->r = m->l->sd_bus_message_append(m->m, "s", name)) < 0 ||
+	    (m->r = m->l->sd_bus_message_open_container(m->m, 'v', "as")) < 0 ||
+	    (m->r = m->l->sd_bus_message_open_container(m->m, 'a', "s")) < 0)
+		return;
+	for (size_t i = 0; i < texts->n && m->r >= 0; i++)
+		m->r = m->l->sd_bus_message_append(m->m, "s", texts->v[i]);
+	for (int i = 0; i < 3 && m->r >= 0; i++)
+		m->r = m->l->sd_bus_message_close_container(m->m);
+}
+
 /* What else the engine asks for: Podman sends KillSignal and TimeoutStopUSec, for a container that
  * runs a service manager. */
 static void put_properties(struct message *m, const spec_properties *all)
@@ -583,6 +596,9 @@ static void put_properties(struct message *m, const spec_properties *all)
 		switch (p->type) {
 		case PROPERTY_TEXT:
 			put_text(m, p->name, p->text);
+			break;
+		case PROPERTY_TEXTS:
+			put_texts(m, p->name, &p->texts);
 			break;
 		case PROPERTY_BOOL:
 		case PROPERTY_I32:

@@ -174,6 +174,8 @@ static void finish_linux(struct arena *a, void *object)
 #define MAJOR RANGE(0, 4095)
 #define MINOR RANGE(0, 1048575)
 #define LIMIT RANGE(-1, INT64_MAX)
+/* Any negative number is none: runc and crun take each. */
+#define ANY_LIMIT RANGE(INT64_MIN, INT64_MAX)
 
 /* ---- the tables ---- */
 
@@ -332,7 +334,7 @@ OBJECT_OF(memory, .finish = finish_memory);
 
 static const struct field cpu_fields[] = {
 	FIELD_OPT_U64(struct spec_cpu, "shares", shares),
-	FIELD_OPT_I64(struct spec_cpu, "quota", quota, LIMIT),
+	FIELD_OPT_I64(struct spec_cpu, "quota", quota, ANY_LIMIT),
 	FIELD_OPT_U64(struct spec_cpu, "burst", burst),
 	FIELD_OPT_U64(struct spec_cpu, "period", period),
 	FIELD_OPT_I64(struct spec_cpu, "realtimeRuntime", realtime_runtime, LIMIT),
@@ -344,7 +346,7 @@ static const struct field cpu_fields[] = {
 OBJECT_OF(cpu);
 
 static const struct field pids_fields[] = {
-	FIELD_OPT_I64(struct spec_pids, "limit", limit, LIMIT),
+	FIELD_OPT_I64(struct spec_pids, "limit", limit, ANY_LIMIT),
 };
 OBJECT_OF(pids);
 

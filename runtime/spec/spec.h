@@ -335,6 +335,7 @@ struct spec_agent {
 enum spec_property_type {	/* as D-Bus writes it */
 	PROPERTY_BOOL = 'b', PROPERTY_I32 = 'i', PROPERTY_U32 = 'u', PROPERTY_I64 = 'x',
 	PROPERTY_U64 = 't', PROPERTY_TEXT = 's',
+	PROPERTY_TEXTS = 'a',	/* of texts: "as" */
 };
 
 struct spec_property {
@@ -342,6 +343,7 @@ struct spec_property {
 	enum spec_property_type type;
 	uint64_t number;	/* two's complement; of a boolean 0 or 1 */
 	const char *text;	/* PROPERTY_TEXT only */
+	struct strv texts;	/* PROPERTY_TEXTS only */
 };
 typedef VEC(struct spec_property) spec_properties;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The annotations org.systemd.property.NAME as typed properties of the container's systemd unit.
- * Their values are in GVariant's text form: 'text', true, 5, uint64 5.
+ * Their values are in GVariant's text form: 'text', ['a', 'b'], true, 5, uint64 5.
  */
 #include "spec/spec.h"
 
@@ -53,23 +53,48 @@ static int read_number(const char *text, struct spec_property *p)
 	return errno || !fits ? -ERANGE : 0;
 }
 
+/* Text in quotes, without escapes; *at is left behind it. */
+static char *read_text(struct arena *a, const char **at)
+{
+	const char *first = *at + 1, *end = **at == '\'' || **at == '"' ? strchr(first, **at) : NULL;
+
+	if (!end || memchr(first, '\\', (size_t)(end - first)))
+		return NULL;
+	*at = end + 1;
+	return arena_strndup(a, first, (size_t)(end - first));
+}
+
+/* The type of an empty list nobody could tell. */
+static int read_texts(struct arena *a, const char *at, struct spec_property *p)
+{
+	do {
+		char *text;
+
+		at += 1 + strspn(at + 1, " ");
+		text = read_text(a, &at);
+		if (!text)
+			return -EINVAL;
+		strv_add(a, &p->texts, text);
+		at += strspn(at, " ");
+	} while (*at == ',');
+	p->type = PROPERTY_TEXTS;
+	return strcmp(at, "]") == 0 ? 0 : -EINVAL;
+}
+
 static int read_value(struct arena *a, const char *value, struct spec_property *p)
 {
-	size_t n = strlen(value);
-
 	if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
 		p->type = PROPERTY_BOOL;
 		p->number = value[0] == 't';
 		return 0;
 	}
+	if (value[0] == '[')
+		return read_texts(a, value, p);
 	if (value[0] != '\'' && value[0] != '"')
 		return read_number(value, p);
-	/* one text from the first quote to the last, without escapes */
-	if (strchr(value + 1, value[0]) != value + n - 1 || strchr(value, '\\'))
-		return -EINVAL;
 	p->type = PROPERTY_TEXT;
-	p->text = arena_strndup(a, value + 1, n - 2);
-	return 0;
+	p->text = read_text(a, &value);
+	return p->text && !*value ? 0 : -EINVAL;
 }
 
 /* systemd's unit files count TimeoutStopSec in seconds, its bus knows TimeoutStopUSec only. */
@@ -80,7 +105,7 @@ static int from_seconds(struct arena *a, struct spec_property *p)
 	bool is_signed = p->type == PROPERTY_I32 || p->type == PROPERTY_I64;
 
 	if (n < 4 || !str_has_suffix(p->name, "Sec") || !islower((unsigned char)p->name[n - 4]) ||
-	    p->type == PROPERTY_TEXT || p->type == PROPERTY_BOOL)
+	    p->type == PROPERTY_TEXT || p->type == PROPERTY_TEXTS || p->type == PROPERTY_BOOL)
 		return 0;
 	if (p->number > (is_signed ? INT64_MAX : UINT64_MAX) / USEC)	/* less than 0, too */
 		return -ERANGE;
@@ -116,8 +141,8 @@ int spec_unit_properties(struct arena *a, const struct spec *s, spec_properties 
 					str_text(&found));
 		if (r < 0)
 			return json_say(e, ENOTSUP, NULL, &at, "%s is not of a supported type, "
-					"which are booleans, integers of 32 and 64 bits, and text "
-					"in quotes without escapes", str_text(&found));
+					"which are booleans, integers of 32 and 64 bits, text in "
+					"quotes without escapes, and lists of such text", str_text(&found));
 		all.v[all.n++] = p;
 	}
 	*ret = all;

@@ -34,6 +34,7 @@ def value(rt, b, controller, v1, v2):
 LIMITS = [
     ({"pids": {"limit": 77}}, "pids", "pids.max", "pids.max", "77", "77"),
     ({"pids": {"limit": -1}}, "pids", "pids.max", "pids.max", "max", "max"),
+    ({"pids": {"limit": -7}}, "pids", "pids.max", "pids.max", "max", "max"),
     ({"memory": {"limit": 64 * MiB}}, "memory", "memory.limit_in_bytes", "memory.max",
      str(64 * MiB), str(64 * MiB)),
     ({"memory": {"limit": 64 * MiB, "reservation": 32 * MiB}}, "memory",
@@ -43,6 +44,7 @@ LIMITS = [
     ({"cpu": {"shares": 512}}, "cpu", "cpu.shares", "cpu.weight", "512", "59"),
     ({"cpu": {"quota": 20000, "period": 50000}}, "cpu", "cpu.cfs_quota_us", "cpu.max",
      "20000", "20000 50000"),
+    ({"cpu": {"quota": -7}}, "cpu", "cpu.cfs_quota_us", "cpu.max", "-1", "max 100000"),
     ({"cpu": {"cpus": "0"}}, "cpuset", "cpuset.cpus", "cpuset.cpus", "0", "0"),
 ]
 

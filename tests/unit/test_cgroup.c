@@ -416,17 +416,17 @@ Test(cgroup, systemd_names)
 		{ "", true, "user.slice", "agentrun-id.scope", NULL },
 		{ "machine.slice:libpod:abc", false, "machine.slice", "libpod-abc.scope", NULL },
 		{ ":docker:abc", false, "system.slice", "docker-abc.scope", NULL },
-		{ "user.slice::abc", true, "user.slice", "abc.scope", NULL },
+		{ "user.slice::abc", true, "user.slice", "-abc.scope", NULL },
+		{ "a.slice:b:", false, "a.slice", "b-.scope", NULL },
 		{ "/docker/abc", false, NULL, NULL, "not of the form slice:prefix:name" },
 		{ "a.slice:b", false, NULL, NULL, "not of the form slice:prefix:name" },
 		{ "a.slice:b:c:d", false, NULL, NULL, "not of the form slice:prefix:name" },
 		{ "a:b:c", false, NULL, NULL, "\"a\" is not the name of a slice" },
 		{ ".slice:b:c", false, NULL, NULL, "\".slice\" is not the name of a slice" },
 		{ "../x.slice:b:c", false, NULL, NULL, "\"../x.slice\" is not the name of a slice" },
-		{ "a.slice:b:", false, NULL, NULL, "does not name a scope" },
 		{ "a.slice:b:../c", false, NULL, NULL, "does not name a scope" },
 		{ "a.slice:b/..:c", false, NULL, NULL, "does not name a scope" },
-		{ "a.slice:b:c.slice", false, NULL, NULL, "not yet supported" },
+		{ "a.slice:b:c.slice", false, NULL, NULL, "puts no process into a slice" },
 	};
 
 	for (size_t i = 0; i < N(rows); i++) {

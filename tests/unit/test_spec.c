@@ -871,6 +871,7 @@ Test(spec, unit_properties)
 		const char *text;	/* of the property or of the error */
 		enum spec_property_type type;
 		uint64_t number;
+		const char *texts[3];
 	} rows[] = {
 		{ .value = "true", .type = PROPERTY_BOOL, .number = 1 },
 		{ .value = "false", .type = PROPERTY_BOOL },
@@ -884,6 +885,8 @@ Test(spec, unit_properties)
 		  .number = UINT64_MAX },
 		{ .value = "'a \"b'", .type = PROPERTY_TEXT, .text = "a \"b" },
 		{ .value = "\"\"", .type = PROPERTY_TEXT, .text = "" },
+		{ .value = "['a']", .type = PROPERTY_TEXTS, .texts = { "a" } },
+		{ .value = "[ 'a, b' ,\"]\"]", .type = PROPERTY_TEXTS, .texts = { "a, b", "]" } },
 		REFUSED(ERANGE, "2147483648", "2147483648 is out of its type's range"),
 		REFUSED(ERANGE, "int32 -2147483649", "int32 -2147483649 is out of"),
 		REFUSED(ERANGE, "uint32 -1", "uint32 -1 is out of"),
@@ -898,7 +901,13 @@ Test(spec, unit_properties)
 		REFUSED(ENOTSUP, "5.5", "5.5 is not of"),
 		REFUSED(ENOTSUP, "byte 5", "byte 5 is not of"),
 		REFUSED(ENOTSUP, "True", "True is not of"),
-		REFUSED(ENOTSUP, "['a']", "['a'] is not of"),
+		REFUSED(ENOTSUP, "[]", "[] is not of"),
+		REFUSED(ENOTSUP, "['a',]", "['a',] is not of"),
+		REFUSED(ENOTSUP, "['a' 'b']", "['a' 'b'] is not of"),
+		REFUSED(ENOTSUP, "['a", "['a is not of"),
+		REFUSED(ENOTSUP, "['a'", "['a' is not of"),
+		REFUSED(ENOTSUP, "['a'] ", "['a']  is not of"),
+		REFUSED(ENOTSUP, "['a', 5]", "['a', 5] is not of"),
 		REFUSED(ENOTSUP, "'", "' is not of"),
 		REFUSED(ENOTSUP, "'a\"", "'a\\x22 is not of"),
 		REFUSED(ENOTSUP, "'a'b'", "'a'b' is not of"),
@@ -925,6 +934,9 @@ Test(spec, unit_properties)
 		cr_expect_eq(got.v[0].type, rows[i].type, "%s", rows[i].value);
 		cr_expect_eq(got.v[0].number, rows[i].number, "%s", rows[i].value);
 		cr_expect(str_equal(got.v[0].text, rows[i].text), "%s", rows[i].value);
+		for (size_t k = 0; k < COUNT(rows[i].texts); k++)
+			cr_expect(str_equal(k < got.v[0].texts.n ? got.v[0].texts.v[k] : NULL,
+					    rows[i].texts[k]), "%s", rows[i].value);
 	}
 }
 
