@@ -243,14 +243,33 @@ int plan_load_filters(struct arena *a, int dirfd, const char *name,
 	return 0;
 }
 
-int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
+static uint32_t flags_of(const struct plan_request *q)
 {
 	const struct spec_process *process = q->process;
-	const struct spec_personality *personality = q->spec->linux_ ? q->spec->linux_->personality
-								     : NULL;
-	owned_str b = STR_INIT;
-	struct plan p = {
+
+	return (process->no_new_privileges ? PLAN_NO_NEW_PRIVS : 0) |
+	       (process->terminal && q->tty_fd >= 0 ? PLAN_TERMINAL : 0) |
+	       (q->new_keyring ? PLAN_NEW_KEYRING : 0) |
+	       (q->clone ? PLAN_CLONE : 0) |
+	       (q->no_setgroups ? PLAN_NO_SETGROUPS : 0) |
+	       (spec_keeps_groups(q->spec) ? PLAN_KEEP_GROUPS : 0) |
+	       (process->scheduler ? PLAN_SCHEDULER : 0) |
+	       (process->io_priority ? PLAN_IO_PRIORITY : 0);
+}
+
+/* What needs no room behind the head. */
+static int fill_head(struct plan *p, const struct plan_request *q, struct err *e)
+{
+	const struct spec_process *process = q->process;
+	const struct spec_linux *l = q->spec->linux_;
+	struct caps caps;
+	int r = caps_from_spec(process->capabilities, &caps, e);
+
+	if (r < 0)
+		return r;
+	*p = (struct plan){
 		.magic = PLAN_MAGIC,
+		.flags = flags_of(q),
 		.sync_fd = q->sync_fd,
 		.start_fd = q->start_fd,
 		.tty_fd = q->tty_fd,
@@ -258,83 +277,86 @@ int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
 		.uid = (uint32_t)process->user.uid,
 		.gid = (uint32_t)process->user.gid,
 		.umask = process->user.umask.set ? (uint32_t)process->user.umask.v : 0022,
-		.personality = -1,
+		.personality = !l || !l->personality ? -1 :
+			       strcmp(l->personality->domain, "LINUX32") == 0 ? PER_LINUX32 : PER_LINUX,
 		.memory_policy = -1,
 		.pdeathsig = q->pdeathsig,
+		.caps = { caps.bounding, caps.effective, caps.permitted, caps.inheritable,
+			  caps.ambient },
 		.last_cap = (uint32_t)caps_last(),
 	};
-	struct caps caps;
+	if (process->scheduler)
+		scheduler_attr(process->scheduler, &p->scheduler);
+	if (process->io_priority)
+		p->io_priority = io_priority_value(process->io_priority);
+	return 0;
+}
+
+static void put_program(struct plan *p, const struct plan_request *q, struct str *b)
+{
+	const struct spec_process *process = q->process;
+	const char *set = environment(&process->env, "HOME");
 	owned_str home = STR_INIT;
-	const char *set;
-	uint32_t *groups;
-	int r;
 
-	r = caps_from_spec(process->capabilities, &caps, e);
-	if (r < 0)
-		return r;
-	p.caps = (struct plan_caps){ caps.bounding, caps.effective, caps.permitted,
-				     caps.inheritable, caps.ambient };
-	if (process->no_new_privileges)
-		p.flags |= PLAN_NO_NEW_PRIVS;
-	if (process->terminal && q->tty_fd >= 0)
-		p.flags |= PLAN_TERMINAL;
-	if (q->new_keyring)
-		p.flags |= PLAN_NEW_KEYRING;
-	if (q->clone)
-		p.flags |= PLAN_CLONE;
-	if (q->no_setgroups)
-		p.flags |= PLAN_NO_SETGROUPS;
-	if (spec_keeps_groups(q->spec))
-		p.flags |= PLAN_KEEP_GROUPS;
-	if (process->scheduler) {
-		p.flags |= PLAN_SCHEDULER;
-		scheduler_attr(process->scheduler, &p.scheduler);
-	}
-	if (process->io_priority) {
-		p.flags |= PLAN_IO_PRIORITY;
-		p.io_priority = io_priority_value(process->io_priority);
-	}
-	if (personality)
-		p.personality = strcmp(personality->domain, "LINUX32") == 0 ? PER_LINUX32
-									      : PER_LINUX;
-
-	str_append(&b, &p, sizeof p);	/* filled in at the end */
-	p.argv = put_strv(&b, &process->args, NULL);
-	set = environment(&process->env, "HOME");
 	if (q->home && !(set && *set))
 		str_printf(&home, "HOME=%s", q->home);
-	p.envp = put_strv(&b, &process->env, home.s);
-	p.cwd = put_text(&b, process->cwd);
-	p.path = put_text(&b, environment(&process->env, "PATH"));
-	p.apparmor = put_label(&b, process->apparmor_profile);
-	p.selinux = put_label(&b, process->selinux_label);
+	p->argv = put_strv(b, &process->args, NULL);
+	p->envp = put_strv(b, &process->env, home.s);
+	p->cwd = put_text(b, process->cwd);
+	p->path = put_text(b, environment(&process->env, "PATH"));
+	p->apparmor = put_label(b, process->apparmor_profile);
+	p->selinux = put_label(b, process->selinux_label);
+}
 
-	if (q->spec->linux_ && q->spec->linux_->memory_policy) {
-		unsigned long nodes[MEMPOLICY_WORDS];
+static void put_memory_policy(struct plan *p, const struct spec_memory_policy *m, struct str *b)
+{
+	unsigned long nodes[MEMPOLICY_WORDS];
 
-		p.memory_policy = mempolicy_from_spec(q->spec->linux_->memory_policy, nodes);
-		p.memory_nodes = put(&b, nodes, sizeof nodes);
-		p.n_memory_nodes = 8 * sizeof nodes;
-	}
+	p->memory_policy = mempolicy_from_spec(m, nodes);
+	p->memory_nodes = put(b, nodes, sizeof nodes);
+	p->n_memory_nodes = 8 * sizeof nodes;
+}
 
-	groups = must(calloc(process->user.additional_gids.n + 1, sizeof *groups));
-	for (size_t i = 0; i < process->user.additional_gids.n; i++)
-		groups[i] = (uint32_t)process->user.additional_gids.v[i];
-	p.n_groups = (uint32_t)process->user.additional_gids.n;
-	p.groups = put(&b, groups, p.n_groups * sizeof *groups);
+static void put_groups(struct plan *p, const struct spec_user *user, struct str *b)
+{
+	uint32_t *groups = must(calloc(user->additional_gids.n + 1, sizeof *groups));
+
+	for (size_t i = 0; i < user->additional_gids.n; i++)
+		groups[i] = (uint32_t)user->additional_gids.v[i];
+	p->n_groups = (uint32_t)user->additional_gids.n;
+	p->groups = put(b, groups, p->n_groups * sizeof *groups);
 	free(groups);
+}
 
-	r = put_rlimits(&p, process, &b, e);
-	if (r < 0)
-		return r;
+static void put_filters(struct plan *p, const struct plan_request *q, struct str *b)
+{
 	for (size_t i = 0; i < q->n_filters; i++)
-		p.filter[i] = (struct plan_filter){
-			.insns = put(&b, q->filter[i].insns,
+		p->filter[i] = (struct plan_filter){
+			.insns = put(b, q->filter[i].insns,
 				     q->filter[i].n * sizeof(struct sock_filter)),
 			.n = (uint32_t)q->filter[i].n,
 			.flags = q->filter[i].flags,
 		};
-	p.n_filters = (uint32_t)q->n_filters;
+	p->n_filters = (uint32_t)q->n_filters;
+}
+
+int plan_build(const struct plan_request *q, struct str *ret, struct err *e)
+{
+	const struct spec_linux *l = q->spec->linux_;
+	owned_str b = STR_INIT;
+	struct plan p;
+	int r;
+
+	if ((r = fill_head(&p, q, e)) < 0)
+		return r;
+	str_append(&b, &p, sizeof p);	/* written again at the end */
+	put_program(&p, q, &b);
+	if (l && l->memory_policy)
+		put_memory_policy(&p, l->memory_policy, &b);
+	put_groups(&p, &q->process->user, &b);
+	if ((r = put_rlimits(&p, q->process, &b, e)) < 0)
+		return r;
+	put_filters(&p, q, &b);
 	if (q->hooks && q->hooks->start_container.n)
 		put_hooks(&p, q, &b);
 	if (b.len > UINT32_MAX)
