@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(flavour() != "agentrun", reason="it is agentrun'
 def test_every_block_is_run():
     tags = {tag for tag, _ in readme.BLOCKS}
     assert tags == {"", "sh bootstrap", "sh install", "sh elsewhere", "sh docker",
-                    "sh docker annotation", "sh podman", "sh containerd", "sh audit", "sh policy"}
+                    "sh docker annotation", "sh podman", "sh containerd", "sh audit", "sh policy", "sh bench"}
 
 
 def test_bootstrap():
@@ -43,6 +43,17 @@ def test_elsewhere(work):
     tracked = f"git -C {REPO} ls-files | tar -C {REPO} -T - -c | tar -C {work} -x\n"
     readme.shell(tracked + text, work, CFLAGS="-O0", MAKEFLAGS="-j2", DESTDIR=work + "/root")
     assert os.path.exists(work + "/root/usr/local/bin/agentrun")
+
+
+def test_bench(work):
+    """What make would run; test_bench.py runs it."""
+    build = os.path.dirname(program())
+    if not os.path.exists(build + "/Makefile"):
+        pytest.skip("the program under test lies in no build directory")
+    (text,) = readme.blocks("bench")
+    r = readme.shell(text, work, cwd=build, MAKEFLAGS="n", BENCH="-n 20 --shape docker")
+    assert re.search(r"tests/bench/bench\.py --runtime \./agentrun -n 20 --shape docker$", r.out,
+                     re.M), r.out
 
 
 def test_policy(work):
