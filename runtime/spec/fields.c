@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -118,20 +119,45 @@ static void finish_device(struct arena *a, void *object)
 		d->path = clean_path(a, d->path);
 }
 
+struct variable {
+	char *text;
+	size_t at;
+};
+
+/* By name, and of the same name by place. */
+static int compare_names(const char *a, const char *b)
+{
+	while (*a && *a == *b && *a != '=')
+		a++, b++;
+	return (unsigned char)*a - (unsigned char)*b;
+}
+
+static int compare_variables(const void *a, const void *b)
+{
+	const struct variable *x = a, *y = b;
+	int by_name = compare_names(x->text, y->text);
+
+	return by_name ? by_name : x->at < y->at ? -1 : 1;
+}
+
 void spec_settle_env(struct strv *env)
 {
+	struct variable *sorted = must(calloc(env->n + 1, sizeof *sorted));
 	size_t n = 0;
 
-	for (size_t i = 0; i < env->n; i++) {
-		size_t name = strcspn(env->v[i], "="), k = 0;
-
-		while (k < n && (strncmp(env->v[k], env->v[i], name) != 0 ||
-				 env->v[k][name] != env->v[i][name]))
-			k++;
-		env->v[k] = env->v[i];
-		n += k == n;
+	for (size_t i = 0; i < env->n; i++)
+		sorted[i] = (struct variable){ env->v[i], i };
+	qsort(sorted, env->n, sizeof *sorted, compare_variables);
+	for (size_t i = 0, k; i < env->n; i = k) {
+		for (k = i + 1; k < env->n && compare_names(sorted[i].text, sorted[k].text) == 0; k++)
+			env->v[sorted[k].at] = NULL;
+		env->v[sorted[i].at] = sorted[k - 1].text;
 	}
+	for (size_t i = 0; i < env->n; i++)
+		if (env->v[i])
+			env->v[n++] = env->v[i];
 	env->n = n;
+	free(sorted);
 }
 
 static void finish_process(struct arena *a, void *object)

@@ -1254,6 +1254,37 @@ Test(spec, parts)
 	cr_expect_str_eq(out.s, "{\"pids\":{\"limit\":3}}\n");
 }
 
+/* The last value in the place of the first; a name is all that stands before "=". */
+Test(spec, variables_that_stand_twice)
+{
+	static const struct {
+		const char *given, *settled;
+	} rows[] = {
+		{ "", "" },
+		{ "A=1", "A=1" },
+		{ "A=1 B=2 A=3", "A=3 B=2" },
+		{ "B=1 A=1 C=1 A=2 B=2 A=", "B=2 A= C=1" },
+		{ "A=1 AB=2 A=x=y AB", "A=x=y AB=2 AB" },
+		{ "A A=1 A A=2", "A A=2" },
+		{ "Z=1 Y=1 X=1", "Z=1 Y=1 X=1" },
+	};
+	owned_arena a = ARENA_INIT;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char given[64], *rest = given;
+		struct strv env = { 0 };
+		owned_str settled = { 0 };
+
+		strcpy(given, rows[i].given);
+		for (char *t; (t = strtok_r(rest, " ", &rest));)
+			strv_add(&a, &env, t);
+		spec_settle_env(&env);
+		for (size_t k = 0; k < env.n; k++)
+			str_printf(&settled, "%s%s", k ? " " : "", env.v[k]);
+		cr_expect_str_eq(env.n ? settled.s : "", rows[i].settled, "%s", rows[i].given);
+	}
+}
+
 Test(spec, files)
 {
 	char dir[] = "/tmp/test_spec.XXXXXX";
