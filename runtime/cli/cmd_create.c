@@ -92,15 +92,13 @@ int cmd_create(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct options o = { 0 };
 	struct create_options create;
-	struct created created = CREATED_INIT;
+	owned_created created = CREATED_INIT;
 	const char *id;
 	int r = cli_parse_id(cli, "create", &o, argc, argv, &id, e);
 
 	if (r < 0 || (r = create_options(cli, &o, id, false, &create, e)) < 0)
 		return r;
-	r = lifecycle_create(cli->arena, &cli->runtime, &create, &created, e);
-	fd_close(&created.pidfd);
-	return r;
+	return lifecycle_create(cli->arena, &cli->runtime, &create, &created, e);
 }
 
 int cmd_start(struct cli *cli, int argc, char **argv, struct err *e)
@@ -108,14 +106,14 @@ int cmd_start(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	int r = cli_parse_id(cli, "start", NULL, argc, argv, &id, e);
 
-	return r < 0 ? r : lifecycle_start(cli->arena, &cli->runtime, id, NULL, e);
+	return r < 0 ? r : lifecycle_start(cli->arena, &cli->runtime, id, e);
 }
 
 int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct options o = { 0 };
 	struct create_options create;
-	struct created created = CREATED_INIT;
+	owned_created created = CREATED_INIT;
 	struct own_container own;
 	struct err second;
 	const char *id;
@@ -131,12 +129,10 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	r = lifecycle_create(cli->arena, &cli->runtime, &create, &created, e);
 	if (r < 0)
 		return r;
-	r = lifecycle_start(cli->arena, &cli->runtime, id, o.detach ? NULL : &created.notify, e);
+	r = lifecycle_start_created(cli->arena, &cli->runtime, &created, !o.detach, e);
 	if (r == 0 && !o.detach)
 		r = foreground_wait(&created, &status, e);
-	fd_close(&created.console);
-	fd_close(&created.notify);
-	fd_close(&created.pidfd);
+	created_close(&created);
 	if (r == 0 && (o.detach || o.keep))
 		return o.detach ? 0 : foreground_exit_code(status);
 	own = (struct own_container){ created.pid, status };

@@ -160,7 +160,7 @@ int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct options o = { 0 };
 	struct exec_options exec = { 0 };
-	struct created created = CREATED_INIT;
+	owned_created created = CREATED_INIT;
 	int first, r, status;
 
 	r = cli_parse(cli, cmd_exec_options, CLI_UNTIL_OPERAND, &o, argc, argv, &first, e);
@@ -199,7 +199,5 @@ int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
 		if (r == 0)
 			r = foreground_exit_code(status);
 	}
-	fd_close(&created.console);
-	fd_close(&created.pidfd);
 	return r;
 }

@@ -47,7 +47,7 @@ struct creation {
 	const struct runtime *rt;
 	const struct create_options *o;
 	char *bundle;			/* absolute */
-	struct spec *asked, *spec;	/* as the bundle has it; effective */
+	struct spec *asked, *spec, *kept;	/* as the bundle has it; effective; as later commands have it */
 	struct seccomp_program filter[PLAN_FILTERS];
 	size_t n_filters;
 	struct ns_set ns;
@@ -501,7 +501,8 @@ static int arm(struct creation *c, struct err *e)
 /* What later commands read: not before the child has work to do meanwhile, but before any hook. */
 static int store(struct creation *c, struct err *e)
 {
-	if (state_save_spec(&c->dir, c->spec, e) < 0)
+	c->kept = state_spec(c->a, c->spec);
+	if (state_save_spec(&c->dir, c->kept, e) < 0)
 		return -e->code;
 	return plan_save_filters(c->dir.fd, STATE_FILTERS, c->filter, c->n_filters, e);
 }
@@ -616,6 +617,14 @@ static void release(struct creation *c)
 	state_dir_close(&c->dir);
 }
 
+void created_close(struct created *c)
+{
+	state_dir_close(&c->dir);
+	fd_close(&c->pidfd);
+	fd_close(&c->notify);
+	fd_close(&c->console);
+}
+
 int lifecycle_create(struct arena *a, const struct runtime *rt, const struct create_options *o,
 		     struct created *ret, struct err *e)
 {
@@ -657,6 +666,10 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 			err_in(e, "config.json");
 		undo(&c);
 	} else {
+		ret->dir = c.dir;
+		c.dir = STATE_DIR_INIT;
+		ret->state = c.state;
+		ret->spec = c.kept;
 		ret->pid = c.state.pid;
 		ret->pidfd = fd_take(&c.pidfd);
 	}
@@ -686,17 +699,59 @@ static int say_start(struct arena *a, const struct state_dir *dir, const struct 
 	return handshake_say(*init, MESSAGE_GO, 0, e);
 }
 
-int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, int *ret_notify,
-		    struct err *e)
+/* Whoever opened the container's directory; it is closed. */
+static int start(struct arena *a, const struct runtime *rt, struct state_dir *dir,
+		 const struct state *state, const struct spec *spec, int *ret_notify, struct err *e)
+{
+	const struct own_container own = { state->pid, -1 };
+	owned_fd init = -1, pidfd = -1, notify = -1;
+	owned_str text = STR_INIT;
+	struct err second;
+	bool ending;
+	int r;
+
+	r = notify_listen(dir, &notify, e);
+	if (r == 0 && (spec->linux_->seccomp || notify >= 0))
+		r = state_pidfd(state, &pidfd, e);
+	if (r == 0)
+		r = say_start(a, dir, state, spec, &init, e);
+	ending = r < 0 && state_ending(dir, state);
+	/* It runs.  Whatever hook hangs from here on, others can pause, kill and delete it. */
+	state_dir_close(dir);
+	if (ending)	/* then it failed because of that */
+		return cannot_start(state->id, STATUS_STOPPED, e);
+	if (r < 0)
+		return r;
+	if (listener_hand_over(spec->linux_->seccomp, state, STATUS_CREATED, state->pid, pidfd, init,
+			       e) < 0)
+		return -e->code;
+	/* Its end is closed by the exec, or it says why there was none. */
+	if (handshake_expect_end(init, e) < 0)
+		return -e->code;
+	if (spec->hooks && spec->hooks->poststart.n) {
+		state_write_oci(state, STATUS_RUNNING, false, &text);
+		/* As under runc, crun and the specification of late the container ends with it;
+		 * 1.0 wanted a warning. */
+		if (hooks_run(&spec->hooks->poststart, "poststart", spec->agent, text.s,
+			      state->bundle, e) < 0) {
+			if (lifecycle_delete(a, rt, state->id, true, &own, &second) < 0)
+				log_warn("%s", second.text);
+			return -e->code;
+		}
+	}
+	if (ret_notify)
+		*ret_notify = fd_take(&notify);
+	else if (notify >= 0)
+		notify_wait(notify, state->pid, pidfd);
+	return 0;
+}
+
+int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, struct err *e)
 {
 	owned_state_dir dir = STATE_DIR_INIT;
-	owned_str text = STR_INIT;
-	owned_fd init = -1, pidfd = -1, notify = -1;
-	struct err second;
 	struct state state;
 	struct spec *spec;
 	enum status status;
-	int r;
 
 	if (lifecycle_open(a, rt, id, STATE_EXCLUSIVE, &dir, &state, e) < 0)
 		return -e->code;
@@ -705,41 +760,11 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, i
 		return cannot_start(id, status, e);
 	if (state_load_spec(a, &dir, &spec, e) < 0)
 		return -e->code;
-	if (notify_listen(&dir, &notify, e) < 0)
-		return -e->code;
-	r = 0;
-	if (spec->linux_->seccomp || notify >= 0)
-		r = state_pidfd(&state, &pidfd, e);
-	if (r == 0)
-		r = say_start(a, &dir, &state, spec, &init, e);
-	if (r < 0 && state_ending(&dir, &state))	/* then it failed because of that */
-		return cannot_start(id, STATUS_STOPPED, e);
-	if (r < 0)
-		return r;
-	/* It runs.  Whatever hook hangs from here on, others can pause, kill and delete it. */
-	state_dir_close(&dir);
-	if (listener_hand_over(spec->linux_->seccomp, &state, STATUS_CREATED, state.pid, pidfd, init,
-			       e) < 0)
-		return -e->code;
-	/* Its end is closed by the exec, or it says why there was none. */
-	if (handshake_expect_end(init, e) < 0)
-		return -e->code;
-	if (spec->hooks && spec->hooks->poststart.n) {
-		state_write_oci(&state, STATUS_RUNNING, false, &text);
-		/* As under runc, crun and the specification of late the container ends with it;
-		 * 1.0 wanted a warning. */
-		if (hooks_run(&spec->hooks->poststart, "poststart", spec->agent, text.s,
-			      state.bundle, e) < 0) {
-			const struct own_container own = { state.pid, -1 };
+	return start(a, rt, &dir, &state, spec, NULL, e);
+}
 
-			if (lifecycle_delete(a, rt, id, true, &own, &second) < 0)
-				log_warn("%s", second.text);
-			return -e->code;
-		}
-	}
-	if (ret_notify)
-		*ret_notify = fd_take(&notify);
-	else if (notify >= 0)
-		notify_wait(notify, state.pid, pidfd);
-	return 0;
+int lifecycle_start_created(struct arena *a, const struct runtime *rt, struct created *c,
+			    bool foreground, struct err *e)
+{
+	return start(a, rt, &c->dir, &c->state, c->spec, foreground ? &c->notify : NULL, e);
 }

@@ -40,14 +40,19 @@ struct create_options {
 	bool foreground;		/* `run` without --detach: the terminal comes back to the caller */
 };
 
-/* What run needs of a container that it just created. */
+/* What run needs of a container that it just created; all of it is owned. */
 struct created {
+	struct state_dir dir;	/* still locked: nobody comes between create and start */
+	struct state state;
+	struct spec *spec;
 	pid_t pid;
-	int pidfd;	/* owned by the caller */
-	int notify;	/* see notify.h; -1: none; owned */
-	int console;	/* the terminal's master if foreground and process.terminal; else -1; owned */
+	int pidfd;
+	int notify;	/* see notify.h; -1: none */
+	int console;	/* the terminal's master if foreground and process.terminal; else -1 */
 };
-#define CREATED_INIT ((struct created){ .pidfd = -1, .notify = -1, .console = -1 })
+#define CREATED_INIT ((struct created){ .dir = STATE_DIR_INIT, .pidfd = -1, .notify = -1, .console = -1 })
+#define owned_created __attribute__((cleanup(created_close))) struct created
+void created_close(struct created *c);
 
 /* Sends pidfd to the AF_UNIX socket at that path (NULL: nowhere), with runc's word for its kind. */
 int lifecycle_hand_pidfd(const char *path, const char *kind, int pidfd, struct err *e);
@@ -56,10 +61,12 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 /* What the container's process needs of the runtime's privileges before its ids change: hard limits
  * raised, oom_score_adj.  Also for exec. */
 int lifecycle_privileged_settings(pid_t pid, const struct spec_process *p, struct err *e);
-/* Waits for the container to be ready if systemd wants to know, or hands that over to who waits for its
- * end (notify.h): ret_notify NULL or not. */
-int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, int *ret_notify,
-		    struct err *e);
+/* Waits for the container to be ready if systemd wants to know (notify.h). */
+int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, struct err *e);
+/* The same at once after create; lets go of the container's directory.  foreground: c->notify is for the
+ * caller to wait for. */
+int lifecycle_start_created(struct arena *a, const struct runtime *rt, struct created *c,
+			    bool foreground, struct err *e);
 
 /* What the container's first process inherits from the runtime by memory (it is a fork). */
 struct init {

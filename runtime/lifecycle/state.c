@@ -276,22 +276,29 @@ int state_load(struct arena *a, const struct state_dir *d, struct state *ret, st
 	return 0;
 }
 
+struct spec *state_spec(struct arena *a, const struct spec *s)
+{
+	struct spec_linux *linux_ = arena_memdup(a, s->linux_, sizeof *linux_);
+	const struct spec_seccomp *rules = linux_->seccomp;
+	struct spec *kept = arena_memdup(a, s, sizeof *kept);
+
+	kept->linux_ = linux_;
+	linux_->seccomp = NULL;
+	if (spec_seccomp_notifies(rules)) {
+		linux_->seccomp = arena_alloc(a, sizeof *rules);
+		linux_->seccomp->default_action = rules->default_action;
+		linux_->seccomp->listener_path = rules->listener_path;
+		linux_->seccomp->listener_metadata = rules->listener_metadata;
+	}
+	return kept;
+}
+
 int state_save_spec(const struct state_dir *d, const struct spec *s, struct err *e)
 {
 	struct json_writer *w = json_writer_new(false);
 	owned_str text = STR_INIT;
-	struct spec_linux linux_ = *s->linux_;
-	struct spec_seccomp seccomp = { 0 };
-	struct spec copy = *s;
 
-	if (spec_seccomp_notifies(linux_.seccomp)) {
-		seccomp.default_action = linux_.seccomp->default_action;
-		seccomp.listener_path = linux_.seccomp->listener_path;
-		seccomp.listener_metadata = linux_.seccomp->listener_metadata;
-	}
-	linux_.seccomp = seccomp.listener_path ? &seccomp : NULL;
-	copy.linux_ = &linux_;
-	spec_write(&copy, w);
+	spec_write(s, w);
 	json_writer_end(w, &text);
 	return file_replace(d->fd, STATE_CONFIG, text.s, text.len, 0600, e);
 }

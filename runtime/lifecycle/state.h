@@ -82,8 +82,9 @@ int state_open(struct arena *a, const char *root, const char *id, enum state_loc
 	       struct state_dir *ret, struct err *e);
 int state_save(const struct state_dir *d, const struct state *s, struct err *e);
 int state_load(struct arena *a, const struct state_dir *d, struct state *ret, struct err *e);
-/* All but the seccomp rules, which STATE_FILTERS has; linux.seccomp is there only where they have a
- * listener, and names it. */
+/* What is kept of a specification: all but the seccomp rules, which STATE_FILTERS has; linux.seccomp is
+ * there only where they have a listener, and names it. */
+struct spec *state_spec(struct arena *a, const struct spec *s);
 int state_save_spec(const struct state_dir *d, const struct spec *s, struct err *e);
 int state_load_spec(struct arena *a, const struct state_dir *d, struct spec **ret, struct err *e);
 /* Whoever has the lock and misses a file found what a create that was killed, or a delete, left. */
