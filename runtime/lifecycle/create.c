@@ -209,8 +209,7 @@ static int reserve(struct creation *c, struct err *e)
 static int make_cgroup(struct creation *c, struct err *e)
 {
 	c->cgroup_made = true;
-	if (cgroup_create(c->a, c->spec, c->o->id, c->rt->systemd_cgroup, c->rt->rootless,
-			  &c->state.cgroup, e) < 0)
+	if (cgroup_create(c->a, c->spec, c->rt->rootless, &c->state.cgroup, e) < 0)
 		return err_in(e, "cgroup");
 	return 0;
 }

@@ -371,38 +371,28 @@ static int apply_all(const struct cgroup *c, const struct spec *s, struct err *e
 	return r < 0 ? r : cgroup_devices_apply(c, res, !s->agent, e);
 }
 
-int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool systemd,
-		  bool rootless, struct cgroup *ret, struct err *e)
+int cgroup_create(struct arena *a, const struct spec *s, bool rootless, struct cgroup *c,
+		  struct err *e)
 {
-	struct wish wish = wish_of(a, s, id, rootless);
-	struct cgroup c = { 0 };
+	const struct wish wish = wish_of(a, s, "", rootless);
 	struct strv made = { 0 };
 	int r;
 
-	memset(ret, 0, sizeof *ret);
-	r = detect_for(a, &wish, &c, e);
-	if (r == 0 && systemd) {
-		r = cgroup_systemd_plan(a, s, id, rootless, &c, e);
-		/* Version 2's is there to be cloned into only once systemd had a process for it. */
-		for (size_t i = 0; i < c.n; i++)
-			if (!*c.h[i].controllers)
-				c.h[i].dir = NULL;
-		if (r == 0)
-			*ret = c;
-		return r;
-	}
+	/* Version 2's is there to be cloned into only once systemd had a process for it. */
+	for (size_t i = 0; c->systemd && i < c->n; i++)
+		if (!*c->h[i].controllers)
+			c->h[i].dir = NULL;
+	if (c->systemd)
+		return 0;
+	r = make_dirs(a, c, &wish, &made, e);
 	if (r == 0)
-		r = plan_dirs(a, &c, &wish, e);
+		r = apply_all(c, s, e);
 	if (r == 0)
-		r = make_dirs(a, &c, &wish, &made, e);
-	if (r == 0)
-		r = apply_all(&c, s, e);
-	if (r == 0 && !systemd)
-		r = cgroup_hand_over(&c, s, e);
-	if (r < 0)
+		r = cgroup_hand_over(c, s, e);
+	if (r < 0) {
 		undo_dirs(&made);
-	else
-		*ret = c;
+		*c = (struct cgroup){ 0 };
+	}
 	return r;
 }
 

@@ -49,18 +49,18 @@ struct cgroup {
 /* What is mounted on this host. */
 int cgroup_detect(struct arena *a, struct cgroup *ret, struct err *e);
 /* Which cgroups cgroup_create() is going to make, without making any: saved first, so that
- * cgroup_remove() can undo a create whose process was killed. */
+ * cgroup_remove() can undo a create whose process was killed.  linux.cgroupsPath absent: a path made
+ * of the id. */
 int cgroup_plan(struct arena *a, const struct spec *s, const char *id, bool systemd,
 		bool rootless, struct cgroup *ret, struct err *e);
 /*
  * Creates the container's cgroups and applies linux.resources (device rules included: the devices
- * controller of version 1, an eBPF program on version 2).  linux.cgroupsPath absent: a path made
- * of the id.
- * Undoes everything on failure; *ret is then empty, so that signalling and removing it touch nobody
+ * controller of version 1, an eBPF program on version 2); c is as cgroup_plan() made it.
+ * Undoes everything on failure; *c is then empty, so that signalling and removing it touch nobody
  * else's processes.  A directory that holds processes already is refused (-EBUSY).
  */
-int cgroup_create(struct arena *a, const struct spec *s, const char *id, bool systemd,
-		  bool rootless, struct cgroup *ret, struct err *e);
+int cgroup_create(struct arena *a, const struct spec *s, bool rootless, struct cgroup *c,
+		  struct err *e);
 /* Version 2 and hybrid's unified part: descriptor for CLONE_INTO_CGROUP, -1 if there is none. */
 int cgroup_clone_fd(const struct cgroup *c, int *ret_fd, struct err *e);
 /* For exec --cgroup: that of the path below it (NULL: itself), which must not leave it; each is

@@ -76,17 +76,14 @@ static int add_hierarchy(int top, const struct cgroup_hierarchy *h, uint64_t att
 			 struct err *e)
 {
 	const char *slash = strrchr(h->mount, '/'), *name = slash ? slash + 1 : h->mount;
-	owned_fd tree = -1, target = -1;
+	owned_fd tree = -1;
 	int r;
 
 	if (mkdirat(top, name, 0755) < 0 && errno != EEXIST)
 		return err_set(e, errno, "create directory for cgroup %s", name);
-	target = openat(top, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (target < 0)
-		return err_set(e, errno, "open directory for cgroup %s", name);
 	if ((r = mnt_clone(AT_FDCWD, h->dir, false, &tree, e)) < 0 ||
 	    (r = mnt_set(tree, false, attributes, 0, e)) < 0 ||
-	    (r = mnt_attach(tree, target, e)) < 0)
+	    (r = mnt_attach_at(tree, top, name, e)) < 0)	/* nobody else has that file system */
 		return err_in(e, "cgroup %s", name);
 	return link_controllers(top, h->controllers, name, e);
 }

@@ -57,25 +57,39 @@ static bool is_node(const struct stat *st, const struct node *n)
 	       (n->type == S_IFIFO || st->st_rdev == n->number);
 }
 
+static int check_node(const struct node *n, const struct stat *st, struct err *e)
+{
+	if (!is_node(st, n))
+		return err_say(e, EEXIST, "%s exists and is not the device %u:%u", n->path,
+			       major(n->number), minor(n->number));
+	return 0;
+}
+
+static bool is_owned(const struct node *n, const struct stat *st)
+{
+	return st->st_uid == n->uid && st->st_gid == n->gid;
+}
+
+/* The umask is 0. */
 static int make_node(int dir, const char *name, const struct node *n, struct err *e)
 {
-	mode_t mask = umask(0);
 	owned_fd made = -1;
 	struct stat st;
-	int error;
 
-	error = mknodat(dir, name, n->type | n->mode, n->number) < 0 ? errno : 0;
-	umask(mask);
-	if (error && error != EEXIST)
-		return err_set(e, error, "create device %s", n->path);
+	if (mknodat(dir, name, n->type | n->mode, n->number) < 0 && errno != EEXIST)
+		return err_set(e, errno, "create device %s", n->path);
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(e, errno, "stat device %s", n->path);
+	if (check_node(n, &st, e) < 0)
+		return -e->code;
+	if (is_owned(n, &st))
+		return 0;
 	made = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (made < 0 || fstat(made, &st) < 0)
 		return err_set(e, errno, "open device %s", n->path);
-	if (!is_node(&st, n))
-		return err_say(e, EEXIST, "%s exists and is not the device %u:%u", n->path,
-			       major(n->number), minor(n->number));
-	if ((st.st_uid != n->uid || st.st_gid != n->gid) &&
-	    fchownat(made, "", n->uid, n->gid, AT_EMPTY_PATH) < 0)
+	if (check_node(n, &st, e) < 0)
+		return -e->code;
+	if (fchownat(made, "", n->uid, n->gid, AT_EMPTY_PATH) < 0)
 		return err_set(e, errno, "change the owner of device %s", n->path);
 	return 0;
 }
@@ -111,16 +125,18 @@ static int bind_host_node(int root_fd, const struct node *n, struct err *e)
 	return mnt_attach(host, target, e);
 }
 
-static int add_node(const struct rootfs *r, const struct node *n, struct err *e)
+/* dev: "/dev", where most of them are. */
+static int add_node(const struct rootfs *r, int dev, const struct node *n, struct err *e)
 {
+	bool in_dev = str_has_prefix(n->path, "/dev/") && !strchr(n->path + strlen("/dev/"), '/');
+	const char *name = n->path + strlen("/dev/");
 	owned_fd dir = -1;
-	const char *name;
 	int x;
 
-	if ((x = rootpath_parent(r->root_fd, n->path, &dir, &name, e)) < 0)
+	if (!in_dev && (x = rootpath_parent(r->root_fd, n->path, &dir, &name, e)) < 0)
 		return x;
 	if (!r->in_userns || n->type == S_IFIFO) {
-		x = make_node(dir, name, n, e);
+		x = make_node(in_dev ? dev : dir, name, n, e);
 		if (x != -EPERM)
 			return x;
 		forgive(e);
@@ -174,34 +190,45 @@ static int spec_node(const struct spec_device *d, struct node *ret, struct err *
 	return 0;
 }
 
+/* linux.devices[i], called i. */
+static int make_spec_node(const struct spec_linux *l, size_t i, int dir, struct err *e)
+{
+	struct node n;
+	int64_t uid, gid;
+	char name[24];
+
+	if (spec_node(&l->devices.v[i], &n, e) < 0)
+		return -e->code;
+	uid = idmap_host_id(l->uid_mappings.v, l->uid_mappings.n, n.uid);
+	gid = idmap_host_id(l->gid_mappings.v, l->gid_mappings.n, n.gid);
+	/* Engines give the host's, mapped or not: nobody's, then, as the host's node would be. */
+	n.uid = uid < 0 ? 0 : (uid_t)uid;
+	n.gid = gid < 0 ? 0 : (gid_t)gid;
+	snprintf(name, sizeof name, "%zu", i);
+	return make_node(dir, name, &n, e);
+}
+
 int rootfs_make_nodes(const struct spec *s, int *ret_fd, struct err *e)
 {
 	const char *mode = "mode=755";	/* init is not the root who makes it */
 	const struct mnt_options options = { &mode, 1 };
 	const struct spec_linux *l = s->linux_;
 	owned_fd fd = -1;
+	mode_t mask;
+	int r = 0;
 
 	*ret_fd = -1;
 	if (!l->devices.n)
 		return 0;
 	if (mnt_new("tmpfs", "devices", &options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &fd, e) < 0)
 		return e->code == EPERM ? (forgive(e), 0) : -e->code;
-	for (size_t i = 0; i < l->devices.n; i++) {
-		struct node n;
-		int64_t uid, gid;
-		char name[24];
-
-		if (spec_node(&l->devices.v[i], &n, e) < 0)
-			return err_in(e, "linux.devices[%zu]", i);
-		uid = idmap_host_id(l->uid_mappings.v, l->uid_mappings.n, n.uid);
-		gid = idmap_host_id(l->gid_mappings.v, l->gid_mappings.n, n.gid);
-		/* Engines give the host's, mapped or not: nobody's, then, as the host's node would be. */
-		n.uid = uid < 0 ? 0 : (uid_t)uid;
-		n.gid = gid < 0 ? 0 : (gid_t)gid;
-		snprintf(name, sizeof name, "%zu", i);
-		if (make_node(fd, name, &n, e) < 0)
-			return e->code == EPERM ? (forgive(e), 0) : err_in(e, "linux.devices[%zu]", i);
-	}
+	mask = umask(0);
+	for (size_t i = 0; r == 0 && i < l->devices.n; i++)
+		if ((r = make_spec_node(l, i, fd, e)) < 0)
+			err_in(e, "linux.devices[%zu]", i);
+	umask(mask);
+	if (r < 0)
+		return r == -EPERM ? (forgive(e), 0) : r;
 	*ret_fd = fd_take(&fd);
 	return 0;
 }
@@ -238,21 +265,9 @@ static int detach(int mount_fd, struct err *e)
 	return 0;
 }
 
-int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e)
+static int add_nodes(struct rootfs *r, const struct spec *s, int dev, struct err *e)
 {
-	owned_fd dev = -1;
 	int x;
-
-	if (binds_dev(s))
-		return 0;
-	/* An image whose /dev is a link would have the nodes land elsewhere (CVE-2026-47766). */
-	x = rootpath_open_plain(r->root_fd, "/dev", O_PATH | O_DIRECTORY, &dev, e);
-	if (x == -ENOENT) {
-		forgive(e);
-		x = rootpath_ensure(r->root_fd, "/dev", ROOTPATH_DIRECTORY, &dev, e);
-	}
-	if (x < 0)
-		return x;
 
 	for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
 		struct node n = {
@@ -262,7 +277,7 @@ int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e)
 			.mode = 0666,
 		};
 
-		if (!in_spec(s, n.path) && (x = add_node(r, &n, e)) < 0)
+		if (!in_spec(s, n.path) && (x = add_node(r, dev, &n, e)) < 0)
 			return x;
 	}
 	/* Only what is attached can be cloned, before Linux 6.15: for that time on the root. */
@@ -275,12 +290,34 @@ int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e)
 		snprintf(made, sizeof made, "%zu", i);
 		x = spec_node(&s->linux_->devices.v[i], &n, e);
 		if (x == 0)
-			x = r->nodes_fd < 0 ? add_node(r, &n, e) :
+			x = r->nodes_fd < 0 ? add_node(r, dev, &n, e) :
 					      bind_node(r->root_fd, r->nodes_fd, made, &n, e);
 		if (x < 0)
 			return err_in(e, "linux.devices[%zu]", i);
 	}
-	if (r->nodes_fd >= 0 && (x = detach(r->nodes_fd, e)) < 0)
+	return r->nodes_fd >= 0 ? detach(r->nodes_fd, e) : 0;
+}
+
+int rootfs_devices(struct rootfs *r, const struct spec *s, struct err *e)
+{
+	owned_fd dev = -1;
+	mode_t mask;
+	int x;
+
+	if (binds_dev(s))
+		return 0;
+	/* An image whose /dev is a link would have the nodes land elsewhere (CVE-2026-47766). */
+	x = rootpath_open_plain(r->root_fd, "/dev", O_PATH | O_DIRECTORY, &dev, e);
+	if (x == -ENOENT) {
+		forgive(e);
+		x = rootpath_ensure(r->root_fd, "/dev", ROOTPATH_DIRECTORY, &dev, e);
+	}
+	if (x < 0)
+		return x;
+	mask = umask(0);
+	x = add_nodes(r, s, dev, e);
+	umask(mask);
+	if (x < 0)
 		return x;
 	for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
 		if (strcmp(links[i].name, "core") == 0 && access("/proc/kcore", F_OK) < 0)

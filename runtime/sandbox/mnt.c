@@ -34,6 +34,13 @@ int mnt_attach(int mount_fd, int target_fd, struct err *e)
 	return 0;
 }
 
+int mnt_attach_at(int mount_fd, int dirfd, const char *name, struct err *e)
+{
+	if (sys_move_mount(mount_fd, "", dirfd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_set(e, errno, "attach the mount at %s", name);
+	return 0;
+}
+
 int mnt_set(int mount_fd, bool recursive, uint64_t set, uint64_t clear, struct err *e)
 {
 	struct mount_attr attr = { .attr_set = set, .attr_clr = clear };

@@ -23,6 +23,8 @@
 int mnt_clone(int dirfd, const char *path, bool recursive, int *ret_fd, struct err *e);
 /* Attaches it on top of target_fd; mount_fd then is the attached mount's root. */
 int mnt_attach(int mount_fd, int target_fd, struct err *e);
+/* The same on `name` of a directory that nobody else can change; no link is followed at its end. */
+int mnt_attach_at(int mount_fd, int dirfd, const char *name, struct err *e);
 /* MOUNT_ATTR_* of one mount, or of all below it too.  Flags not named stay as they are: those that
  * are locked (a user namespace inherits nosuid, nodev, ... of its sources) can't get lost. */
 int mnt_set(int mount_fd, bool recursive, uint64_t set, uint64_t clear, struct err *e);

@@ -211,29 +211,34 @@ static bool is_at(const struct rootfs *r, const char *path, const struct stat *s
 	       fstat(fd, &there) == 0 && is_same(st, &there);
 }
 
-/* source: the tree that is to be mounted there, -1 for a new file system. */
-static int check_target(const struct rootfs *r, const struct spec_mount *m, int target, int source,
-			struct err *e)
+/*
+ * Whether st is what the root has at that place, by whatever name it was reached.  plain: no link was on
+ * the way, and the name tells.
+ */
+static bool is_place(const struct rootfs *r, const struct spec_mount *m, bool plain,
+		     const struct stat *st, const char *place)
+{
+	return plain && !strstr(m->destination, "//") && !strstr(m->destination, "/.") ?
+	       names(m->destination, place) : is_at(r, place, st);
+}
+
+/* st: of target; source: the tree that is to be mounted there, -1 for a new file system. */
+static int check_target(const struct rootfs *r, const struct spec_mount *m, int target,
+			const struct stat *st, bool plain, int source, struct err *e)
 {
 	static const struct { const char *path, *type; long magic; } specials[] = {
 		{ "/proc", "proc", PROC_SUPER_MAGIC },
 		{ "/sys", "sysfs", SYSFS_MAGIC },
 	};
-	struct stat st, top, above;
 	struct statfs fs;
 	char below[PATH_MAX];
-	bool at_top;
 
-	if (fstat(target, &st) < 0 || fstat(r->root_fd, &top) < 0 || fstatfs(target, &fs) < 0)
+	if (fstatfs(target, &fs) < 0)
 		return err_set(e, errno, "stat %s", m->destination);
-	if (is_same(&st, &top))
+	if (is_place(r, m, plain, st, "/"))
 		return err_say(e, EINVAL, "destination %s is the root itself", m->destination);
-
-	/* /proc and /sys themselves, by whatever name they were reached. */
-	at_top = !S_ISDIR(st.st_mode) ||
-		 (fstatat(target, "..", &above, 0) == 0 && is_same(&above, &top));
-	for (size_t i = 0; at_top && i < sizeof specials / sizeof *specials; i++) {
-		if (!is_at(r, specials[i].path, &st))
+	for (size_t i = 0; i < sizeof specials / sizeof *specials; i++) {
+		if (!is_place(r, m, plain, st, specials[i].path))
 			continue;
 		if (source >= 0 ? is_fs_root(source, specials[i].magic) :
 		    str_equal(m->type, specials[i].type))
@@ -270,8 +275,8 @@ static int open_target(const struct rootfs *r, const struct spec_mount *m, int s
 {
 	static const char *const plain[] = { "/proc", "/sys", "/dev" };
 	enum rootpath_kind kind = ROOTPATH_DIRECTORY;
-	owned_fd target = -1;
-	bool must_be_plain = str_equal(m->type, "proc") || str_equal(m->type, "sysfs");
+	owned_fd target = -1, ensured = -1;
+	bool must_be_plain = str_equal(m->type, "proc") || str_equal(m->type, "sysfs"), told;
 	struct stat st;
 	int x;
 
@@ -283,26 +288,30 @@ static int open_target(const struct rootfs *r, const struct spec_mount *m, int s
 	}
 	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
 		must_be_plain |= names(m->destination, plain[i]);
-	if (must_be_plain) {
-		x = open_plain(r, m, &target, e);
-		if (x < 0 && x != -ENOENT)
-			return x;
-		if (x < 0)
-			forgive(e);
-		else if (fstat(target, &st) < 0 ||
-			 !S_ISDIR(st.st_mode) != (kind == ROOTPATH_FILE))
-			fd_close(&target);	/* the wrong kind: let it be said below */
-	}
+	x = open_plain(r, m, &target, e);
+	if (x < 0 && x != -ENOENT && must_be_plain)
+		return x;
+	if (x < 0)
+		forgive(e);
+	else if (fstat(target, &st) < 0 || !S_ISDIR(st.st_mode) != (kind == ROOTPATH_FILE))
+		fd_close(&target);	/* the wrong kind: let it be said below */
+	told = target >= 0;
 	if (target < 0) {
-		if ((x = rootpath_ensure(r->root_fd, m->destination, kind, &target, e)) < 0)
+		if ((x = rootpath_ensure(r->root_fd, m->destination, kind, &ensured, e)) < 0)
 			return x;
 		/* once more: a neighbour may have put a link where nothing was */
-		if (must_be_plain)
-			fd_close(&target);
-		if (must_be_plain && (x = open_plain(r, m, &target, e)) < 0)
+		x = open_plain(r, m, &target, e);
+		if (x < 0 && must_be_plain)
 			return x;
+		if (x < 0) {
+			forgive(e);
+			target = fd_take(&ensured);
+		}
+		told = x == 0;
+		if (fstat(target, &st) < 0)
+			return err_set(e, errno, "stat %s", m->destination);
 	}
-	if ((x = check_target(r, m, target, source, e)) < 0)
+	if ((x = check_target(r, m, target, &st, told, source, e)) < 0)
 		return x;
 	*ret_fd = fd_take(&target);
 	return 0;

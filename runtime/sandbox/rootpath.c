@@ -95,16 +95,15 @@ static int create(int parent, const char *name, enum rootpath_kind kind)
 static int create_first_missing(int root_fd, struct str *path, enum rootpath_kind kind,
 				struct err *e)
 {
-	owned_fd parent = open_in_root(root_fd, "", O_PATH, 0);
 	owned_str name = STR_INIT, pointed = STR_INIT;
+	owned_fd opened = -1;
 	size_t begin = 0, end;
 	char link[PATH_MAX];
+	int parent = root_fd, r;
 	ssize_t n;
-	int r;
 
-	if (parent < 0)
-		return err_set(e, errno, "open the container's root");
-	while ((end = component_end(path->s, begin)) > begin) {
+	/* The last one is missing if all above it are there. */
+	while ((end = component_end(path->s, begin)) > begin && !is_last(path->s, end)) {
 		char kept = path->s[end];
 		int here;
 
@@ -116,8 +115,8 @@ static int create_first_missing(int root_fd, struct str *path, enum rootpath_kin
 			break;
 		if (here < 0)
 			return err_set(e, r, "open %s in the container's root", path->s);
-		fd_close(&parent);
-		parent = here;
+		fd_close(&opened);
+		parent = opened = here;
 		begin = end;
 	}
 	begin += strspn(path->s + begin, "/");

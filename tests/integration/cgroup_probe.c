@@ -227,7 +227,9 @@ static int step(struct probe *p, char ***v, struct json_writer *w, struct err *e
 	if (strcmp(name, "create") == 0) {
 		r = resources(p, *++*v, &p->linux_.resources, e);
 		if (r == 0)
-			r = cgroup_create(&p->a, &p->spec, p->id, p->systemd, p->rootless, &p->c, e);
+			r = cgroup_plan(&p->a, &p->spec, p->id, p->systemd, p->rootless, &p->c, e);
+		if (r == 0)
+			r = cgroup_create(&p->a, &p->spec, p->rootless, &p->c, e);
 		p->made = r == 0;
 		json_field_bool(w, "without", p->c.rootless_without);
 		return r;
