@@ -65,10 +65,12 @@ static int apply_namespaces(struct apply *x, struct err *e)
 	}
 	n = spec_namespace_find(x->out, "mount");
 	if (!n || n->path)
-		return refuse(e, always(x->a, x->agent), "give the container a mount namespace of its own",
+		return refuse(e, always(x->a, x->agent),
+			      "give the container a mount namespace of its own",
 			      "a mount namespace that is not the container's own");
 	if (l->rootfs_propagation && strstr(l->rootfs_propagation, "shared"))
-		return refuse(e, always(x->a, x->agent), "set linux.rootfsPropagation to private or slave",
+		return refuse(e, always(x->a, x->agent),
+			      "set linux.rootfsPropagation to private or slave",
 			      "root propagation %s: mounts made inside would appear on the host",
 			      safe_text(x->a, l->rootfs_propagation));
 	return 0;
@@ -202,7 +204,8 @@ static int apply_seccomp(struct apply *x, struct err *e)
 	/* A listener acts for the container with rights of its own: it opens files and connections
 	 * that no mount rule, egress table or record sees. */
 	if (spec_seccomp_notifies(x->in->linux_->seccomp))
-		return refuse(e, always(x->a, x->agent), "leave SCMP_ACT_NOTIFY out of the engine's seccomp profile",
+		return refuse(e, always(x->a, x->agent),
+			      "leave SCMP_ACT_NOTIFY out of the engine's seccomp profile",
 			      "a seccomp listener (%s) that answers system calls for the container",
 			      safe_text(x->a, x->in->linux_->seccomp->listener_path));
 	/* AF_VSOCK and others lead past the egress table: some filter there must be */
