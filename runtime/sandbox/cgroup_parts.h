@@ -8,7 +8,9 @@
  *   cgroup_resources.c  linux.resources -> files
  *   cgroup_devices.c    device rules
  *   cgroup_stats.c      events --stats, cost
- *   cgroup_systemd.c    the systemd driver
+ *   cgroup_systemd.c    the systemd driver: names and places
+ *   cgroup_scope.c      the systemd driver: what systemd is asked for
+ *   cgroup_properties.c linux.resources -> properties of a unit
  *
  * Nobody else includes this header.
  */
@@ -112,8 +114,8 @@ int cgroup_devices_apply(const struct cgroup *c, const struct spec_resources *r,
 /* Fills in scope, slice, path, properties; nothing is created before a pid is there. */
 int cgroup_systemd_plan(struct arena *a, const struct spec *s, const char *id, bool user,
 			struct cgroup *c, struct err *e);
-int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
-int cgroup_systemd_stop(const struct cgroup *c, struct err *e);
+/* Every hierarchy's directory is where the unit's is. */
+void cgroup_systemd_set_path(struct arena *a, struct cgroup *c, char *path);
 /* Does systemd make that hierarchy's directories itself? */
 bool cgroup_systemd_manages(const struct cgroup_hierarchy *h);
 /* "slice:prefix:name" -> slice and unit name; -EINVAL with e set. */
@@ -121,3 +123,8 @@ int cgroup_systemd_parse(struct arena *a, const char *cgroups_path, const char *
 			 char **ret_slice, char **ret_scope, struct err *e);
 /* "a-b.slice" -> "/a.slice/a-b.slice"; "-.slice" -> "". */
 int cgroup_systemd_slice_path(struct arena *a, const char *slice, char **ret, struct err *e);
+
+/* ---- cgroup_scope.c ---- */
+
+int cgroup_systemd_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
+int cgroup_systemd_stop(const struct cgroup *c, struct err *e);
