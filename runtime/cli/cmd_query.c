@@ -223,8 +223,12 @@ int cmd_ps(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_in(e, "ps");
 	if (first >= argc)
 		return err_say(e, EINVAL, "ps: expected a container id");
-	if (open_container(cli, argv[first], &dir, &state, e) < 0 ||
-	    cgroup_pids(cli->arena, &state.cgroup, &pids, e) < 0)
+	if (open_container(cli, argv[first], &dir, &state, e) < 0)
+		return -e->code;
+	if (state.pid > 0 && cgroup_is_none(&state.cgroup))
+		return err_say(e, EOPNOTSUPP, "ps: container %s has no cgroup to tell its processes",
+			       state.id);
+	if (cgroup_pids(cli->arena, &state.cgroup, &pids, e) < 0)
 		return -e->code;
 	if (!json)
 		return ps_table(cli->arena, &pids, argv + first + 1, e);
@@ -320,7 +324,8 @@ int cmd_events(struct cli *cli, int argc, char **argv, struct err *e)
 	r = state_pidfd(&state, &end, e);
 	if (r == 0 && o.stats)
 		r = print_event(&state, "stats", cgroup_stats, e);
-	if (r == -ESRCH || r == -ENOENT)	/* no cgroup: it is being created or deleted */
+	/* no cgroup any more: it is being deleted */
+	if (r == -ESRCH || (r == -ENOENT && !cgroup_is_none(&state.cgroup)))
 		return err_say(e, EINVAL, "container with id %s is not running", id);
 	if (r < 0 || o.stats)
 		return r;

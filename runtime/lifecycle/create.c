@@ -328,6 +328,9 @@ static int clone_child(struct creation *c, struct err *e)
 	}
 	close(pair[1]);
 	c->sync_fd = pair[0];
+	if (pid < 0 && errno == EPERM && c->rt->rootless && !has_user_namespace(c))
+		return err_say(e, EPERM, "linux.namespaces: without root a container needs one of "
+			       "type user");
 	if (pid < 0)
 		return err_set(e, errno, "clone the container's first process");
 	c->state.pid = pid;

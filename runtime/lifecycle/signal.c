@@ -96,10 +96,11 @@ int lifecycle_kill(struct arena *a, const struct runtime *rt, const char *id, in
 	if (lifecycle_open(a, rt, id, STATE_UNLOCKED, &dir, &state, e) < 0)
 		return -e->code;
 	r = state_pidfd(&state, &pidfd, e);
-	if (all || (sig == SIGKILL && shares_pids(a, &dir, &state)))
+	if ((all && !cgroup_is_none(&state.cgroup)) ||
+	    (sig == SIGKILL && shares_pids(a, &dir, &state)))
 		return cgroup_signal(&state.cgroup, sig, e);
 	if (r < 0)
-		return r;
+		return all && r == -ESRCH ? 0 : r;
 	if (sys_pidfd_send_signal(pidfd, sig) < 0)
 		return errno == ESRCH ? state_not_running(&state, e) :
 		       err_set(e, errno, "signal container %s", id);

@@ -88,6 +88,8 @@ int cgroup_systemd_join(struct arena *a, struct cgroup *c, struct err *e);
 int cgroup_update(const struct cgroup *c, const struct spec_resources *r, struct err *e);
 int cgroup_freeze(const struct cgroup *c, bool freeze, struct err *e);
 int cgroup_frozen(const struct cgroup *c, bool *ret, struct err *e);
+/* A user without rights to any: nothing tells the container's processes then. */
+bool cgroup_is_none(const struct cgroup *c);
 /* Every process in it and below. */
 int cgroup_pids(struct arena *a, const struct cgroup *c, struct pids *ret, struct err *e);
 /* Signals every process: cgroup.kill where it is SIGKILL and the kernel has it (5.14), else one by

@@ -202,6 +202,11 @@ static const struct cgroup_hierarchy *for_listing(const struct cgroup *c)
 	return h;
 }
 
+bool cgroup_is_none(const struct cgroup *c)
+{
+	return !for_listing(c);
+}
+
 int cgroup_pids(struct arena *a, const struct cgroup *c, struct pids *ret, struct err *e)
 {
 	const struct cgroup_hierarchy *h = for_listing(c);

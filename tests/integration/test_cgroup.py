@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from bundle import drop_namespace, shell
+from bundle import drop_namespace, namespace, shell
 from runtime import until
 
 V2 = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
@@ -243,3 +243,68 @@ def test_processes_in_nested_cgroups_are_killed(rt, box):
         os.kill(kids[0], 9)
     rt.delete(b, "--force", check=True)
     until(lambda: not os.path.exists(f"/proc/{kids[0]}"))
+
+
+# As for a user without rights to any: whatever is mounted of cgroups is read-only.
+WITHOUT = """#!/bin/sh
+exec unshare -m sh -ec 'awk "\\$3 ~ /^cgroup/ { print \\$2 }" /proc/mounts | while read -r m; do
+mount -o remount,bind,ro "$m"; done; exec %s --rootless true "$@"' sh "$@"
+"""
+
+
+@pytest.mark.differs("runc crun", "some list nothing, or signal nobody")
+def test_container_without_a_cgroup(rt, box, work):
+    script = work + "/without"
+    with open(script, "w", encoding="ascii") as f:
+        f.write(WITHOUT % rt.program)
+    os.chmod(script, 0o755)
+    rt.program = script
+
+    def edit(c):
+        del c["linux"]["cgroupsPath"], c["linux"]["resources"]
+    b = rt.up(box(shell("trap 'touch /got' USR1; touch /up; while :; do sleep 0.05; done"), edit))
+    until(lambda: os.path.exists(b.rootfs + "/up"))
+    for args, why in ((["ps", b.id], "has no cgroup to tell its processes"),
+                      (["ps", "--format", "json", b.id], "has no cgroup to tell its processes"),
+                      (["events", "--stats", b.id], "no cgroup to read statistics from"),
+                      (["pause", b.id], "no cgroup with a freezer"),
+                      (["update", "--pids-limit", "5", b.id], "the container has no cgroup")):
+        rt(*args, check=why)
+    rt.kill(b, "--all", "USR1", check=True)
+    until(lambda: os.path.exists(b.rootfs + "/got"))
+    rt.kill(b, "--all", "KILL", check=True)
+    rt.wait(b)
+    rt.kill(b, "--all", "KILL", check=True)
+    rt.delete(b, check=True)
+
+
+@pytest.mark.skipif(not V2, reason="for version 2 of cgroups")
+@pytest.mark.differs("runc crun", "they lose sight of the processes")
+def test_threaded(rt, box):
+    """Inside, threaded groups; and below a threaded one, a container."""
+    def edit(c):
+        namespace(c, "cgroup")
+        for m in c["mounts"]:
+            if m["destination"] == "/sys/fs/cgroup":
+                m["options"].remove("ro")
+    b = rt.up(box(shell("cd /sys/fs/cgroup; mkdir a; echo threaded >a/cgroup.type; "
+                        "echo $$ >a/cgroup.threads; touch /up; exec sleep 100"), edit))
+    until(lambda: os.path.exists(b.rootfs + "/up"))
+    top = cgroup_dir(rt.state(b)["pid"], "")
+    for flags, where in (([], "0::/"), (["--cgroup", "a"], "0::/a")):
+        r = rt.exec(b, *flags, "--", "cat", "/proc/self/cgroup", check=True)
+        assert where in r.out.splitlines()
+    below = box(SLEEP)
+    below.config["linux"]["cgroupsPath"] = f"/box/{b.id}/a/below"
+    below.save()
+    rt.up(below)
+    for each in (below, b):
+        pids = json.loads(rt("ps", "--format", "json", each.id, check=True).out)
+        assert rt.state(each)["pid"] in pids
+        rt("pause", each.id, check=True)
+        assert rt.status(each) == "paused"
+        rt("resume", each.id, check=True)
+        rt.kill(each, "--all", "KILL", check=True)
+        rt.wait(each)
+        rt.delete(each, check=True)
+    assert top and not os.path.exists(top)

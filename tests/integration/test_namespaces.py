@@ -239,3 +239,13 @@ def test_duplicate_namespace_is_refused(rt, box):
     def edit(c):
         c["linux"]["namespaces"].append({"type": "pid"})
     rt.create(box(["true"], edit), check="linux.namespaces[5]: the type pid stands twice")
+
+
+@pytest.mark.differs("crun", "it makes one with maps of its own")
+def test_without_root_a_user_namespace_is_needed(rt, box):
+    def edit(c):
+        del c["linux"]["cgroupsPath"], c["linux"]["resources"]
+    b = box(["true"], edit)
+    os.chown(rt.root, 1000, 1000)
+    rt.create(b, user=1000, group=1000,
+              check="linux.namespaces: without root a container needs one of type user")
