@@ -11,7 +11,7 @@
 static const char *const unseen[] = {
 	"commands that processes of the container started themselves, shell built-ins, and forks",
 	"what was read or sent within an allowed connection",
-	"which files were changed",
+	"which files were changed", NULL,
 };
 
 static void put_safe(struct json_writer *w, const char *key, const char *text)
@@ -273,15 +273,10 @@ void audit_record_delete(const struct audit_delete *d, struct str *ret_members)
 	json_close(w);
 	put_network(w, d->network);
 	json_field(w, "network_reason", d->network_reason);
-	json_key(w, "unseen");
-	json_open_array(w);
 	if (d->unseen)
-		for (size_t i = 0; i < d->unseen->n; i++)
-			json_put_string(w, d->unseen->v[i]);
+		json_field_strv(w, "unseen", d->unseen);
 	else
-		for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
-			json_put_string(w, unseen[i]);
-	json_close_array(w);
+		json_field_list(w, "unseen", unseen);
 	json_close(w);
 	json_writer_end(w, ret_members);
 }

@@ -733,6 +733,15 @@ void json_field_bool(struct json_writer *w, const char *key, bool v)
 	json_put_bool(w, v);
 }
 
+void json_field_list(struct json_writer *w, const char *key, const char *const *list)
+{
+	json_key(w, key);
+	json_open_array(w);
+	for (; *list; list++)
+		json_put_string(w, *list);
+	json_close_array(w);
+}
+
 void json_field_strv(struct json_writer *w, const char *key, const struct strv *v)
 {
 	json_key(w, key);

@@ -92,5 +92,7 @@ void json_field(struct json_writer *w, const char *key, const char *text);
 void json_field_i64(struct json_writer *w, const char *key, int64_t v);
 void json_field_u64(struct json_writer *w, const char *key, uint64_t v);
 void json_field_bool(struct json_writer *w, const char *key, bool v);
+/* `list` ends with NULL. */
+void json_field_list(struct json_writer *w, const char *key, const char *const *list);
 void json_field_strv(struct json_writer *w, const char *key, const struct strv *v);
 void json_field_kvs(struct json_writer *w, const char *key, const struct kvs *v);

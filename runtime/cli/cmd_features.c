@@ -18,15 +18,6 @@
 #define WITH_SYSTEMD false
 #endif
 
-static void list(struct json_writer *w, const char *key, const char *const *names)
-{
-	json_key(w, key);
-	json_open_array(w);
-	for (; *names; names++)
-		json_put_string(w, *names);
-	json_close_array(w);
-}
-
 static void namespaces(struct json_writer *w)
 {
 	json_key(w, "namespaces");
@@ -65,11 +56,11 @@ static void seccomp(struct json_writer *w)
 	json_key(w, "seccomp");
 	json_open(w);
 	json_field_bool(w, "enabled", true);
-	list(w, "actions", seccomp_actions);
-	list(w, "operators", seccomp_operators);
-	list(w, "archs", seccomp_archs);
-	list(w, "knownFlags", seccomp_flags);
-	list(w, "supportedFlags", seccomp_flags);
+	json_field_list(w, "actions", seccomp_actions);
+	json_field_list(w, "operators", seccomp_operators);
+	json_field_list(w, "archs", seccomp_archs);
+	json_field_list(w, "knownFlags", seccomp_flags);
+	json_field_list(w, "supportedFlags", seccomp_flags);
 	json_close(w);
 }
 
@@ -83,6 +74,8 @@ static void enabled(struct json_writer *w, const char *key, bool is)
 
 int cmd_features(struct cli *cli, int argc, char **argv, struct err *e)
 {
+	static const char *const unsafe[] = { ANNOTATION_PREFIX, SPEC_UNIT_PROPERTY,
+					      SPEC_KEEP_GROUPS, NULL };
 	struct json_writer *w;
 	owned_str text = STR_INIT;
 
@@ -93,8 +86,8 @@ int cmd_features(struct cli *cli, int argc, char **argv, struct err *e)
 	json_open(w);
 	json_field(w, "ociVersionMin", "1.0.0");
 	json_field(w, "ociVersionMax", SPEC_OCI_VERSION);
-	list(w, "hooks", spec_hook_kinds);
-	list(w, "mountOptions", mountopt_names());
+	json_field_list(w, "hooks", spec_hook_kinds);
+	json_field_list(w, "mountOptions", mountopt_names());
 	json_key(w, "linux");
 	json_open(w);
 	namespaces(w);
@@ -111,8 +104,8 @@ int cmd_features(struct cli *cli, int argc, char **argv, struct err *e)
 	json_close(w);
 	json_key(w, "memoryPolicy");
 	json_open(w);
-	list(w, "modes", spec_memory_modes);
-	list(w, "flags", spec_memory_flags);
+	json_field_list(w, "modes", spec_memory_modes);
+	json_field_list(w, "flags", spec_memory_flags);
 	json_close(w);
 	json_key(w, "mountExtensions");
 	json_open(w);
@@ -125,12 +118,7 @@ int cmd_features(struct cli *cli, int argc, char **argv, struct err *e)
 	json_field(w, ANNOTATION_PREFIX "version", PACKAGE_VERSION);
 	json_close(w);
 	/* An image may not bring these: they would decide over its own confinement. */
-	json_key(w, "potentiallyUnsafeConfigAnnotations");
-	json_open_array(w);
-	json_put_string(w, ANNOTATION_PREFIX);
-	json_put_string(w, SPEC_UNIT_PROPERTY);
-	json_put_string(w, SPEC_KEEP_GROUPS);
-	json_close_array(w);
+	json_field_list(w, "potentiallyUnsafeConfigAnnotations", unsafe);
 	json_close(w);
 	json_writer_end(w, &text);
 	return cli_print(&text, e);

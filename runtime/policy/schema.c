@@ -32,23 +32,15 @@ static_assert(sizeof kinds / sizeof *kinds == KIND_MANY, "every kind has a row")
 
 static void put_item(struct json_writer *w, const struct field *f)
 {
+	static const char *const either[] = { "string", "number", NULL };
+
 	json_open(w);
-	if (kinds[f->kind].number) {
-		json_key(w, "type");
-		json_open_array(w);
-		json_put_string(w, "string");
-		json_put_string(w, "number");
-		json_close_array(w);
-	} else {
+	if (kinds[f->kind].number)
+		json_field_list(w, "type", either);
+	else
 		json_field(w, "type", "string");
-	}
-	if (f->kind == KIND_ENUM) {
-		json_key(w, "enum");
-		json_open_array(w);
-		for (size_t i = 0; f->values[i]; i++)
-			json_put_string(w, f->values[i]);
-		json_close_array(w);
-	}
+	if (f->kind == KIND_ENUM)
+		json_field_list(w, "enum", f->values);
 	if (kinds[f->kind].pattern)
 		json_field(w, "pattern", kinds[f->kind].pattern);
 	json_close(w);
@@ -158,13 +150,8 @@ static void put_strings(struct json_writer *w, const char *key, const char *desc
 	json_field(w, "type", "string");
 	if (pattern)
 		json_field(w, "pattern", pattern);
-	if (values) {
-		json_key(w, "enum");
-		json_open_array(w);
-		for (size_t i = 0; values[i]; i++)
-			json_put_string(w, values[i]);
-		json_close_array(w);
-	}
+	if (values)
+		json_field_list(w, "enum", values);
 	json_close(w);
 	json_close(w);
 }
@@ -188,6 +175,8 @@ static void put_exceptions(struct json_writer *w)
 
 static void put_hooks(struct json_writer *w)
 {
+	static const char *const required[] = { "path", NULL };
+
 	json_key(w, "audit.hooks");
 	json_open(w);
 	json_field(w, "description", "programs that get each audit record on their standard input");
@@ -208,10 +197,7 @@ static void put_hooks(struct json_writer *w)
 	json_close(w);
 	put_typed(w, "required", "boolean", "where it fails the container does not start");
 	json_close(w);
-	json_key(w, "required");
-	json_open_array(w);
-	json_put_string(w, "path");
-	json_close_array(w);
+	json_field_list(w, "required", required);
 	json_field_bool(w, "additionalProperties", false);
 	json_close(w);
 	json_close(w);
@@ -219,6 +205,8 @@ static void put_hooks(struct json_writer *w)
 
 static void put_host(struct json_writer *w)
 {
+	static const char *const reasons[] = { "required", "optional", NULL };
+
 	json_field(w, "type", "object");
 	json_key(w, "properties");
 	json_open(w);
@@ -244,11 +232,7 @@ static void put_host(struct json_writer *w)
 	json_key(w, "egress.reasons");
 	json_open(w);
 	json_field(w, "description", "whether destinations need a (reason)");
-	json_key(w, "enum");
-	json_open_array(w);
-	json_put_string(w, "required");
-	json_put_string(w, "optional");
-	json_close_array(w);
+	json_field_list(w, "enum", reasons);
 	json_close(w);
 	put_hooks(w);
 	put_typed(w, "credentials", "object", "grants by name (not supported yet)");
