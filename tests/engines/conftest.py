@@ -48,20 +48,21 @@ def kept(line):
     return what == "/run/agentrun" or any(k in what for k in KEPT)
 
 
-@pytest.fixture(params=DOCKER_LIKE)
-def engine(request):
-    """An engine with Docker's command line; no container outlives a test."""
-    e = get(request.param)
+def clean(name):
+    """The engine; no container outlives a test, and nothing of it is left."""
+    e = get(name)
     before = leaks.Snapshot()
     yield e
     e.remove_all()
     before.check(ignore=kept, timeout=10)
+
+
+@pytest.fixture(params=DOCKER_LIKE)
+def engine(request):
+    """An engine with Docker's command line."""
+    yield from clean(request.param)
 
 
 @pytest.fixture
 def ctr():
-    e = get("ctr")
-    before = leaks.Snapshot()
-    yield e
-    e.remove_all()
-    before.check(ignore=kept, timeout=10)
+    yield from clean("ctr")

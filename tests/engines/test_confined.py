@@ -9,7 +9,7 @@ import urllib.request
 import leaks
 import probe
 import pytest
-from conftest import CHOSEN, get, kept
+from conftest import CHOSEN, clean, kept
 from engines import IMAGE, controller
 from runtime import flavour, program, run, until
 from terminal import Spawned
@@ -34,12 +34,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs addresses of it
 
 @pytest.fixture(params=CHOSEN)
 def engine(request):
-    """No container outlives a test, and nothing of it is left."""
-    e = get(request.param)
-    before = leaks.Snapshot()
-    yield e
-    e.remove_all()
-    before.check(ignore=kept, timeout=10)
+    yield from clean(request.param)
 
 
 @pytest.fixture(scope="module")
