@@ -87,23 +87,34 @@ int exec_default_process(struct arena *a, const struct runtime *rt, const char *
 	return 0;
 }
 
-/* As runc does: how the container's own process is scheduled holds for those that say nothing. */
-static void inherit_scheduling(struct joining *j)
+/* As runc does: what holds for the container's own process holds for those that say nothing. */
+static void inherit(struct joining *j)
 {
 	const struct spec_process *first = j->spec->process;
+	struct spec_process *p = j->process;
 
-	if (!j->process->scheduler)
-		j->process->scheduler = first->scheduler;
-	if (!j->process->io_priority)
-		j->process->io_priority = first->io_priority;
-	if (!j->process->exec_cpu_affinity)
-		j->process->exec_cpu_affinity = first->exec_cpu_affinity;
+	if (!p->capabilities)
+		p->capabilities = first->capabilities;
+	if (!p->user.umask.set)
+		p->user.umask = first->user.umask;
+	if (!p->oom_score_adj.set)
+		p->oom_score_adj = first->oom_score_adj;
+	if (!p->apparmor_profile)
+		p->apparmor_profile = first->apparmor_profile;
+	if (!p->selinux_label)
+		p->selinux_label = first->selinux_label;
+	if (!p->scheduler)
+		p->scheduler = first->scheduler;
+	if (!p->io_priority)
+		p->io_priority = first->io_priority;
+	if (!p->exec_cpu_affinity)
+		p->exec_cpu_affinity = first->exec_cpu_affinity;
 }
 
 /* What create decided for the container's processes. */
 static int confine(struct joining *j, struct err *e)
 {
-	inherit_scheduling(j);
+	inherit(j);
 	if (j->spec->agent &&
 	    (policy_apply_process(j->a, j->spec->agent, j->process, &j->dropped, e) < 0 ||
 	     policy_refuse_descriptors(j->a, j->spec->agent, 0, j->o->preserve_fds, e) < 0))

@@ -97,6 +97,26 @@ def process_file(path, p):
     return path
 
 
+@pytest.mark.differs("runc crun", "Debian 12's runc has an umask of its own, crun hands down less")
+def test_process_file_that_says_little(rt, box, work):
+    """What holds for the container's first process holds for this one."""
+    def edit(c):
+        p = c["process"]
+        p["user"]["umask"] = 0o27
+        p["oomScoreAdj"] = 77
+        p["capabilities"] = {k: ["CAP_KILL"] for k in ("bounding", "effective", "permitted")}
+    b = rt.up(box(["sleep", "100"], edit))
+
+    def run(**kw):
+        p = process(args=["sh", "-c", "umask; cat /proc/self/oom_score_adj /proc/self/status"],
+                    **kw)
+        umask, oom, status = rt.exec(b, "--process", process_file(work + "/p", p),
+                                     check=True).out.split("\n", 2)
+        return umask, oom, *(int(status_field(status, "Cap" + k), 16) for k in ("Bnd", "Eff"))
+    assert run() == ("0027", "77", 1 << 5, 1 << 5)
+    assert run(capabilities={})[2:] == (0, 0)
+
+
 def test_process_file(rt, up, work):
     p = process(args=["sh", "-c", "id -u; id -G; pwd; env; umask; ulimit -n; "
                       "grep CapEff /proc/self/status"],
