@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 WIDTH, MARGIN, GAP, COLUMNS = 1280, 32, 24, 3
 PANEL = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS
-ROW, TITLE, LABEL, VALUE = 20, 26, 112, 84  # of a panel of bars: heights, then widths at both sides
+ROW, TITLE, LABEL, VALUE = 20, 26, 112, 88  # of a panel of bars: heights, then widths at both sides
 CHART = 190
 INK, FAINT, GRID, PAPER = "#1f2933", "#5f6c7b", "#d9dee5", "#ffffff"
 COLOURS = {"agentrun": "#1463b8", "agentrun+policy": "#63a9e8", "floor": "#9aa5b1",
@@ -84,7 +84,7 @@ def bars(d, x, y, rows):
         if r["p90"] > r["p10"]:
             d.line([(left + room * r["p10"] / top, middle), (left + room * r["p90"] / top, middle)],
                    INK)
-        ratio = f" ({r['ratio']:.1f}x)" if r["ratio"] != 1 else ""
+        ratio = f" ({r['ratio']:.{1 if r['ratio'] < 10 else 0}f}x)" if r["ratio"] != 1 else ""
         d.text(left + room * max(r["median"], r["p90"]) / top + 6, middle + 4,
                short(r["median"]) + ratio, 11)
 
@@ -113,8 +113,8 @@ def chart(d, x, y, rows):
     for size in sizes:
         d.text(at(size, 1)[0], bottom + 16, f"{size:,}", 10, FAINT, "middle")
     first = min(r["median"] for r in rows if r["size"] == sizes[0])
-    steps = [s for s in sizes if math.log10(first * s / sizes[0]) <= high]
-    d.line([at(s, first * s / sizes[0]) for s in steps], FAINT, 1, "4 4")
+    times = min(sizes[-1] / sizes[0], 10 ** high / first)
+    d.line([at(sizes[0], first), at(sizes[0] * times, first * times)], FAINT, 1, "4 4")
     for name in dict.fromkeys(r["runtime"] for r in rows):
         points = [at(r["size"], r["median"]) for r in rows if r["runtime"] == name]
         d.line(points, colour(name), 2)

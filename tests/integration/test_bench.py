@@ -99,7 +99,7 @@ def test_isolated_starts_have_a_target_on_version_1_only():
         assert named == (layout != "v2")
 
 
-@pytest.mark.parametrize("cpu, met", [((9, 10, 20, 42), True), ((1, 5, 10, 40), False)])
+@pytest.mark.parametrize("cpu, met", [((1, 5, 10, 21), True), ((9, 10, 20, 44), False)])
 def test_growth(cpu, met, capsys):
     """The last doubling decides: there what is constant weighs least."""
     r = report.Report()
