@@ -35,8 +35,10 @@ static int make_private(const char *path, struct err *e)
 		return err_set(e, errno, "create the state directory %s", path);
 	if (stat(path, &st) < 0)
 		return err_set(e, errno, "state directory %s", path);
-	/* Whoever can write here can have the runtime signal and join what they like. */
-	if (st.st_uid != geteuid() || st.st_mode & 022)
+	/* Whoever can write here can have the runtime signal and join what they like.  An umask of 002
+	 * goes with groups of one person. */
+	if (st.st_uid != geteuid() || st.st_mode & 002 ||
+	    (st.st_mode & 020 && st.st_gid != getegid()))
 		return err_say(e, EPERM,
 			       "state directory %s: must belong to uid %u and be writable by nobody else",
 			       path, geteuid());

@@ -305,6 +305,15 @@ def test_list(rt, box):
     assert {line.split()[0] for line in table[1:]} == {a.id, b.id}
 
 
+@pytest.mark.parametrize("mode, group, good", [
+    (0o755, 0, True), (0o775, 0, True), (0o775, 1000, False), (0o757, 0, False)])
+@pytest.mark.differs("runc crun", "they take any")
+def test_state_directory_that_others_write_to(rt, box, mode, group, good):
+    os.chown(rt.root, 0, group)
+    os.chmod(rt.root, mode)
+    rt.run(box(), check=good or "must belong to uid 0 and be writable by nobody else")
+
+
 def test_list_of_none(rt):
     assert json.loads(rt("list", "--format", "json", check=True).out or "null") in (None, [])
 
