@@ -120,36 +120,13 @@ static struct audit_process process_of(const struct spec_process *p, pid_t pid)
 				       .gid = p->user.gid, .pid = pid, .terminal = p->terminal };
 }
 
-int evidence_create(struct arena *a, const struct state *st, const struct spec *asked,
-		    const struct spec *s, struct err *e)
+static const struct audit_policy *policy_of(struct arena *a, const struct spec *s)
 {
 	const struct spec_agent *agent = s->agent;
-	struct audit_mount *mounts = arena_array(a, struct audit_mount, s->mounts.n + 1);
-	struct audit_egress_rule *rules;
-	struct audit_policy policy;
-	struct audit_create c;
-	struct audit_frame frame = { .session = st->session, .container = st->id,
-				     .event = "create", .durable = true };
-	owned_str members = STR_INIT;
-	size_t n = 0;
-
-	if (!agent)
-		return 0;
-	rules = arena_array(a, struct audit_egress_rule, agent->egress_allow.n + 1);
-	for (size_t i = 0; i < s->mounts.n; i++) {
-		const struct spec_mount *m = &s->mounts.v[i];
-
-		if (spec_mount_is_bind(m))
-			mounts[n++] = (struct audit_mount){ m->source, m->destination,
-							    !read_only(m) };
-	}
-	for (size_t i = 0; i < agent->egress_allow.n; i++) {
-		const struct spec_egress_rule *r = &agent->egress_allow.v[i];
-
-		rules[i] = (struct audit_egress_rule){ r->host, r->port_first, r->port_last,
-						       r->protocol, r->reason, &r->addresses };
-	}
-	policy = (struct audit_policy){
+	const struct spec_workspace *w = agent->workspace;
+	struct audit_egress_rule *rules = arena_array(a, struct audit_egress_rule,
+						      agent->egress_allow.n + 1);
+	struct audit_policy policy = {
 		.profile = agent->profile,
 		.digest = agent->policy_digest,
 		.audit_mode = agent->audit_mode,
@@ -166,13 +143,42 @@ int evidence_create(struct arena *a, const struct state *st, const struct spec *
 		.changes = &agent->changes,
 		.labels = &agent->labels,
 	};
-	if (agent->workspace) {
-		policy.workspace_source = agent->workspace->source;
-		policy.workspace_destination = agent->workspace->destination;
-		policy.workspace_mode = agent->workspace->mode;
-		policy.workspace_owner = agent->workspace->owner;
-		policy.workspace_guard = &agent->workspace->guard;
-		policy.workspace_mask = &agent->workspace->mask;
+
+	for (size_t i = 0; i < agent->egress_allow.n; i++) {
+		const struct spec_egress_rule *r = &agent->egress_allow.v[i];
+
+		rules[i] = (struct audit_egress_rule){ r->host, r->port_first, r->port_last,
+						       r->protocol, r->reason, &r->addresses };
+	}
+	if (w) {
+		policy.workspace_source = w->source;
+		policy.workspace_destination = w->destination;
+		policy.workspace_mode = w->mode;
+		policy.workspace_owner = w->owner;
+		policy.workspace_guard = &w->guard;
+		policy.workspace_mask = &w->mask;
+	}
+	return arena_memdup(a, &policy, sizeof policy);
+}
+
+int evidence_create(struct arena *a, const struct state *st, const struct spec *asked,
+		    const struct spec *s, struct err *e)
+{
+	struct audit_frame frame = { .session = st->session, .container = st->id,
+				     .event = "create", .durable = true };
+	struct audit_mount *mounts = arena_array(a, struct audit_mount, s->mounts.n + 1);
+	struct audit_create c;
+	owned_str members = STR_INIT;
+	size_t n = 0;
+
+	if (!s->agent)
+		return 0;
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		const struct spec_mount *m = &s->mounts.v[i];
+
+		if (spec_mount_is_bind(m))
+			mounts[n++] = (struct audit_mount){ m->source, m->destination,
+							    !read_only(m) };
 	}
 	c = (struct audit_create){
 		.version = PACKAGE_VERSION,
@@ -185,10 +191,10 @@ int evidence_create(struct arena *a, const struct state *st, const struct spec *
 		.n_mounts = n,
 		.caller_uid = getuid(),
 		.caller_login_uid = login_uid(),
-		.policy = &policy,
+		.policy = policy_of(a, s),
 	};
 	audit_record_create(&c, &members);
-	return append(a, st, agent, &frame, &members, e);
+	return append(a, st, s->agent, &frame, &members, e);
 }
 
 int evidence_start(struct arena *a, const struct state *st, const struct spec *s, struct err *e)
