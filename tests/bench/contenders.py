@@ -49,11 +49,13 @@ class Contender:
         _, status, usage = os.wait4(pid, 0)
         wall = time.perf_counter_ns() - began
         if status != 0:
-            raise RuntimeError(f"{' '.join(argv)}: status {status:#x}\n" + self.output()[-2000:])
+            raise RuntimeError(f"{' '.join(argv)}: status {status:#x}\n" + self.output())
         return wall / 1e6, (usage.ru_utime + usage.ru_stime) * 1e3
 
-    def output(self):
-        return os.pread(self.log, 1 << 20, 0).decode(errors="replace")
+    def output(self, most=500):
+        """The end of what it said."""
+        size = os.fstat(self.log).st_size
+        return os.pread(self.log, most, max(0, size - most)).decode(errors="replace")
 
     def run_args(self):
         return "run", "--bundle", self.place, self.next_id()

@@ -2,6 +2,7 @@
 """That `make bench` measures and tells what it measured; not how fast anything is."""
 import json
 import os
+import re
 import shutil
 import sys
 import xml.etree.ElementTree as ET
@@ -27,10 +28,14 @@ def texts(path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_small_selection(work):
+    os.mkdir(work + "/bin")
+    with open(work + "/bin/crun", "w", encoding="ascii") as f:
+        f.write('#!/bin/sh\n[ "$1" = --version ] && exec echo crun version 9.9\necho broken; exit 3\n')
+    os.chmod(work + "/bin/crun", 0o755)
     chosen = ("run", "cycle", "memory", "syscalls", "environment")
     r = run([*BENCH, "-n", "2", "--shape", "docker", *(f"--measure={m}" for m in chosen),
              "--json", work + "/bench.json", "--picture", work + "/bench.svg"],
-            check=True, timeout=120)
+            check=True, timeout=120, env={**os.environ, "PATH": f"{work}/bin:{os.environ['PATH']}"})
     with open(work + "/bench.json", encoding="utf-8") as f:
         found = json.load(f)
     rows = found["rows"]
@@ -44,6 +49,7 @@ def test_small_selection(work):
                   if row["runtime"] == runtime and row.get("grows") == "variables"]
         assert [size for size, _ in growth] == [625, 1250, 2500, 5000]
         assert growth[0][1] is None and all(g > 0 for _, g in growth[1:])
+    assert re.search(r"^left out: crun 9\.9: .* status 0x300\nbroken$", r.out, re.M)
     for name in ("crun", "runc"):  # all are there, or it says why not
         if shutil.which(name):
             assert any(row["runtime"].startswith(name + " ") for row in rows) \
