@@ -258,7 +258,7 @@ static int clone_child(struct joining *j, struct err *e)
 		args.cgroup = (uint64_t)cgroup_fd;
 	}
 	pid = sys_clone3(&args, sizeof args);
-	if (pid < 0 && errno == EBUSY) {
+	if (pid < 0 && errno == EBUSY && !j->o->cgroups.n) {
 		/* version 2 forbids processes in a cgroup that has children with controllers */
 		fd_close(&cgroup_fd);
 		if (cgroup_clone_fd_beside(&j->state.cgroup, j->state.pid, &cgroup_fd, e) < 0)
@@ -273,10 +273,12 @@ static int clone_child(struct joining *j, struct err *e)
 		handshake_fail(pair[1], &failed);
 		_exit(1);
 	}
+	if (pid < 0)
+		err_set(e, errno, "clone into the cgroup");
 	close(pair[1]);
 	j->sync_fd = pair[0];
 	if (pid < 0)
-		return err_set(e, errno, "clone");
+		return -e->code;
 	j->pid = pid;
 	return 0;
 }

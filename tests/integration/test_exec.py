@@ -2,10 +2,11 @@
 """exec: a further process in a running container."""
 import json
 import os
+import shutil
 
 import pytest
 from bundle import drop_namespace, namespace, shell
-from runtime import status_field, until
+from runtime import run, status_field, until
 
 SLEEP = ["sleep", "100"]
 
@@ -84,6 +85,19 @@ def test_additional_gids(rt, box):
     assert set(r.out.split()) == {"0", "5", "7", "8"}
 
 
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("flags, code, said", [
+    ([], 0, ""), (["--cgroup", "/"], 255, "clone into the cgroup: Device or resource busy")])
+@pytest.mark.differs("runc crun", "strace is told of agentrun's calls")
+def test_cgroup_that_takes_no_process(rt, up, work, flags, code, said):
+    """As on version 2 that of a service manager, whose children have controllers: its own is taken,
+    unless one is asked for."""
+    r = run(["strace", "-qq", "-o", work + "/trace", "-e", "inject=clone3:error=EBUSY:when=1",
+             *rt.argv("exec", *flags, up.id, "cat", "/proc/self/cgroup")])
+    assert (r.code, r.out != "") == (code, code == 0), r.text
+    assert said in r.err
+
+
 def process(**kw):
     p = {"terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["true"],
          "env": ["PATH=/bin"], "cwd": "/"}
@@ -107,14 +121,14 @@ def test_process_file_that_says_little(rt, box, work):
         p["capabilities"] = {k: ["CAP_KILL"] for k in ("bounding", "effective", "permitted")}
     b = rt.up(box(["sleep", "100"], edit))
 
-    def run(**kw):
+    def seen(**kw):
         p = process(args=["sh", "-c", "umask; cat /proc/self/oom_score_adj /proc/self/status"],
                     **kw)
         umask, oom, status = rt.exec(b, "--process", process_file(work + "/p", p),
                                      check=True).out.split("\n", 2)
         return umask, oom, *(int(status_field(status, "Cap" + k), 16) for k in ("Bnd", "Eff"))
-    assert run() == ("0027", "77", 1 << 5, 1 << 5)
-    assert run(capabilities={})[2:] == (0, 0)
+    assert seen() == ("0027", "77", 1 << 5, 1 << 5)
+    assert seen(capabilities={})[2:] == (0, 0)
 
 
 def test_process_file(rt, up, work):
