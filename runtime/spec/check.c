@@ -276,32 +276,6 @@ static int check_time(const struct check *c, const struct json_path *linux_at)
 	return 0;
 }
 
-/* A key that ends with '.' stands for all below it. */
-static const struct { const char *key, *namespace; } sysctls[] = {
-	{ "fs.mqueue.", "ipc" },
-	{ "kernel.domainname", "uts" },
-	{ "kernel.msgmax", "ipc" },
-	{ "kernel.msgmnb", "ipc" },
-	{ "kernel.msgmni", "ipc" },
-	{ "kernel.sem", "ipc" },
-	{ "kernel.shm_rmid_forced", "ipc" },
-	{ "kernel.shmall", "ipc" },
-	{ "kernel.shmmax", "ipc" },
-	{ "kernel.shmmni", "ipc" },
-	{ "net.", "network" },
-};
-
-const char *spec_sysctl_namespace(const char *key)
-{
-	for (size_t i = 0; i < sizeof sysctls / sizeof *sysctls; i++) {
-		const char *k = sysctls[i].key;
-
-		if (str_has_suffix(k, ".") ? str_has_prefix(key, k) : strcmp(key, k) == 0)
-			return sysctls[i].namespace;
-	}
-	return NULL;
-}
-
 static int check_sysctl(const struct check *c, const struct json_path *linux_at)
 {
 	const struct kvs *all = &c->s->linux_->sysctl;
@@ -360,11 +334,6 @@ static bool is_interface(const char *name, bool template)
 	if (!is_word(name) || strlen(name) >= IFNAMSIZ || strchr(name, ':'))
 		return false;
 	return !percent || (template && percent[1] == 'd' && !strchr(percent + 1, '%'));
-}
-
-const char *spec_net_device_name(const struct spec_net_device *d)
-{
-	return d->name ? d->name : d->host_name;
 }
 
 static int check_net_devices(const struct check *c, const struct json_path *linux_at)

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is asked of a model, whoever made it; how it is read and written is in
+ * fields.c, what must hold in check.c.
+ */
+#include "spec/spec.h"
+
+#include <string.h>
+
+const struct spec_namespace *spec_namespace_find(const struct spec *s, const char *type)
+{
+	for (size_t i = 0; s->linux_ && i < s->linux_->namespaces.n; i++)
+		if (strcmp(s->linux_->namespaces.v[i].type, type) == 0)
+			return &s->linux_->namespaces.v[i];
+	return NULL;
+}
+
+bool spec_keeps_groups(const struct spec *s)
+{
+	const char *v = kvs_get(&s->annotations, SPEC_KEEP_GROUPS);
+
+	return v && strcmp(v, "0") != 0;
+}
+
+bool spec_mount_is_bind(const struct spec_mount *m)
+{
+	return strv_find(&m->options, "bind") >= 0 || strv_find(&m->options, "rbind") >= 0;
+}
+
+void spec_bind_own(struct arena *a, struct spec *s, struct spec_mount *m, const char *destination,
+		   const char *source)
+{
+	static const char *const options[] = { "bind", "ro", "nosuid", "nodev", "noexec" };
+	struct spec_mount *list;
+
+	if (!m) {
+		list = arena_array(a, struct spec_mount, s->mounts.n + 1);
+		if (s->mounts.n)
+			memcpy(list, s->mounts.v, s->mounts.n * sizeof *list);
+		s->mounts.v = list;
+		m = &list[s->mounts.n++];
+	}
+	*m = (struct spec_mount){ .destination = arena_strdup(a, destination),
+				  .type = arena_strdup(a, "bind"),
+				  .source = arena_strdup(a, source),
+				  .source_fd = -1 };
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		strv_add(a, &m->options, options[i]);
+}
+
+const char *spec_net_device_name(const struct spec_net_device *d)
+{
+	return d->name ? d->name : d->host_name;
+}
+
+/* A key that ends with '.' stands for all below it. */
+static const struct { const char *key, *namespace; } sysctls[] = {
+	{ "fs.mqueue.", "ipc" },
+	{ "kernel.domainname", "uts" },
+	{ "kernel.msgmax", "ipc" },
+	{ "kernel.msgmnb", "ipc" },
+	{ "kernel.msgmni", "ipc" },
+	{ "kernel.sem", "ipc" },
+	{ "kernel.shm_rmid_forced", "ipc" },
+	{ "kernel.shmall", "ipc" },
+	{ "kernel.shmmax", "ipc" },
+	{ "kernel.shmmni", "ipc" },
+	{ "net.", "network" },
+};
+
+const char *spec_sysctl_namespace(const char *key)
+{
+	for (size_t i = 0; i < sizeof sysctls / sizeof *sysctls; i++) {
+		const char *k = sysctls[i].key;
+
+		if (str_has_suffix(k, ".") ? str_has_prefix(key, k) : strcmp(key, k) == 0)
+			return sysctls[i].namespace;
+	}
+	return NULL;
+}
