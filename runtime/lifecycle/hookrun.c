@@ -140,7 +140,7 @@ int hooks_run(const spec_hooks_list *list, const char *name, bool confined, cons
 		struct hook_call call = {
 			.path = h->path,
 			.argv = h->args.n ? h->args.v : NULL,
-			.envp = h->env.n || confined ? h->env.v : environ,
+			.envp = h->env.v || confined ? h->env.v : environ,
 			.cwd = cwd,
 			.in = state_json,
 			.in_size = strlen(state_json),

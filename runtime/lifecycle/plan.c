@@ -140,7 +140,7 @@ static void put_hooks(struct plan *p, const struct plan_request *q, struct str *
 			.path = put_text(b, list->v[i].path),
 			.argv = put_strv(b, &list->v[i].args,
 					 list->v[i].args.n ? NULL : list->v[i].path),
-			.envp = list->v[i].env.n ? put_strv(b, &list->v[i].env, NULL) : 0,
+			.envp = list->v[i].env.v ? put_strv(b, &list->v[i].env, NULL) : 0,
 			.timeout = list->v[i].timeout.set ? (uint32_t)list->v[i].timeout.v : 0,
 		};
 	p->hooks = put(b, h, list->n * sizeof *h);

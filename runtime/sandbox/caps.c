@@ -94,7 +94,10 @@ static uint64_t mask_of(const struct strv *names, int last, struct strv *ignored
 	uint64_t mask = 0;
 
 	for (size_t i = 0; i < names->n; i++) {
-		int number = caps_number(names->v[i]);
+		/* "CHOWN" is for people (exec --cap): to the specification, runc and crun it is
+		 * not the name of a capability. */
+		int number = strncasecmp(names->v[i], "CAP_", 4) == 0 ?
+			caps_number(names->v[i]) : -1;
 
 		/* Beyond the last: an older kernel than the engine thought of. */
 		if (number >= 0 && number <= last)

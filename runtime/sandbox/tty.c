@@ -57,8 +57,8 @@ int tty_open(const struct spec_process *p, int *ret_master, int *ret_slave, stru
 	if (slave < 0)
 		return err_set(e, errno, "process.terminal: open the pty's slave");
 	if (p->console_size) {
-		struct winsize size = { .ws_row = (unsigned short)p->console_size->height,
-					.ws_col = (unsigned short)p->console_size->width };
+		struct winsize size = { .ws_row = (unsigned short)p->console_size->height.v,
+					.ws_col = (unsigned short)p->console_size->width.v };
 
 		if (ioctl(slave, TIOCSWINSZ, &size) < 0)
 			return err_set(e, errno, "process.consoleSize");

@@ -19,7 +19,6 @@ struct check {
 
 /* json_say() for these functions: every refusal is EINVAL unless it says otherwise. */
 #define refuse(c, at, ...) json_say((c)->e, EINVAL, (c)->what, (at), __VA_ARGS__)
-#define refuse_yet(c, at) json_say((c)->e, ENOTSUP, (c)->what, (at), "not supported yet")
 
 static int check_absolute(const struct check *c, const struct json_path *at, const char *path)
 {
@@ -114,6 +113,23 @@ static int check_affinity(const struct check *c, const struct json_path *at,
 	return check_list(c, MEMBER(at, "final"), a->final, CPULIST_MOST, "processor");
 }
 
+static int check_console_size(const struct check *c, const struct json_path *at,
+			      const struct spec_console_size *size)
+{
+	const struct { const char *key; const struct opt_u64 *v; } sides[] = {
+		{ "height", &size->height }, { "width", &size->width },
+	};
+
+	for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+		if (!sides[i].v->set)
+			return refuse(c, MEMBER(at, sides[i].key), "required, but absent");
+		if (sides[i].v->v > UINT16_MAX)
+			return refuse(c, MEMBER(at, sides[i].key), "is out of range (0 to %d)",
+				      UINT16_MAX);
+	}
+	return 0;
+}
+
 int check_process(const struct spec_process *p, const char *what, const struct json_path *at,
 		  struct err *e)
 {
@@ -136,6 +152,9 @@ int check_process(const struct spec_process *p, const char *what, const struct j
 	if (p->user.additional_gids.n > 65536)
 		return refuse(&c, MEMBER(MEMBER(at, "user"), "additionalGids"),
 			      "more than 65536 groups");
+	if (p->console_size &&
+	    check_console_size(&c, MEMBER(at, "consoleSize"), p->console_size) < 0)
+		return -e->code;
 	if (p->scheduler && check_scheduler(&c, MEMBER(at, "scheduler"), p->scheduler) < 0)
 		return -e->code;
 	if (p->exec_cpu_affinity &&
@@ -234,9 +253,6 @@ static int check_id_maps(const struct check *c, const struct json_path *at)
 	const struct spec_linux *l = c->s->linux_;
 	const struct spec_namespace *user = spec_namespace_find(c->s, "user");
 
-	if (!user && (l->uid_mappings.n || l->gid_mappings.n))
-		return refuse(c, MEMBER(at, l->uid_mappings.n ? "uidMappings" : "gidMappings"),
-			      "needs a user namespace");
 	if (user && !user->path && (!l->uid_mappings.n || !l->gid_mappings.n))
 		return refuse(c, MEMBER(at, l->uid_mappings.n ? "gidMappings" : "uidMappings"),
 			      "required for a new user namespace");

@@ -162,8 +162,12 @@ void spec_settle_env(struct strv *env)
 
 static void finish_process(struct arena *a, void *object)
 {
+	struct spec_process *p = object;
+
 	(void)a;
-	spec_settle_env(&((struct spec_process *)object)->env);
+	spec_settle_env(&p->env);
+	if (!p->terminal)
+		p->console_size = NULL;	/* config.md: MUST be ignored */
 }
 
 static void finish_memory(struct arena *a, void *object)
@@ -181,8 +185,15 @@ static void finish_memory(struct arena *a, void *object)
 static void finish_linux(struct arena *a, void *object)
 {
 	struct spec_linux *l = object;
+	bool user = false;
 
 	(void)a;
+	for (size_t i = 0; i < l->namespaces.n; i++)
+		user |= strcmp(l->namespaces.v[i].type, "user") == 0;
+	if (!user) {	/* nobody's, then: as under runc and crun */
+		l->uid_mappings.n = 0;
+		l->gid_mappings.n = 0;
+	}
 	for (size_t i = 0; i < l->sysctl.n; i++) {
 		char *key = l->sysctl.v[i].key;
 
@@ -225,7 +236,8 @@ static const struct field user_fields[] = {
 	/* without them the user is root, as everywhere; they are always written */
 	FIELD_I64(struct spec_user, "uid", uid, ID),
 	FIELD_I64(struct spec_user, "gid", gid, ID),
-	FIELD_OPT_U64(struct spec_user, "umask", umask, RANGE(0, 0777)),
+	/* umask(2) takes the nine bits that it knows */
+	FIELD_OPT_U64(struct spec_user, "umask", umask, U32),
 	FIELD_I64S(struct spec_user, "additionalGids", additional_gids, ID),
 	FIELD_STRING(struct spec_user, "username", username),
 };
@@ -256,8 +268,9 @@ static const struct field cpu_affinity_fields[] = {
 OBJECT_OF(cpu_affinity);
 
 static const struct field console_size_fields[] = {
-	FIELD_U64(struct spec_console_size, "height", height, REQUIRED, RANGE(0, UINT16_MAX)),
-	FIELD_U64(struct spec_console_size, "width", width, REQUIRED, RANGE(0, UINT16_MAX)),
+	/* what they have to be, check.c asks where there is a terminal */
+	FIELD_OPT_U64(struct spec_console_size, "height", height),
+	FIELD_OPT_U64(struct spec_console_size, "width", width),
 };
 OBJECT_OF(console_size);
 
@@ -606,11 +619,6 @@ static const struct field config_fields[] = {
 	FIELD_PAIRS(struct spec, "annotations", annotations),
 	FIELD_OBJECT(struct spec, "linux", linux_, linux),
 	FIELD_OBJECT(struct spec, "agent", agent, agent),
-	FIELD_UNSUPPORTED("freebsd"),
-	FIELD_UNSUPPORTED("solaris"),
-	FIELD_UNSUPPORTED("vm"),
-	FIELD_UNSUPPORTED("windows"),
-	FIELD_UNSUPPORTED("zos"),
 };
 static const struct object object_config = {
 	.size = sizeof(struct spec),

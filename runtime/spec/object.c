@@ -125,6 +125,8 @@ static int read_strings(const struct reader *r, const struct field *f, const str
 {
 	struct strv v = { 0 };
 
+	if (!j->n)
+		v.v = arena_array(r->a, char *, 1);
 	for (size_t i = 0; i < j->n; i++) {
 		struct json_path item = { at, NULL, i };
 		const char *text;
@@ -150,8 +152,6 @@ static int read_pairs(const struct reader *r, const struct field *f, const struc
 		const char *text;
 		int error;
 
-		if (!j->keys[i][0])
-			return json_say(r->e, EINVAL, r->what, &member, "the key is empty");
 		error = read_string(r, f, &member, j->items[i], &text);
 		if (error < 0)
 			return error;
@@ -213,7 +213,7 @@ static const enum json_type json_type_of[] = {
 	[I64S] = JSON_ARRAY,	  [U64S] = JSON_ARRAY,	    [OBJECT] = JSON_OBJECT,
 	[INLINE] = JSON_OBJECT,	  [OBJECTS] = JSON_ARRAY,   [MAP] = JSON_OBJECT,
 };
-static_assert(sizeof json_type_of / sizeof *json_type_of == UNSUPPORTED, "a type for each kind");
+static_assert(sizeof json_type_of / sizeof *json_type_of == MAP + 1, "a type for each kind");
 
 static int read_member(const struct reader *r, const struct field *f, const struct json_path *at,
 		       const struct json *j, char *member)
@@ -226,8 +226,6 @@ static int read_member(const struct reader *r, const struct field *f, const stru
 	void *p;
 	int error;
 
-	if (f->kind == UNSUPPORTED)
-		return json_say(r->e, ENOTSUP, r->what, at, "not supported yet");
 	error = expect(r, at, j, json_type_of[f->kind]);
 	if (error < 0)
 		return error;
@@ -284,8 +282,6 @@ static int read_member(const struct reader *r, const struct field *f, const stru
 		if (!error)
 			store(member, &vec, sizeof vec);
 		return error;
-	case UNSUPPORTED:
-		break;
 	}
 	return 0;
 }
@@ -383,7 +379,7 @@ static void write_member(const struct field *f, const char *member, struct json_
 			json_field_u64(w, f->name, opt_u64->v);
 		break;
 	case STRINGS:
-		if (((const struct strv *)member)->n || f->required)
+		if (((const struct strv *)member)->v || f->required)
 			json_field_strv(w, f->name, (const struct strv *)member);
 		break;
 	case PAIRS:
@@ -431,8 +427,6 @@ static void write_member(const struct field *f, const char *member, struct json_
 		else
 			json_close_array(w);
 		break;
-	case UNSUPPORTED:
-		break;
 	}
 }
 
@@ -458,6 +452,8 @@ void object_own_parts(struct arena *a, const struct object *o, void *base)
 
 		switch (f->kind) {
 		case STRINGS:
+			if (!((const struct strv *)member)->v)
+				break;
 			strings = strv_copy(a, (const struct strv *)member);
 			store(member, &strings, sizeof strings);
 			break;
@@ -501,7 +497,6 @@ void object_own_parts(struct arena *a, const struct object *o, void *base)
 		case OPT_BOOL:
 		case OPT_I64:
 		case OPT_U64:
-		case UNSUPPORTED:
 			break;
 		}
 	}

@@ -20,7 +20,6 @@ enum kind {
 	I64S, U64S,				/* VEC(int64_t), VEC(uint64_t) */
 	OBJECT, INLINE,				/* struct *, struct */
 	OBJECTS, MAP,				/* VEC(struct); a map's key is the first member */
-	UNSUPPORTED,				/* known to OCI; not to agentrun yet */
 };
 
 struct object;
@@ -89,7 +88,6 @@ struct object {
 #define FIELD_MAP(t, json, m, type)                                                                \
 	{ .name = json, .kind = MAP, .object = &object_##type,                                     \
 	  .offset = OFFSET_VEC(t, m) + 0 * OFFSET(t, m.v, struct spec_##type *) }
-#define FIELD_UNSUPPORTED(json) { .name = json, .kind = UNSUPPORTED }
 
 #define REQUIRED .required = true
 #define RANGE(least, most) .min = (least), .max = (most)
@@ -106,8 +104,8 @@ struct object {
 /*
  * Fills `base`, which comes zeroed.  Members that the table does not have are
  * ignored (OCI, "Extensibility"); null is absent, as is an empty string.
- * Errors: -EINVAL for a wrong type or value, -ERANGE, and -ENOTSUP for a
- * member that agentrun does not support yet; each names the member's path.
+ * An empty list of strings is told from an absent one by its v.  Errors:
+ * -EINVAL for a wrong type or value, and -ERANGE; each names the member's path.
  */
 int object_read(struct arena *a, const struct object *o, const struct json *j, const char *what,
 		void *base, struct err *e);

@@ -68,7 +68,7 @@ struct spec_cpu_affinity {
 };
 
 struct spec_console_size {
-	uint64_t height, width;
+	struct opt_u64 height, width;
 };
 
 struct spec_process {

@@ -91,6 +91,23 @@ def test_environment_is_only_the_hooks(rt, box, work):
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"ONLY"}  # a shell adds those
 
 
+@pytest.mark.parametrize("kind", [k for k in ORDER if k != "startContainer"])
+def test_an_empty_environment_is_one(rt, box, work, kind):
+    """Also where the hook is read from the container's state."""
+    h = hook(f"/usr/bin/env >{work}/env")
+    h["env"] = []
+    rt.run(box(["true"], with_hooks(**{kind: h})), env={"PATH": "/usr/bin:/bin", "LEAK": "1"},
+           check=True)
+    assert {x.split("=")[0] for x in lines(work + "/env")} <= {"PWD", "OLDPWD", "SHLVL", "_"}
+
+
+def test_an_empty_environment_of_a_start_container_hook(rt, box):
+    b = box(["true"], with_hooks(startContainer={"path": "/bin/sh", "env": [], "args": [
+        "sh", "-c", "/bin/busybox env >/out"]}))
+    rt.run(b, check=True)
+    assert {x.split("=")[0] for x in b.read("/out").split()} <= {"PWD", "SHLVL", "_"}
+
+
 @pytest.mark.differs("crun runc", "crun tells the exit status alone")
 def test_the_output_of_a_failing_start_container_hook_is_in_the_error(rt, box):
     b = box(["true"], with_hooks(startContainer=hook(
