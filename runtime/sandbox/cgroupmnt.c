@@ -45,7 +45,8 @@ static int open_unified(const struct rootfs *r, const struct mountopt *o, bool c
 	}
 	if (!h)
 		return err_say(e, ENODEV, "this host mounts no cgroup2");
-	if ((x = mnt_clone(AT_FDCWD, own ? h->dir : h->mount, false, &fd, e)) < 0 ||
+	if ((x = mnt_check("cgroup2", &o->data, e)) < 0 ||
+	    (x = mnt_clone(AT_FDCWD, own ? h->dir : h->mount, false, &fd, e)) < 0 ||
 	    (x = mnt_set(fd, false, o->set, 0, e)) < 0)
 		return x;
 	/* No cgroup was made: what is left to bind is the host's, and not to be written. */

@@ -122,17 +122,9 @@ static int copy_directory(int from_fd, int to_fd, unsigned depth, struct err *e)
 int copyup(int from_fd, int to_fd, struct err *e)
 {
 	owned_fd to = openat(to_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-	int r;
 
 	if (to < 0)
 		return err_set(e, errno, "open the new file system");
-	if (fstat(from_fd, &st) < 0)
-		return err_set(e, errno, "stat the directory to copy");
-	if ((r = copy_directory(from_fd, to, 0, e)) < 0)
-		return r;
-	/* The mode is the mount's option. */
-	if (fchown(to, st.st_uid, st.st_gid) < 0)
-		return err_set(e, errno, "change the owner of the new file system");
-	return 0;
+	/* Its own owner and mode are options of the mount. */
+	return copy_directory(from_fd, to, 0, e);
 }

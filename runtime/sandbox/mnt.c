@@ -130,6 +130,22 @@ static int put_option(int fs_fd, const char *option, struct err *e)
 	return failed(fs_fd, errno, what.s, e);
 }
 
+int mnt_check(const char *type, const struct mnt_options *options, struct err *e)
+{
+	owned_fd fs = -1;
+	int r;
+
+	if (!options->n)
+		return 0;
+	fs = sys_fsopen(type, FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return err_set(e, errno, "file system type \"%s\"", type);
+	for (size_t i = 0; i < options->n; i++)
+		if ((r = put_option(fs, options->v[i], e)) < 0)
+			return r;
+	return 0;
+}
+
 int mnt_new(const char *type, const char *source, const struct mnt_options *options,
 	    uint64_t attributes, int *ret_fd, struct err *e)
 {

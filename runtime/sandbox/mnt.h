@@ -43,6 +43,8 @@ struct mnt_options {
 	const char **v;
 	size_t n;
 };
+/* Whether the kernel knows the options, for a mount that is bound instead. */
+int mnt_check(const char *type, const struct mnt_options *options, struct err *e);
 /* A new file system instance, detached.  An error carries what the kernel's log of this call says.
  * -E2BIG: an option is longer than this API takes (255 bytes): mount(2) has to do it. */
 int mnt_new(const char *type, const char *source, const struct mnt_options *options,

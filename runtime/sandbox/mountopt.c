@@ -14,7 +14,8 @@ enum kind {
 	PROPAGATION,		/* set is MS_SHARED, ...; below: with MS_REC */
 	SUPERBLOCK,		/* the kernel's own word, handed to the file system's context */
 	BIND, RBIND, REMOUNT, COPYUP, IDMAP, RIDMAP,
-	NOTHING,		/* "defaults"; how much the kernel logs */
+	LOGGING,		/* how much the kernel logs */
+	NOTHING,		/* "defaults" */
 };
 
 struct option {
@@ -39,7 +40,7 @@ static const struct option table[] = {
 	{ "idmap", .kind = IDMAP },
 	{ "iversion", .kind = SUPERBLOCK },
 	{ "lazytime", .kind = SUPERBLOCK },
-	{ "loud", .kind = NOTHING },
+	{ "loud", .kind = LOGGING },
 	{ "mand", .kind = SUPERBLOCK },
 	{ "noatime", .kind = ATTR, ATIME(MOUNT_ATTR_NOATIME) },
 	{ "nodev", .kind = ATTR, .set = MOUNT_ATTR_NODEV },
@@ -82,7 +83,7 @@ static const struct option table[] = {
 	{ "runbindable", .kind = PROPAGATION, .set = MS_UNBINDABLE, .below = true },
 	{ "rw", .kind = ATTR, .clear = MOUNT_ATTR_RDONLY },
 	{ "shared", .kind = PROPAGATION, .set = MS_SHARED },
-	{ "silent", .kind = NOTHING },
+	{ "silent", .kind = LOGGING },
 	{ "slave", .kind = PROPAGATION, .set = MS_SLAVE },
 	{ "strictatime", .kind = ATTR, ATIME(MOUNT_ATTR_STRICTATIME) },
 	{ "suid", .kind = ATTR, .clear = MOUNT_ATTR_NOSUID },
@@ -185,6 +186,10 @@ int mountopt_parse(struct arena *a, const struct strv *options, struct mountopt 
 			break;
 		case SUPERBLOCK:
 			strv_add(a, &data, o->name);
+			m.flags = true;
+			break;
+		case LOGGING:
+			m.flags = true;
 			break;
 		case RBIND:
 			m.recursive_bind = true;

@@ -21,6 +21,7 @@ enum { MOUNTOPT_MOST_PROPAGATION = 8 };
 struct mountopt {
 	bool bind, recursive_bind, remount, tmpcopyup;
 	bool idmap, recursive_idmap;
+	bool flags;			/* a flag of mount(2), if without effect on a bind mount */
 	uint64_t set, clear;				/* MOUNT_ATTR_* of the mount itself */
 	uint64_t recursive_set, recursive_clear;	/* and of everything below: rro, ... */
 	struct mountopt_propagation {

@@ -453,7 +453,7 @@ static int mount_bind(const struct mountopt *o, bool exactly, int tree, int targ
 {
 	int r;
 
-	r = exactly && (o->set || o->clear) ? mnt_set_exactly(tree, o->set, o->clear, e) :
+	r = exactly && (o->set || o->clear || o->flags) ? mnt_set_exactly(tree, o->set, o->clear, e) :
 		mnt_set(tree, false, o->set, o->clear, e);
 	if (r < 0 || (r = mnt_set(tree, true, o->recursive_set, o->recursive_clear, e)) < 0)
 		return r;
@@ -499,19 +499,22 @@ static bool is_cgroup(const struct spec_mount *m)
 	return m->type && (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0);
 }
 
-static int mount_one(struct arena *a, const struct rootfs *r, const struct spec *s, size_t i,
+static int mount_one(struct arena *a, struct rootfs *r, const struct spec *s, size_t i,
 		     struct err *e)
 {
 	const struct spec_mount *m = &s->mounts.v[i];
 	const char *label = s->linux_ ? s->linux_->mount_label : NULL;
 	owned_fd tree = -1, target = -1, mounted = -1;
 	struct mountopt o;
+	bool late;
 	int x;
 
 	if ((x = mountopt_parse(a, &m->options, &o, e)) < 0 || (x = check_options(m, &o, e)) < 0)
 		return x;
-	/* Devices and mount points are still to be made in /dev; rootfs_finish() closes it. */
-	if (names(m->destination, "/dev") && !o.bind)
+	/* Devices and mount points may still have to be made there; rootfs_finish() closes it. */
+	late = !o.bind && !o.remount && (o.set & MOUNT_ATTR_RDONLY) &&
+	       (names(m->destination, "/dev") || strcmp(m->type, "tmpfs") == 0);
+	if (late)
 		o.set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 
 	if (o.remount) {
@@ -557,6 +560,8 @@ static int mount_one(struct arena *a, const struct rootfs *r, const struct spec 
 		if ((x = mnt_propagate(mounted, o.propagation[k].recursive, o.propagation[k].how,
 				       e)) < 0)
 			return x;
+	if (late)
+		r->late[r->n_late++] = fd_take(&mounted);
 	return 0;
 }
 
@@ -564,6 +569,7 @@ int rootfs_mount_all(struct rootfs *r, const struct spec *s, struct err *e)
 {
 	owned_arena a = ARENA_INIT;
 
+	r->late = must(calloc(s->mounts.n + 1, sizeof *r->late));
 	for (size_t i = 0; i < s->mounts.n; i++)
 		if (mount_one(&a, r, s, i, e) < 0)
 			return err_in(e, "mounts[%zu]", i);

@@ -213,24 +213,36 @@ int rootfs_enter(struct rootfs *r, const struct spec *s, struct err *e)
 
 /* ---- finishing ---- */
 
-static bool is_absent(int r)
+/* As under runc and crun, what is mounted below the path stays as it is; not under a policy. */
+static int make_path_readonly(int root_fd, const char *path, bool confined, struct err *e)
 {
-	return r == -ENOENT || r == -ENOTDIR;
+	owned_fd fd = -1, copy = -1;
+	struct statx st, top;
+	int r = rootpath_open(root_fd, path, O_PATH, &fd, e);
+
+	if (r == -ENOENT)
+		forgive(e);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &st) < 0 ||
+	    statx(root_fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &top) < 0)
+		return err_set(e, errno, "stat");
+	/* Nothing can be put over the root that we are in. */
+	if (st.stx_mnt_id == top.stx_mnt_id && st.stx_ino == top.stx_ino)
+		return mnt_set(root_fd, false, MOUNT_ATTR_RDONLY, 0, e);
+	if ((r = mnt_clone(fd, "", true, &copy, e)) < 0 ||
+	    (r = mnt_set(copy, confined, MOUNT_ATTR_RDONLY, 0, e)) < 0)
+		return r;
+	return mnt_attach(copy, fd, e);
 }
 
-static int make_paths_readonly(int root_fd, const struct strv *paths, struct err *e)
+static int make_paths_readonly(int root_fd, const struct spec *s, struct err *e)
 {
-	for (size_t i = 0; i < paths->n; i++) {
-		owned_fd fd = -1;
-		int r = rootpath_open(root_fd, paths->v[i], O_PATH, &fd, e);
+	const struct strv *paths = &s->linux_->readonly_paths;
 
-		if (is_absent(r)) {
-			forgive(e);
-			continue;
-		}
-		if (r < 0 || mnt_bind_over(fd, true, MOUNT_ATTR_RDONLY, e) < 0)
+	for (size_t i = 0; i < paths->n; i++)
+		if (make_path_readonly(root_fd, paths->v[i], s->agent, e) < 0)
 			return err_in(e, "linux.readonlyPaths[%zu]: %s", i, paths->v[i]);
-	}
 	return 0;
 }
 
@@ -276,12 +288,10 @@ static int mask_path(int root_fd, const char *path, struct covers *c, struct err
 	struct stat st;
 	int r = rootpath_open(root_fd, path, O_PATH, &target, e);
 
-	if (is_absent(r)) {
+	if (r == -ENOENT)
 		forgive(e);
-		return 0;
-	}
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? 0 : r;
 	if (fstat(target, &st) < 0)
 		return err_set(e, errno, "stat");
 	if (!S_ISDIR(st.st_mode)) {
@@ -319,27 +329,16 @@ static int mask_paths(int root_fd, const struct spec_linux *l, struct err *e)
 	return r;
 }
 
-/* A /dev that was asked for read-only, now that nothing is to be made in it any more. */
-static int close_dev(int root_fd, const struct spec *s, struct err *e)
+/* What was asked for read-only, now that nothing is to be made in it any more. */
+static int close_late(struct rootfs *r, struct err *e)
 {
-	owned_arena a = ARENA_INIT;
-
-	for (size_t i = 0; i < s->mounts.n; i++) {
-		const struct spec_mount *m = &s->mounts.v[i];
-		owned_fd dev = -1;
-		struct mountopt o;
-		int r;
-
-		if (strcmp(m->destination, "/dev") != 0 && strcmp(m->destination, "/dev/") != 0)
-			continue;
-		if ((r = mountopt_parse(&a, &m->options, &o, e)) < 0)
-			return err_in(e, "mounts[%zu]", i);
-		if (o.bind || !(o.set & MOUNT_ATTR_RDONLY))
-			continue;
-		if ((r = rootpath_open_plain(root_fd, "/dev", O_PATH, &dev, e)) < 0 ||
-		    (r = mnt_set(dev, false, MOUNT_ATTR_RDONLY, 0, e)) < 0)
-			return err_in(e, "mounts[%zu]", i);
+	for (; r->n_late; r->n_late--) {
+		if (mnt_set(r->late[r->n_late - 1], false, MOUNT_ATTR_RDONLY, 0, e) < 0)
+			return err_in(e, "mounts");
+		close(r->late[r->n_late - 1]);
 	}
+	free(r->late);
+	r->late = NULL;
 	return 0;
 }
 
@@ -349,9 +348,9 @@ int rootfs_finish(struct rootfs *r, const struct spec *s, struct err *e)
 	int x;
 
 	/* sysctl first: /proc/sys is usually one of readonlyPaths. */
-	if ((x = sysctl_write(r->root_fd, s, e)) < 0 || (x = close_dev(r->root_fd, s, e)) < 0)
+	if ((x = sysctl_write(r->root_fd, s, e)) < 0 || (x = close_late(r, e)) < 0)
 		return x;
-	if (s->linux_ && ((x = make_paths_readonly(r->root_fd, &s->linux_->readonly_paths, e)) < 0 ||
+	if (s->linux_ && ((x = make_paths_readonly(r->root_fd, s, e)) < 0 ||
 			  (x = mask_paths(r->root_fd, s->linux_, e)) < 0))
 		return x;
 	if (s->agent && s->agent->workspace &&

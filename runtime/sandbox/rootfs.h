@@ -31,6 +31,8 @@ struct rootfs {
 	bool cgroup_ns;		/* the container has a cgroup namespace of its own */
 	const struct cgroup *cgroup;	/* for mounts of type cgroup; see sandbox/cgroup.h */
 	const int *sources;	/* one per mount, -1: none; see rootfs_open_sources(). NULL: none */
+	int *late;		/* mounts that rootfs_finish() makes read-only */
+	size_t n_late;
 };
 
 /*

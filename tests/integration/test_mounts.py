@@ -228,6 +228,36 @@ def test_readonly_paths(rt, box):
     assert rt.run(b, check=True).out == "still"
 
 
+def test_the_root_as_a_readonly_path(rt, box):
+    b = box(shell("! echo >/etc/x && ! mkdir /tmp/x && echo >/dev/shm/x && echo so"),
+            lambda c: c["linux"].update(readonlyPaths=["/", "/proc/sys"]))
+    r = rt.run(b, check=True)
+    assert r.out == "so\n" and r.err.count("Read-only file system") == 2
+
+
+def test_what_a_read_only_tmpfs_holds(rt, box, source):
+    """Mount points and devices come before the flag; of a mount that is hidden nothing is seen."""
+    def edit(c):
+        c["mounts"] += [mount("/t", "tmpfs", None, "ro"), mount("/t/a/b", "tmpfs"),
+                        mount("/t/dir", "bind", source, "rbind"),
+                        mount("/u", "tmpfs", None, "ro"), mount("/u", "tmpfs")]
+        c["linux"]["devices"] = [{"path": "/t/null", "type": "c", "major": 1, "minor": 3}]
+    b = box(shell("echo >/t/null; echo >/t/a/b/x; echo >/u/x; ls /t; ! echo >/t/x"), edit)
+    r = rt.run(b, check=True)
+    assert r.out.split() == ["a", "dir", "null"] and "/t/x: Read-only file system" in r.err
+
+
+@pytest.mark.skipif(not os.path.exists("/sys/fs/cgroup/cgroup.controllers"),
+                    reason="version 1 takes no notice of any")
+@pytest.mark.parametrize("own", [False, True])
+def test_unknown_option_of_cgroups(rt, box, own):
+    def edit(c):
+        next(m for m in c["mounts"] if m["type"] == "cgroup")["options"].append("no_such=1")
+        if own:
+            c["linux"]["namespaces"].append({"type": "cgroup"})
+    rt.run(box(["true"], edit), check='mounts[4]: option "no_such=1": ')
+
+
 def test_rootfs_is_not_the_hosts(rt, box):
     """No way up and no trace of the old root."""
     out = rt.run(box(shell("ls -A /; ls -d /../../etc/passwd; grep -c . /proc/self/mountinfo")),

@@ -334,6 +334,8 @@ static void run_attributes(const void *row, struct outcome *o)
 
 	build(o, image);
 	mount_them(&r, &s, a->mounts, o);
+	if (o->r == 0)
+		o->r = rootfs_finish(&r, &s, &o->e);
 	if (o->r < 0)
 		return;
 	flags = flags_of("root/x", o);
@@ -378,6 +380,8 @@ Test(mounts, attributes)
 		{ "tmpfs", { NEW("tmpfs", "/x", "nosuid", "nodev", "noexec", "size=64k") },
 		  ST_NOSUID | ST_NODEV | ST_NOEXEC, ST_RDONLY, 0, 0 },
 		{ "tmpfs ro", { NEW("tmpfs", "/x", "ro") }, ST_RDONLY, 0, 0, 0 },
+		{ "tmpfs ro, with a mount below", { NEW("tmpfs", "/x", "ro"),
+		  NEW("tmpfs", "/x/sub", "nosuid") }, ST_RDONLY, 0, ST_NOSUID, ST_RDONLY },
 		{ "tmpfs ro,tmpcopyup", { NEW("tmpfs", "/x", "ro", "tmpcopyup") },
 		  ST_RDONLY, 0, 0, 0 },
 		{ "several in one text", { NEW("tmpfs", "/x", "size=64k,mode=700", "nosuid") },
@@ -385,8 +389,12 @@ Test(mounts, attributes)
 		{ "remount,ro of a mount made before", { BIND("host/tree", "/x", "rbind"),
 		  { .destination = "/x", .options = STRV("remount", "bind", "ro"),
 		    .source_fd = -1 } }, ST_RDONLY | ST_NOSUID, 0, 0, ST_RDONLY },
-		{ "defaults and sync of a bind", { BIND("host/tree", "/x", "rbind", "defaults",
-		  "sync") }, 0, ST_RDONLY, 0, 0 },
+		{ "defaults of a bind", { BIND("host/tree", "/x", "rbind", "defaults") },
+		  ST_NOSUID, ST_RDONLY, 0, 0 },
+		{ "sync of a bind", { BIND("host/tree", "/x", "rbind", "sync") },
+		  0, ST_RDONLY | ST_NOSUID, 0, 0 },
+		{ "loud of a bind", { BIND("host/tree", "/x", "rbind", "loud") },
+		  0, ST_RDONLY | ST_NOSUID, 0, 0 },
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++)
@@ -504,10 +512,11 @@ static void run_copyup(const void *row, struct outcome *o)
 	char link[64] = "";
 
 	build(o, image);
-	WANT(o, chown("root/x/sub/file", 1234, 5678) == 0 && chmod("root/x/sub/file", 04755) == 0 &&
+	WANT(o, chown("root/x", 12, 34) == 0 && chown("root/x/sub/file", 1234, 5678) == 0 && chmod("root/x/sub/file", 04755) == 0 &&
 	     lchown("root/x/link", 12, 34) == 0, "chown");
 	mount_them(&r, &s, *copies ? with : without, o);
-	WANT(o, stat("root/x", &st) == 0 && (st.st_mode & 07777) == 01777, "mode %o", st.st_mode);
+	WANT(o, stat("root/x", &st) == 0 && (st.st_mode & 07777) == 01777 &&
+	     st.st_uid == 0 && st.st_gid == 0, "mode %o, owner %u", st.st_mode, st.st_uid);
 	if (!*copies) {
 		WANT(o, access("root/x/sub", F_OK) < 0, "copied");
 		return;

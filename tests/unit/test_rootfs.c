@@ -219,6 +219,7 @@ struct finish_row {
 	struct thing image[MOST_THINGS];
 	bool no_proc, no_dev, dev_readonly;
 	bool readonly;			/* root.readonly */
+	bool confined;
 	struct strv masked, read_only;
 	struct kvs sysctl;
 	const char *namespace;		/* of the container's own */
@@ -270,7 +271,10 @@ static void run_finish(const void *row, struct outcome *o)
 	struct spec_root root = { .path = "root", .readonly = f->readonly };
 	struct spec s = { .linux_ = &l, .root = &root };
 	struct rootfs r = { .nodes_fd = -1 };
+	struct spec_agent agent = { 0 };
 
+	if (f->confined)
+		s.agent = &agent;
 	if (!f->dev_readonly)
 		mounts[0].options.n--;
 	s.mounts.v = mounts + f->no_dev;
@@ -316,15 +320,25 @@ Test(rootfs, a6_paths)
 {
 	const struct finish_row rows[] = {
 		{ .what = "masked file and directories", .image = { { 0 } },
-		  .masked = STRV("/data/secret", "/proc/kcore", "/data/sub", "/vol", "/none",
-			"/data/secret/x"),
+		  .masked = STRV("/data/secret", "/proc/kcore", "/data/sub", "/vol", "/none"),
 		  .empty = { "/data/secret", "/data/sub", "/vol" }, .writable = { "/data" } },
 		{ .what = "masked through a link", .image = { { 'l', "root/l", "/data/secret" } },
 		  .masked = STRV("/l"), .empty = { "/data/secret", "/l" } },
-		{ .what = "read-only paths, with what is mounted below", .image = { { 0 } },
+		{ .what = "masked path below a file", .image = { { 0 } },
+		  .masked = STRV("/data/secret/x"),
+		  .refused = "linux.maskedPaths[0]: /data/secret/x: " },
+		{ .what = "read-only path below a file", .image = { { 0 } },
+		  .read_only = STRV("/none", "/data/secret/x"),
+		  .refused = "linux.readonlyPaths[1]: /data/secret/x: " },
+		{ .what = "read-only paths, without what is mounted below", .image = { { 0 } },
 		  .read_only = STRV("/data", "/vol", "/none", "/proc/sys"),
 		  .present = "/vol/in/file",
-		  .unwritable = { "/data", "/data/sub", "/vol/in" }, .writable = { "/" } },
+		  .unwritable = { "/data", "/data/sub", "/vol" }, .writable = { "/", "/vol/in" } },
+		{ .what = "read-only paths under a policy", .image = { { 0 } }, .confined = true,
+		  .read_only = STRV("/vol"), .unwritable = { "/vol", "/vol/in" } },
+		{ .what = "the root as a read-only path", .image = { { 0 } },
+		  .read_only = STRV("/data/.."), .unwritable = { "/", "/data" },
+		  .writable = { "/vol/in", "/dev" } },
 		{ .what = "read-only root", .image = { { 0 } }, .readonly = true,
 		  .unwritable = { "/", "/data" }, .writable = { "/vol/in", "/dev" } },
 		{ .what = "read-only /dev, with its devices", .image = { { 0 } },
