@@ -89,6 +89,13 @@ static int await(const struct stage *s, enum message_kind kind, struct err *e)
 	return 0;
 }
 
+/* A filter may refuse even this call, and _exit() would try for ever. */
+static _Noreturn void leave(int code)
+{
+	syscall(SYS_exit_group, code);
+	__builtin_trap();
+}
+
 static _Noreturn void fail(const struct stage *s, const struct err *e)
 {
 	if (s->parent >= 0) {
@@ -99,7 +106,7 @@ static _Noreturn void fail(const struct stage *s, const struct err *e)
 	} else {
 		dprintf(2, "agentrun: %s\n", e->text);
 	}
-	_exit(e->code == ENOENT ? 127 : e->code == EACCES ? 126 : 1);
+	leave(e->code == ENOENT ? 127 : e->code == EACCES ? 126 : 1);
 }
 
 /*
@@ -231,8 +238,8 @@ static int set_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable
 	return 0;
 }
 
-/* Limits first: RLIMIT_NICE and RLIMIT_RTPRIO say how far a process may raise itself. */
-static int step_limits(struct stage *s, struct err *e)
+/* Start's connection is a descriptor: until it is there that limit waits (create raised the hard one). */
+static int set_limits(struct stage *s, bool started, struct err *e)
 {
 	const struct plan *p = s->plan;
 
@@ -240,10 +247,22 @@ static int step_limits(struct stage *s, struct err *e)
 		const struct plan_rlimit *l = (const struct plan_rlimit *)(s->base + p->rlimits) + i;
 		struct rlimit r = { l->soft, l->hard };
 
-		if (setrlimit((int)l->resource, &r) < 0)
+		if ((l->resource == RLIMIT_NOFILE && p->start_fd >= 0) == started &&
+		    setrlimit((int)l->resource, &r) < 0)
 			return err_set(e, errno, "process.rlimits[%u]: setrlimit", i);
 	}
 	return 0;
+}
+
+/* Limits first: RLIMIT_NICE and RLIMIT_RTPRIO say how far a process may raise itself. */
+static int step_limits(struct stage *s, struct err *e)
+{
+	return set_limits(s, false, e);
+}
+
+static int step_descriptor_limit(struct stage *s, struct err *e)
+{
+	return set_limits(s, true, e);
 }
 
 /* While the capabilities are there, and in the process that stays: a clone need not inherit it.  What
@@ -514,7 +533,7 @@ static int run_hook(struct stage *s, const struct plan_hook *h, struct err *e)
 		dup2(out[1], 2);
 		execve(path, argv, envp);
 		dprintf(2, "%s", strerror(errno));
-		_exit(127);
+		leave(127);
 	}
 	close(in[0]);
 	close(out[1]);
@@ -625,6 +644,7 @@ static const struct step {
 	{ "program", step_program },
 	{ "ready", step_ready },
 	{ "await-start", step_await_start },
+	{ "descriptor-limit", step_descriptor_limit },
 	{ "filter", step_filter },
 	{ "start-hooks", step_start_hooks },	/* programs of the image: as confined as what follows */
 	{ "exec", step_exec },		/* returns only when it fails */
