@@ -110,6 +110,22 @@ static int add_spec_rule(struct cgroup_device_rules *out, const struct spec_devi
 	return 0;
 }
 
+static bool overlap(const struct cgroup_device_rule *x, const struct cgroup_device_rule *y)
+{
+	return x->type == y->type && (x->access & y->access) &&
+	       (x->major < 0 || y->major < 0 || x->major == y->major) &&
+	       (x->minor < 0 || y->minor < 0 || x->minor == y->minor);
+}
+
+/* A device that the specification denies among all that it allows.  It stays, as under runc and crun. */
+static bool is_taken(const struct cgroup_device_rules *rules, const struct cgroup_device_rule *device)
+{
+	for (size_t i = 0; i < rules->own && device->major >= 0; i++)
+		if (!rules->v[i].allow && overlap(&rules->v[i], device))
+			return true;
+	return false;
+}
+
 int cgroup_device_rules(struct arena *a, const struct spec_resources *r, bool plain,
 			struct cgroup_device_rules *ret, struct err *e)
 {
@@ -121,21 +137,15 @@ int cgroup_device_rules(struct arena *a, const struct spec_resources *r, bool pl
 		if (add_spec_rule(&out, &r->devices.v[i], e) < 0)
 			return err_in(e, "linux.resources.devices[%zu]", i);
 	out.own = out.n;
-	for (size_t i = 0; i < own && !out.allow; i++)
-		if (plain || !defaults[i].plain_only)
+	for (size_t i = 0; i < own; i++)
+		if (out.allow ? !defaults[i].plain_only && is_taken(&out, &defaults[i].rule) :
+		    plain || !defaults[i].plain_only)
 			out.v[out.n++] = defaults[i].rule;
 	*ret = out;
 	return 0;
 }
 
 /* ---- version 1 ---- */
-
-static bool overlap(const struct cgroup_device_rule *x, const struct cgroup_device_rule *y)
-{
-	return x->type == y->type && (x->access & y->access) &&
-	       (x->major < 0 || y->major < 0 || x->major == y->major) &&
-	       (x->minor < 0 || y->minor < 0 || x->minor == y->minor);
-}
 
 void cgroup_device_access(unsigned access, char ret[4])
 {
@@ -209,7 +219,7 @@ static int apply_v1(const char *dir, const struct cgroup_device_rules *rules, st
 		const struct cgroup_device_rule *rule = &rules->v[i];
 		char text[80];
 
-		if (rule->allow == rules->allow && (r = check_v1(rules, i, e)) < 0)
+		if (rule->allow == rules->allow && i < rules->own && (r = check_v1(rules, i, e)) < 0)
 			return r;
 		print_rule(rule, text, sizeof text);
 		r = add_to(rule->allow ? allow : deny, dir, text, e);

@@ -346,6 +346,11 @@ Test(cgroup, device_program)
 			{ true, "a", ANY, ANY, "rwm" }, { false, "b", NUM(8), ANY, "w" } }, 2, {
 			{ { 'b', 8, 1, R }, 1 }, { { 'b', 8, 1, W }, 0 }, { { 'b', 8, 1, R | W }, 0 },
 			{ { 'c', 8, 1, W }, 1 } } },
+		{ "of all but one, the devices of every container", true, {
+			{ true, "a", ANY, ANY, "rwm" }, { false, "c", ANY, ANY, "rwm" } }, 2, {
+			{ { 'c', 1, 3, R | W | M }, 1 }, { { 'c', 136, 7, R | W }, 1 },
+			{ { 'c', 1, 11, R }, 0 }, { { 'c', 1, 11, M }, 0 },
+			{ { 'c', 10, 200, R }, 0 }, { { 'b', 8, 0, R }, 1 } } },
 		{ "accesses of two rules add up", false, {
 			{ true, "c", NUM(7), ANY, "r" }, { true, "c", NUM(7), NUM(1), "w" } }, 2, {
 			{ { 'c', 7, 1, R | W }, 1 }, { { 'c', 7, 2, R | W }, 0 },
