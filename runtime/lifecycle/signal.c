@@ -101,6 +101,9 @@ int lifecycle_kill(struct arena *a, const struct runtime *rt, const char *id, in
 		return cgroup_signal(&state.cgroup, sig, e);
 	if (r < 0)
 		return all && r == -ESRCH ? 0 : r;
+	/* runtime.md, kill: neither created nor running is an error.  SIGKILL ends a create that hangs. */
+	if (!state.ready && sig != SIGKILL)
+		return state_not_running(&state, e);
 	if (sys_pidfd_send_signal(pidfd, sig) < 0)
 		return errno == ESRCH ? state_not_running(&state, e) :
 		       err_set(e, errno, "signal container %s", id);

@@ -128,6 +128,20 @@ def test_force_forgets_nothing_that_it_cannot_read(rt, box):
     assert rt.status(b) == "running"
 
 
+@pytest.mark.differs("runc crun", "they signal it, or do not know it yet")
+def test_a_container_in_the_making_takes_no_signal_but_the_last(rt, box, work):
+    hook = f"touch {work}/began; while [ ! -e {work}/go ]; do sleep 0.02; done"
+    b = box(SLEEP, lambda c: c.update(hooks={"createRuntime": [
+        {"path": "/bin/sh", "args": ["sh", "-c", hook]}]}))
+    with background(rt.argv("create", "--bundle", b.path, b.id)) as p:
+        until(lambda: os.path.exists(work + "/began"))
+        rt.kill(b, "TERM", check=f"container not running: {b.id}")
+        assert rt.status(b) == "creating"
+        with open(work + "/go", "x", encoding="ascii"):
+            assert p.wait(10) == 0
+    rt.kill(b, "TERM", check=True)
+
+
 @pytest.mark.differs("runc crun", "each has words of its own")
 def test_what_a_killed_runtime_leaves(rt, box):
     b = rt.up(box())
