@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/host.h"
 #include "cli/cli.h"
 #include "lifecycle/manage.h"
 
@@ -207,6 +208,9 @@ int cmd_update(struct cli *cli, int argc, char **argv, struct err *e)
 
 	if (r < 0)
 		return r;
+	/* systemd may have to hear of it, and what comes from standard input can be read but once. */
+	if (host_check(e) < 0)
+		return host_become(e);
 	what = o.resources;
 	for (size_t i = 0; what && i < sizeof o.value / sizeof *o.value; i++)
 		if (o.value[i])

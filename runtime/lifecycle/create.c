@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +20,9 @@
 
 #include "audit/audit.h"
 #include "base/fd.h"
+#include "base/host.h"
 #include "base/log.h"
+#include "base/self.h"
 #include "base/sys.h"
 #include "lifecycle/deadline.h"
 #include "lifecycle/evidence.h"
@@ -40,6 +41,7 @@
 #include "sandbox/netdev.h"
 #include "sandbox/resctrl.h"
 #include "sandbox/tty.h"
+#include "sandbox/user.h"
 
 /* One create in the making: what there is to undo is what is set. */
 struct creation {
@@ -112,24 +114,32 @@ static int check_terminal(const struct creation *c, struct err *e)
 	return 0;
 }
 
-static int prepare(struct creation *c, struct err *e)
+/* `again` executes a program with our arguments; from where those are relative to. */
+static int execute_again(const struct creation *c, int here, int (*again)(struct err *e),
+			 struct err *e)
 {
-	owned_fd here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fchdir(here) < 0)
+		return err_set(e, errno, "return to the working directory");
+	if (again(e) < 0)
+		return -e->code;
+	if (chdir(c->bundle) < 0)
+		return err_set(e, errno, "bundle %s", c->bundle);
+	return 0;
+}
+
+static int judge(struct creation *c, int here, struct err *e)
+{
 	char *real;
 
+	if (c->rt->systemd_cgroup && host_check(e) < 0)
+		return -e->code;
 	if (load(c, e) < 0)
 		return -e->code;
 	if (check_terminal(c, e) < 0 || ns_from_spec(c->spec, &c->ns, e) < 0)
 		return -e->code;
-	if (ns_needs_second_clone(&c->ns)) {
-		/* Back to where the arguments are relative to. */
-		if (fchdir(here) < 0)
-			return err_set(e, errno, "return to the working directory");
-		if (plan_reexec_sealed(e) < 0)
-			return -e->code;
-		if (chdir(c->bundle) < 0)
-			return err_set(e, errno, "bundle %s", c->bundle);
-	}
+	/* A process of the container could see this one before it became stage two. */
+	if (ns_needs_second_clone(&c->ns) && execute_again(c, here, self_execute_sealed, e) < 0)
+		return -e->code;
 	if (c->spec->linux_->intel_rdt &&
 	    resctrl_find(c->a, c->spec->linux_->intel_rdt, c->o->id, &c->resctrl, e) < 0)
 		return -e->code;
@@ -146,13 +156,21 @@ static int prepare(struct creation *c, struct err *e)
 	return 0;
 }
 
+static int prepare(struct creation *c, struct err *e)
+{
+	owned_fd here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = judge(c, here, e);
+
+	/* A driver, a name or a filter that takes the host's libraries. */
+	return r == -ELIBACC ? execute_again(c, here, host_become, e) : r;
+}
+
 /* ---- what the host can see from here on is undone on failure ---- */
 
 static void describe(struct creation *c)
 {
-	/* The usual answer without nscd, nsswitch.conf and what that names. */
-	struct passwd *user = geteuid() ? getpwuid(geteuid()) : NULL;
 	char now[LOG_TIME], session[32];
+	owned_str owner = STR_INIT;
 	struct err none;
 	struct state *s = &c->state;
 
@@ -161,11 +179,8 @@ static void describe(struct creation *c)
 	s->oci_version = arena_strdup(c->a, SPEC_OCI_VERSION);	/* of the state, not of the bundle */
 	s->bundle = c->bundle;
 	s->created = arena_strdup(c->a, now);
-	if (geteuid() == 0)
-		s->owner = arena_strdup(c->a, "root");
-	else
-		s->owner = user ? arena_strdup(c->a, user->pw_name)
-				: arena_printf(c->a, "%u", geteuid());
+	user_name(geteuid(), &owner);
+	s->owner = arena_strdup(c->a, owner.s);
 	s->rootless = c->rt->rootless;
 	s->new_keyring = !c->o->no_new_keyring;
 	s->annotations = c->asked->annotations;

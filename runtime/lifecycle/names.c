@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lifecycle/names.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/host.h"
 #include "policy/policy.h"
 #include "sandbox/rootpath.h"
 
@@ -18,33 +17,19 @@ enum { HOSTS_MOST = 1 << 20 };
 
 static int resolve(struct arena *a, struct spec_egress_rule *rule, struct err *e)
 {
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM }, *list;
 	const char *refused = NULL;
 	bool never = false;	/* not by its number either */
-	int r = getaddrinfo(rule->host, NULL, &hints, &list);
 
-	if (r != 0)
-		return err_say(e, EHOSTUNREACH, "egress rule %s: %s", rule->host,
-			       r == EAI_SYSTEM ? strerror(errno) : gai_strerror(r));
-	for (struct addrinfo *i = list; i; i = i->ai_next) {
-		const void *raw = i->ai_family == AF_INET
-					  ? (const void *)&((struct sockaddr_in *)i->ai_addr)->sin_addr
-					  : (const void *)&((struct sockaddr_in6 *)i->ai_addr)->sin6_addr;
-		char text[INET6_ADDRSTRLEN];
-		const char *why;
+	if (host_resolve(a, rule->host, &rule->addresses, e) < 0)
+		return err_in(e, "egress rule %s", rule->host);
+	for (size_t i = 0; i < rule->addresses.n; i++) {
+		const char *text = rule->addresses.v[i], *why = policy_address_refused(text, true);
 
-		if (!inet_ntop(i->ai_family, raw, text, sizeof text) ||
-		    strv_find(&rule->addresses, text) >= 0)
-			continue;
-		why = policy_address_refused(text, true);
 		if (why) {
 			refused = arena_printf(a, "%s, %s", text, why);
 			never = policy_address_refused(text, false) != NULL;
-		} else {
-			strv_add(a, &rule->addresses, text);
 		}
 	}
-	freeaddrinfo(list);
 	/* One forbidden address among good ones is an answer not to be trusted (DNS rebinding, THREATS C14). */
 	if (refused)
 		return err_say(e, EPERM,

@@ -6,22 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/self.h"
 #include "base/sys.h"
 #include "sandbox/mempolicy.h"
 #include "sandbox/scheduling.h"
-
-#ifndef MFD_EXEC	/* Linux 6.3 */
-#define MFD_EXEC 0x0010U
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
-
-enum { IMAGE_MOST = 64 << 20 };	/* of the program and of its command line */
 
 /* The bytes of agentrun-init, put into the program by the build. */
 extern const char stage2_image[], stage2_image_end[];
@@ -379,56 +372,10 @@ int plan_finish(pid_t pid, const struct spec_process *process, uint32_t undone, 
 	return 0;
 }
 
-static int sealed(const char *name, unsigned flags, const void *data, size_t size, int *ret_fd,
-		  struct err *e)
-{
-	owned_fd fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
-
-	if (fd < 0 && errno == EINVAL)	/* before Linux 6.3 */
-		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return err_set(e, errno, "memfd_create %s", name);
-	if (fd_write_all(fd, data, size, name, e) < 0)
-		return -e->code;
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return err_set(e, errno, "seal %s", name);
-	*ret_fd = fd_take(&fd);
-	return 0;
-}
-
-int plan_seal(const char *name, const void *data, size_t size, int *ret_fd, struct err *e)
-{
-	return sealed(name, MFD_NOEXEC_SEAL, data, size, ret_fd, e);
-}
-
 int plan_stage2(int *ret_fd, struct err *e)
 {
-	return sealed("agentrun-init", MFD_EXEC, stage2_image,
-		      (size_t)(stage2_image_end - stage2_image), ret_fd, e);
-}
-
-int plan_reexec_sealed(struct err *e)
-{
-	owned_fd self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), copy = -1;
-	owned_str image = STR_INIT, line = STR_INIT;
-	owned_arena a = ARENA_INIT;
-	struct strv argv = { 0 };
-	int seals;
-
-	if (self < 0)
-		return err_set(e, errno, "open /proc/self/exe");
-	/* Every file of a tmpfs answers, with F_SEAL_SEAL. */
-	seals = fcntl(self, F_GET_SEALS);
-	if (seals >= 0 && seals & F_SEAL_WRITE)
-		return 0;
-	if (fd_read_all(self, IMAGE_MOST, "/proc/self/exe", &image, e) < 0 ||
-	    file_read(AT_FDCWD, "/proc/self/cmdline", IMAGE_MOST, &line, e) < 0 ||
-	    sealed("agentrun", MFD_EXEC, image.s, image.len, &copy, e) < 0)
-		return -e->code;
-	for (const char *p = line.s; p < line.s + line.len; p += strlen(p) + 1)
-		strv_add(&a, &argv, p);
-	sys_execveat(copy, "", argv.v, environ, AT_EMPTY_PATH);
-	return err_set(e, errno, "execute the sealed copy");
+	return self_seal("agentrun-init", true, stage2_image,
+			 (size_t)(stage2_image_end - stage2_image), ret_fd, e);
 }
 
 static int keep(int fd, struct err *e)
@@ -443,7 +390,7 @@ int plan_enter_stage2(int stage2_fd, const struct str *plan, struct err *e)
 	const struct plan *p = (const struct plan *)plan->s;
 	char number[16], *argv[] = { (char *)"agentrun-init", number, NULL }, *envp[] = { NULL };
 	owned_fd fd = -1;
-	int r = plan_seal("agentrun-plan", plan->s, plan->len, &fd, e);
+	int r = self_seal("agentrun-plan", false, plan->s, plan->len, &fd, e);
 
 	if (r < 0 || (r = keep(fd, e)) < 0 || (r = keep(p->sync_fd, e)) < 0 ||
 	    (r = keep(p->start_fd, e)) < 0 || (r = keep(p->tty_fd, e)) < 0)

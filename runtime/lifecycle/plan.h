@@ -37,18 +37,12 @@ int plan_save_filters(int dirfd, const char *name, const struct seccomp_program 
 		      struct err *e);
 int plan_load_filters(struct arena *a, int dirfd, const char *name,
 		      struct seccomp_program filter[PLAN_FILTERS], size_t *ret_n, struct err *e);
-/* The block, in memory until plan_seal(): the tty and other descriptors may be filled in before. */
+/* The block, in memory until plan_enter_stage2(): the tty and other descriptors may be filled in before. */
 int plan_build(const struct plan_request *q, struct str *ret, struct err *e);
 /* What stage two left undone, as its READY says, with the runtime's privileges. */
 int plan_finish(pid_t pid, const struct spec_process *process, uint32_t undone, struct err *e);
-/* A sealed memfd with these bytes. */
-int plan_seal(const char *name, const void *data, size_t size, int *ret_fd, struct err *e);
 /* A sealed, executable memfd of stage two. */
 int plan_stage2(int *ret_fd, struct err *e);
-/* Where a process of the container could see this one before it became stage two (a PID namespace
- * that is joined): runs the whole program again from a sealed copy, with the same arguments
- * (CVE-2019-5736).  Returns 0 if it runs from one already. */
-int plan_reexec_sealed(struct err *e);
 /* The calling process becomes stage two.  Clears close-on-exec of what the plan names.  Returns only
  * when it fails. */
 int plan_enter_stage2(int stage2_fd, const struct str *plan, struct err *e);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/host.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "lifecycle/evidence.h"
@@ -93,6 +94,8 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 		return state_forget(&dir, e);
 	if (r < 0)
 		return r == -ENOENT ? state_torn(id, e) : r;
+	if (state.cgroup.systemd && host_check(e) < 0)
+		return host_become(e);
 	if (own && own->pid != state.pid)
 		return 0;
 	status = state_status(&dir, &state);

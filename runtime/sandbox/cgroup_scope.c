@@ -10,7 +10,6 @@
 
 #include "sandbox/cgroup_parts.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 
 #ifdef HAVE_SYSTEMD
 
+#include "base/host.h"
 #include "sandbox/cgroup_bus.h"
 
 /* ---- the library ---- */
@@ -35,15 +35,13 @@ struct manager {
 
 static int load_library(struct bus_library *l, struct err *e)
 {
-	/* Stays loaded: the process is a short one. */
-	void *handle = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
+	void *library = NULL;
 
-	if (!handle)
-		return err_say(e, ENOENT, "the systemd cgroup driver: %s", dlerror());
+	if (host_open("libsystemd.so.0", &library, e) < 0)
+		return err_in(e, "the systemd cgroup driver");
 #define LOAD(name) \
-	*(void **)(void *)&l->name = dlsym(handle, #name); \
-	if (!l->name) \
-		return err_say(e, ENOENT, "the systemd cgroup driver: libsystemd lacks " #name);
+	if (host_function(library, #name, &l->name, e) < 0) \
+		return err_in(e, "the systemd cgroup driver");
 	BUS_SYMBOLS(LOAD)
 #undef LOAD
 	return 0;

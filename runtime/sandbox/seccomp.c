@@ -2,12 +2,10 @@
 #include "sandbox/seccomp.h"
 
 #include <assert.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <link.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -20,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/hash.h"
+#include "base/host.h"
 #include "base/str.h"
 #include "sandbox/seccomp_fold.h"
 
@@ -304,9 +303,8 @@ struct library {
 
 static int library_load(struct library *ret, struct err *e)
 {
-	/* Loading it takes longer than everything else that a cache hit does. It stays loaded. */
-	void *so = dlopen("libseccomp.so.2", RTLD_NOW | RTLD_LOCAL);
-	struct link_map *map = NULL;
+	/* Loading it takes longer than everything else that a cache hit does. */
+	void *so = NULL;
 	const struct {
 		const char *name;
 		void *function;
@@ -322,18 +320,12 @@ static int library_load(struct library *ret, struct err *e)
 		{ "seccomp_export_bpf", &ret->export_bpf },
 	};
 
-	if (!so)
-		return err_say(e, ENOENT, "the specification asks for seccomp, but: %s", dlerror());
-	for (size_t i = 0; i < COUNT(wanted); i++) {
-		void *symbol = dlsym(so, wanted[i].name);
-
-		if (!symbol)
-			return err_say(e, ENOENT, "libseccomp is too old: %s", dlerror());
-		memcpy(wanted[i].function, &symbol, sizeof symbol);
-	}
-	if (dlinfo(so, RTLD_DI_LINKMAP, &map) == 0 && map &&
-	    strlen(map->l_name) < sizeof ret->path)
-		strcpy(ret->path, map->l_name);
+	if (host_open("libseccomp.so.2", &so, e) < 0)
+		return err_in(e, "the specification asks for seccomp");
+	for (size_t i = 0; i < COUNT(wanted); i++)
+		if (host_function(so, wanted[i].name, wanted[i].function, e) < 0)
+			return err_in(e, "libseccomp is too old");
+	host_path(so, ret->path, sizeof ret->path);
 	return 0;
 }
 

@@ -16,21 +16,24 @@
 enum { PASSWD_MOST = 1 << 20 };
 
 /* NAME:PASSWORD:UID:GID:GECOS:HOME:SHELL */
-static bool home_in_line(char *line, uid_t uid, struct str *ret)
-{
-	char *field[7] = { 0 }, *end;
+enum field { NAME = 0, UID = 2, HOME = 5, FIELDS = 7 };
 
-	for (int i = 0; i < 7; i++)
+static bool in_line(char *line, uid_t uid, enum field wanted, struct str *ret)
+{
+	char *field[FIELDS] = { 0 }, *end;
+
+	for (int i = 0; i < FIELDS; i++)
 		field[i] = strsep(&line, ":");
-	if (!field[5] || !*field[2])
+	if (!field[HOME] || !*field[UID])
 		return false;
-	if (strtoul(field[2], &end, 10) != uid || *end || *field[5] != '/')
+	if (strtoul(field[UID], &end, 10) != uid || *end || !*field[wanted] ||
+	    (wanted == HOME && *field[HOME] != '/'))
 		return false;
-	str_puts(ret, field[5]);
+	str_puts(ret, field[wanted]);
 	return true;
 }
 
-void user_home(uid_t uid, struct str *ret)
+static bool find(uid_t uid, enum field wanted, struct str *ret)
 {
 	owned_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	owned_fd fd = sys_openat2(root, "etc/passwd", O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0,
@@ -44,10 +47,24 @@ void user_home(uid_t uid, struct str *ret)
 	    fd_read_all(fd, PASSWD_MOST, "/etc/passwd", &text, &e) == 0) {
 		rest = text.s;
 		while ((line = strsep(&rest, "\n")))
-			if (home_in_line(line, uid, ret))
-				return;
+			if (in_line(line, uid, wanted, ret))
+				return true;
 	}
-	str_puts(ret, "/");
+	return false;
+}
+
+void user_home(uid_t uid, struct str *ret)
+{
+	if (!find(uid, HOME, ret))
+		str_puts(ret, "/");
+}
+
+void user_name(uid_t uid, struct str *ret)
+{
+	if (uid == 0)
+		str_puts(ret, "root");
+	else if (!find(uid, NAME, ret))
+		str_printf(ret, "%u", uid);
 }
 
 int user_owns_stdio(uid_t uid, struct err *e)

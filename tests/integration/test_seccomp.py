@@ -4,7 +4,7 @@ import os
 
 import pytest
 from bundle import shell
-from runtime import status_field
+from runtime import run, status_field
 
 
 def filtered(syscalls, default="SCMP_ACT_ALLOW", **kw):
@@ -22,6 +22,21 @@ def test_installed(rt, box):
     out = rt.run(box(["cat", "/proc/self/status"], filtered([rule("SCMP_ACT_ERRNO", "mkdir")])),
                  check=True).out
     assert status_field(out, "Seccomp") == "2"
+
+
+def test_a_filter_that_no_cache_has(rt, box, work):
+    """Its compiling may take another program than the one that began: what its arguments name is
+    found all the same, and a descriptor and what is typed go to the container."""
+    number = int.from_bytes(os.urandom(4), "little")
+    b = box(shell("cat; readlink /proc/self/fd/3; exec 3<&-; mkdir /x"), filtered([
+        rule("SCMP_ACT_ERRNO", "mkdir", "mkdirat"),
+        rule("SCMP_ACT_ERRNO", "getpgid", errnoRet=1,
+             args=[{"index": 0, "value": number, "op": "SCMP_CMP_EQ"}])]))
+    near = [rt.program, "--root", os.path.relpath(rt.root, work), "--log", "log", "run", "--bundle",
+            os.path.relpath(b.path, work), "--preserve-fds", "1", "--pid-file", "pid", b.id]
+    r = run(["sh", "-c", 'exec "$@" 3<.', "sh", *near], stdin="typed\n", cwd=work)
+    assert r.out.startswith("typed\n" + work) and "Operation not permitted" in r.err
+    assert sorted(os.listdir(work)) == ["b", "log", "pid", "state"]
 
 
 @pytest.mark.parametrize("kw, message", [
