@@ -80,12 +80,12 @@ int state_check_id(const char *id, struct err *e)
 	owned_str shown = STR_INIT;
 	size_t n = strlen(id);
 
-	if (n >= 1 && n <= 1024 && strcmp(id, ".") != 0 && strcmp(id, "..") != 0 &&
+	if (n >= 1 && n <= 1024 && *id != '-' && strcmp(id, ".") != 0 && strcmp(id, "..") != 0 &&
 	    strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-.") == n)
 		return 0;
 	str_put_safe(&shown, id, 64);
 	return err_say(e, EINVAL,
-		       "container id \"%s\": must be 1 to 1024 of A-Z a-z 0-9 _ + - . and not . or ..",
+		       "container id \"%s\": must be 1 to 1024 of A-Z a-z 0-9 _ + - . and not . or .. or begin with -",
 		       str_text(&shown));
 }
 

@@ -72,7 +72,7 @@ def test_state_at_start(rt, box, work):
     assert state == {"ociVersion": state["ociVersion"], "fds": ["seccompFd"], "pid": pid}
     assert s.fds == [1]
     if rt.flavour == "agentrun":
-        assert inner == {"ociVersion": "1.0.2", "id": b.id, "status": "created", "pid": pid,
+        assert inner == {"ociVersion": state["ociVersion"], "id": b.id, "status": "created", "pid": pid,
                          "bundle": b.path, "annotations": {"a": "b"}}
 
 

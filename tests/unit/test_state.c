@@ -20,7 +20,7 @@ static const struct {
 } ids[] = {
 	{ "a", true },	       { "A-z_0.9+", true }, { "..x", true },	{ "", false },
 	{ ".", false },	       { "..", false },	     { "a/b", false },	{ "../x", false },
-	{ "/", false },	       { "a b", false },     { "a\n", false },	{ "-a", true },
+	{ "/", false },	       { "a b", false },     { "a\n", false },	{ "-a", false },
 	{ "\xc3\xa4", false }, { "a\x1b[0m", false },
 };
 
