@@ -467,10 +467,11 @@ static const struct row rows[] = {
 	  CPU(cpus), TEXT, .again = true, .apply = apply_text },
 	{ "cpu.mems", "cpuset", "cpuset.mems", "cpuset", "cpuset.mems",
 	  CPU(mems), TEXT, .again = true, .apply = apply_text },
-	{ "cpu.idle", "cpu", "cpu.idle", "cpu", "cpu.idle",
-	  CPU(idle), I64, .zero = true, .apply = apply_number },
+	/* an idle group takes no weight */
 	{ "cpu.shares", "cpu", "cpu.shares", "cpu", "cpu.weight",
 	  CPU(shares), U64, .again = true, .apply = apply_shares },
+	{ "cpu.idle", "cpu", "cpu.idle", "cpu", "cpu.idle",
+	  CPU(idle), I64, .zero = true, .apply = apply_number },
 	{ "cpu.burst", "cpu", "cpu.cfs_burst_us", "cpu", "cpu.max.burst",
 	  CPU(burst), U64, .zero = true, .again = true, .apply = apply_number },
 	{ "cpu.period", "cpu", "cpu.cfs_period_us", "cpu", "cpu.max",

@@ -42,6 +42,7 @@ LIMITS = [
     ({"memory": {"limit": -1}}, "memory", "memory.limit_in_bytes", "memory.max",
      "9223372036854771712", "max"),
     ({"cpu": {"shares": 512}}, "cpu", "cpu.shares", "cpu.weight", "512", "59"),
+    ({"cpu": {"idle": 1, "shares": 512}}, "cpu", "cpu.idle", "cpu.idle", "1", "1"),
     ({"cpu": {"quota": 20000, "period": 50000}}, "cpu", "cpu.cfs_quota_us", "cpu.max",
      "20000", "20000 50000"),
     ({"cpu": {"quota": -7}}, "cpu", "cpu.cfs_quota_us", "cpu.max", "-1", "max 100000"),
