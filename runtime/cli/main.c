@@ -224,7 +224,7 @@ static void settle_memory(void)
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	mallopt(M_MMAP_THRESHOLD, INT_MAX);
 	mallopt(M_TOP_PAD, GROW);
-	here = malloc(1);	/* makes the heap */
+	here = malloc(AT_ONCE);
 	if (here)
 		madvise((void *)((uintptr_t)here & ~(uintptr_t)4095), AT_ONCE, MADV_POPULATE_WRITE_);
 	free(here);
