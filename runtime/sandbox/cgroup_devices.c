@@ -232,89 +232,169 @@ static int apply_v1(const char *dir, const struct cgroup_device_rules *rules, st
 
 /* ---- the program ---- */
 
-enum { TYPE = BPF_REG_2, LEFT = BPF_REG_3, MAJOR = BPF_REG_4, MINOR = BPF_REG_5 };
+/*
+ * Most of what loading costs is the verifier's walk: it follows each branch on its own as long as the
+ * registers differ.  So nothing is compared twice of which one branch knows the outcome: rules of one
+ * type, and of one major number, share that test, and a number is read anew for each comparison.
+ */
+enum { ANSWER = BPF_REG_0, READ = BPF_REG_2, LEFT = BPF_REG_3 };
+enum { TO_ALLOW = -1, TO_DENY = -2 };	/* jumps to the ends, which come last */
 
-static void load(struct bpf_insn *p, int reg, size_t offset)
+struct program {
+	struct bpf_insn *p;
+	size_t n;
+};
+
+static struct bpf_insn *emit(struct program *q, unsigned code, int to, int from, int offset, int value)
 {
-	*p = (struct bpf_insn){ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = reg & 15,
-				.src_reg = BPF_REG_1, .off = (short)offset };
+	q->p[q->n] = (struct bpf_insn){ .code = (unsigned char)code, .dst_reg = to & 15,
+					.src_reg = from & 15, .off = (short)offset, .imm = value };
+	return &q->p[q->n++];
 }
 
-static void alu(struct bpf_insn *p, int op, int reg, int value)
+static void load(struct program *q, size_t offset)
 {
-	*p = (struct bpf_insn){ .code = (unsigned char)(BPF_ALU | op | BPF_K), .dst_reg = reg & 15,
-				.imm = value };
+	emit(q, BPF_LDX | BPF_MEM | BPF_W, READ, BPF_REG_1, (int)offset, 0);
 }
 
-static void move(struct bpf_insn *p, int to, int from)
+static void alu(struct program *q, int op, int reg, int value)
 {
-	*p = (struct bpf_insn){ .code = BPF_ALU | BPF_MOV | BPF_X, .dst_reg = to & 15,
-				.src_reg = from & 15 };
+	emit(q, BPF_ALU | (unsigned)op | BPF_K, reg, 0, 0, value);
 }
 
-/* Jumps over `skip` instructions if reg OP value. */
-static void jump(struct bpf_insn *p, int op, int reg, int value, size_t skip)
+static struct bpf_insn *jump(struct program *q, int op, int reg, int value, int where)
 {
-	*p = (struct bpf_insn){ .code = (unsigned char)(BPF_JMP | op | BPF_K), .dst_reg = reg & 15,
-				.imm = value, .off = (short)skip };
+	return emit(q, BPF_JMP | (unsigned)op | BPF_K, reg, 0, where, value);
 }
 
-static void answer(struct bpf_insn *p, bool allow)
+/* What comes next is where the jump leads. */
+static void land(const struct program *q, struct bpf_insn *from)
 {
-	alu(&p[0], BPF_MOV, BPF_REG_0, allow);
-	p[1] = (struct bpf_insn){ .code = BPF_JMP | BPF_EXIT };
+	if (from)
+		from->off = (short)(&q->p[q->n] - from - 1);
+}
+
+static struct bpf_insn *skip_unless_type(struct program *q, char type)
+{
+	load(q, offsetof(struct bpf_cgroup_dev_ctx, access_type));
+	alu(q, BPF_AND, READ, 0xffff);
+	return jump(q, BPF_JNE, READ, type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, 0);
+}
+
+static struct bpf_insn *skip_unless_major(struct program *q, int64_t major)
+{
+	if (major < 0)
+		return NULL;
+	load(q, offsetof(struct bpf_cgroup_dev_ctx, major));
+	return jump(q, BPF_JNE, READ, (int)major, 0);
 }
 
 /*
- * Does not fit: on to the next.  Fits and denies one of the accesses that are still open: no.
- * Fits and allows: those are settled; if none is left, yes.
+ * Where it fits and denies one of the accesses that are still open: no.  Where it fits and allows, those
+ * are settled; if none is left, yes.  Says whether anything gets past it.
  */
-static size_t emit_rule(struct bpf_insn *p, const struct cgroup_device_rule *rule)
+static bool emit_rule(struct program *q, const struct cgroup_device_rule *rule)
 {
-	size_t n = 0, end = 1 + (rule->major >= 0) + (rule->minor >= 0) + (rule->allow ? 4 : 5);
+	bool whole = rule->access == ALL_ACCESS;
+	int end = rule->allow ? TO_ALLOW : TO_DENY;
+	struct bpf_insn *other = NULL;
 
-	jump(&p[n], BPF_JNE, TYPE, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR,
-	     end - n - 1);
-	n++;
-	if (rule->major >= 0) {
-		jump(&p[n], BPF_JNE, MAJOR, (int)rule->major, end - n - 1);
-		n++;
+	if (rule->minor < 0 && whole) {
+		emit(q, BPF_JMP | BPF_JA, 0, 0, end, 0);
+		return false;
 	}
 	if (rule->minor >= 0) {
-		jump(&p[n], BPF_JNE, MINOR, (int)rule->minor, end - n - 1);
-		n++;
+		load(q, offsetof(struct bpf_cgroup_dev_ctx, minor));
+		other = jump(q, whole ? BPF_JEQ : BPF_JNE, READ, (int)rule->minor, end);
 	}
+	if (whole)
+		return true;
 	if (rule->allow) {
-		alu(&p[n++], BPF_AND, LEFT, (int)(ALL_ACCESS & ~rule->access));
-		jump(&p[n], BPF_JNE, LEFT, 0, end - n - 1);
-		n++;
+		alu(q, BPF_AND, LEFT, (int)(ALL_ACCESS & ~rule->access));
+		jump(q, BPF_JEQ, LEFT, 0, TO_ALLOW);
 	} else {
-		move(&p[n++], BPF_REG_0, LEFT);
-		alu(&p[n++], BPF_AND, BPF_REG_0, (int)rule->access);
-		jump(&p[n], BPF_JEQ, BPF_REG_0, 0, end - n - 1);
-		n++;
+		emit(q, BPF_ALU | BPF_MOV | BPF_X, ANSWER, LEFT, 0, 0);
+		alu(q, BPF_AND, ANSWER, (int)rule->access);
+		jump(q, BPF_JNE, ANSWER, 0, TO_DENY);
 	}
-	answer(&p[n], rule->allow);
-	return n + 2;
+	land(q, other);
+	return true;
+}
+
+/* A later rule settles all that this one could. */
+static bool is_covered(const struct cgroup_device_rules *rules, size_t i)
+{
+	const struct cgroup_device_rule *rule = &rules->v[i];
+
+	for (size_t k = i + 1; k < rules->n; k++) {
+		const struct cgroup_device_rule *later = &rules->v[k];
+
+		if (later->type == rule->type && !(rule->access & ~later->access) &&
+		    (later->major < 0 || later->major == rule->major) &&
+		    (later->minor < 0 || later->minor == rule->minor))
+			return true;
+	}
+	return false;
+}
+
+/* The rules before v[i], from the last on, that share its major number; how many are left. */
+static size_t emit_major(struct program *q, const struct cgroup_device_rules *rules, size_t i,
+			 bool *open)
+{
+	const struct cgroup_device_rule *first = &rules->v[i - 1];
+	struct bpf_insn *other = skip_unless_major(q, first->major);
+	bool passes = true;
+
+	for (; i > 0 && rules->v[i - 1].type == first->type && rules->v[i - 1].major == first->major; i--)
+		if (passes && !is_covered(rules, i - 1))
+			passes = emit_rule(q, &rules->v[i - 1]);
+	land(q, other);
+	*open = passes || other;
+	return i;
+}
+
+static void answer(struct program *q, int end, int value)
+{
+	size_t here = q->n;
+	bool used = !end;
+
+	for (size_t i = 0; end && i < here; i++)
+		if (BPF_CLASS(q->p[i].code) == BPF_JMP && q->p[i].off == end) {
+			land(q, &q->p[i]);
+			used = true;
+		}
+	if (!used)	/* what cannot be reached is refused */
+		return;
+	alu(q, BPF_MOV, ANSWER, value);
+	emit(q, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
 size_t cgroup_device_program(struct arena *a, const struct cgroup_device_rules *rules,
 			     struct bpf_insn **ret)
 {
-	struct bpf_insn *p = arena_array(a, struct bpf_insn, 16 + 8 * rules->n);
-	size_t n = 0;
+	enum { ENDS = 16, PER_RULE = 10 };
+	struct program q = { arena_array(a, struct bpf_insn, ENDS + PER_RULE * rules->n), 0 };
 
-	load(&p[n++], TYPE, offsetof(struct bpf_cgroup_dev_ctx, access_type));
-	move(&p[n++], LEFT, TYPE);
-	alu(&p[n++], BPF_AND, TYPE, 0xffff);
-	alu(&p[n++], BPF_RSH, LEFT, 16);
-	load(&p[n++], MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
-	load(&p[n++], MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
-	for (size_t i = rules->n; i-- > 0;)
-		n += emit_rule(&p[n], &rules->v[i]);
-	answer(&p[n], rules->allow);
-	*ret = p;
-	return n + 2;
+	load(&q, offsetof(struct bpf_cgroup_dev_ctx, access_type));
+	emit(&q, BPF_ALU | BPF_MOV | BPF_X, LEFT, READ, 0, 0);
+	alu(&q, BPF_RSH, LEFT, 16);
+	for (size_t i = rules->n; i > 0;) {
+		char type = rules->v[i - 1].type;
+		struct bpf_insn *other = skip_unless_type(&q, type);
+		bool open = true;
+
+		while (i > 0 && rules->v[i - 1].type == type)
+			if (open)
+				i = emit_major(&q, rules, i, &open);
+			else
+				i--;	/* nothing of this type gets here */
+		land(&q, other);
+	}
+	answer(&q, 0, rules->allow);
+	answer(&q, TO_ALLOW, 1);
+	answer(&q, TO_DENY, 0);
+	*ret = q.p;
+	return q.n;
 }
 
 /* ---- loading and attaching ---- */

@@ -11,6 +11,7 @@
 
 #include <linux/bpf.h>
 
+#include "base/sys.h"
 #include "sandbox/cgroup_parts.h"
 
 #define N(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -302,6 +303,9 @@ static int run(const struct bpf_insn *p, size_t n, const struct access *x)
 		case BPF_JMP | BPF_JEQ | BPF_K:
 			i += *to == (uint64_t)p[i].imm ? (size_t)p[i].off : 0;
 			break;
+		case BPF_JMP | BPF_JA:
+			i += (size_t)p[i].off;
+			break;
 		case BPF_JMP | BPF_EXIT:
 			return (int)reg[0];
 		default:
@@ -379,6 +383,71 @@ Test(cgroup, device_program)
 		for (size_t k = 0; k < N(rows[i].tries) && rows[i].tries[k].access.type; k++)
 			cr_expect(eq(int, run(code, n, &rows[i].tries[k].access),
 				     rows[i].tries[k].allowed), "%s: try %zu", rows[i].name, k);
+	}
+}
+
+/* The rules as they are meant: each access by itself, the last rule that fits decides. */
+static bool allowed(const struct cgroup_device_rules *rules, const struct access *x)
+{
+	for (unsigned bit = 1; bit <= (M | R | W); bit <<= 1) {
+		bool answer = rules->allow;
+
+		for (size_t i = 0; i < rules->n; i++) {
+			const struct cgroup_device_rule *rule = &rules->v[i];
+
+			if (rule->type == x->type && (rule->access & bit) &&
+			    (rule->major < 0 || rule->major == x->major) &&
+			    (rule->minor < 0 || rule->minor == x->minor))
+				answer = rule->allow;
+		}
+		if ((x->access & bit) && !answer)
+			return false;
+	}
+	return true;
+}
+
+/* The kernel takes no program of which a part cannot be reached. */
+static void expect_loaded(const struct bpf_insn *code, size_t n)
+{
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insns = (uintptr_t)code,
+				.insn_cnt = (unsigned)n, .license = (uintptr_t)"Apache-2.0" };
+	int fd = sys_bpf(BPF_PROG_LOAD, &attr, sizeof attr);
+
+	cr_expect(fd >= 0 || errno == EPERM || errno == ENOSYS, "not loaded: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+Test(cgroup, device_program_does_what_the_rules_say)
+{
+	enum { ROUNDS = 1500, MOST = 12, NUMBERS = 3 };
+	unsigned seed = 1;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		struct cgroup_device_rule v[MOST];
+		struct cgroup_device_rules rules = { .allow = rand_r(&seed) % 2, .v = v,
+						     .n = (size_t)rand_r(&seed) % (MOST + 1) };
+		struct bpf_insn *code;
+		size_t n;
+
+		for (size_t i = 0; i < rules.n; i++)
+			v[i] = (struct cgroup_device_rule){
+				.allow = rand_r(&seed) % 2,
+				.type = rand_r(&seed) % 2 ? 'b' : 'c',
+				.major = rand_r(&seed) % (NUMBERS + 1) - 1,
+				.minor = rand_r(&seed) % (NUMBERS + 1) - 1,
+				.access = rand_r(&seed) % 2 ? M | R | W : 1 + (unsigned)rand_r(&seed) % 7,
+			};
+		n = cgroup_device_program(&a, &rules, &code);
+		if (round % 50 == 0)
+			expect_loaded(code, n);
+		for (unsigned k = 0; k < 2 * 7 * NUMBERS * NUMBERS; k++) {
+			const struct access x = { k % 2 ? 'b' : 'c', k / 14 % NUMBERS, k / 14 / NUMBERS,
+						  1 + k / 2 % 7 };
+
+			cr_assert(eq(int, run(code, n, &x), allowed(&rules, &x)), "round %d: %c %u:%u %u",
+				  round, x.type, x.major, x.minor, x.access);
+		}
 	}
 }
 
