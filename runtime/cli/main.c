@@ -218,7 +218,7 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
  * hangs on it. */
 static void settle_memory(void)
 {
-	enum { AT_ONCE = 256 << 10, GROW = 512 << 10, MADV_POPULATE_WRITE_ = 23 /* Linux 5.14 */ };
+	enum { AT_ONCE = 128 << 10, GROW = 512 << 10, MADV_POPULATE_WRITE_ = 23 /* Linux 5.14 */ };
 	char *here;
 
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);
