@@ -15,6 +15,7 @@
 struct cli {
 	struct arena *arena;
 	struct runtime runtime;	/* the global options */
+	bool parsing;		/* the options: an error of theirs is exit code 1 of any command */
 	bool help;		/* --help stands among the command's options: nothing else is done */
 };
 

@@ -207,9 +207,9 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
 		return print_help(c, e);
 	if (asks_for_help(argc - first, argv + first))
 		return print_help(c, e);
-	if (c->error_exit)
-		*ret_error_exit = c->error_exit;
 	r = c->run(cli, argc - first, argv + first, e);
+	if (c->error_exit && !cli->parsing)
+		*ret_error_exit = c->error_exit;
 	return cli->help ? print_help(c, e) : r;
 }
 

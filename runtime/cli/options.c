@@ -50,6 +50,7 @@ int cli_parse(struct cli *cli, const struct cli_option *options, enum cli_order 
 	char letters[2 * OPTIONS_MOST + 4], *p = letters;
 	int n = 0, c;
 
+	cli->parsing = true;
 	*p++ = order == CLI_UNTIL_OPERAND ? '+' : '-';
 	if (*letters == '-')
 		p--;	/* the default: operands move to the end */
@@ -99,6 +100,7 @@ int cli_parse(struct cli *cli, const struct cli_option *options, enum cli_order 
 			return -e->code;
 	}
 	*ret_operands = optind;
+	cli->parsing = false;
 	return 0;
 }
 

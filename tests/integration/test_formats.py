@@ -141,6 +141,8 @@ ANSWERS = [
     ("none", ["start", "{id}"], 1, "does not exist"),
     ("none", ["delete", "--force", "{id}"], 0, None),
     ("none", ["exec", "{id}", "true"], 255, "does not exist"),
+    ("none", ["exec", "--nonsense", "{id}", "true"], 1, "nonsense"),
+    ("none", ["exec", "--preserve-fds", "x", "{id}", "true"], 1, "preserve-fds"),
     ("created", ["create", "--bundle", "{path}", "{id}"], 1, "exist"),
     ("running", ["delete", "{id}"], 1, "cannot delete container"),
     ("running", ["start", "{id}"], 1, "cannot start"),
