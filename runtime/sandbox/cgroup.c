@@ -398,6 +398,19 @@ int cgroup_create(struct arena *a, const struct spec *s, bool rootless, struct c
 
 /* ---- joining ---- */
 
+/* Is h's controller among the names before the colon? */
+static bool is_named(const struct cgroup_hierarchy *h, const char *text, const char *colon)
+{
+	for (const char *p = text; p < colon; p += strcspn(p, ",:") + 1) {
+		owned_str name = STR_INIT;
+
+		str_append(&name, p, strcspn(p, ",:"));
+		if (name.len && cgroup_listed(h->controllers, name.s))
+			return true;
+	}
+	return false;
+}
+
 /* Which of `subs` is for h: the one with its controller, on version 1, or the one without any;
  * NULL for none.  *ret_named: it must exist, then. */
 static const char *sub_for(const struct cgroup *c, const struct cgroup_hierarchy *h,
@@ -413,16 +426,23 @@ static const char *sub_for(const struct cgroup *c, const struct cgroup_hierarchy
 			plain = text;
 			continue;
 		}
-		for (const char *p = text; p < colon; p += strcspn(p, ",:") + 1) {
-			owned_str name = STR_INIT;
-
-			str_append(&name, p, strcspn(p, ",:"));
-			*ret_named |= name.len && cgroup_listed(h->controllers, name.s);
-		}
+		*ret_named = is_named(h, text, colon);
 		if (*ret_named)
 			return colon + 1;
 	}
 	return plain;
+}
+
+static bool both_name(const struct cgroup *c, const char *a, const char *b)
+{
+	const char *of_a = strchr(a, ':'), *of_b = strchr(b, ':');
+
+	if (c->layout == CGROUP_V2 || !of_a || !of_b)
+		return c->layout == CGROUP_V2 || (!of_a && !of_b);
+	for (size_t i = 0; i < c->n; i++)
+		if (is_named(&c->h[i], a, of_a) && is_named(&c->h[i], b, of_b))
+			return true;
+	return false;
 }
 
 static int check_subs(const struct cgroup *c, const struct strv *subs, struct err *e)
@@ -439,6 +459,11 @@ static int check_subs(const struct cgroup *c, const struct strv *subs, struct er
 					       subs->v[i], str_text(&name));
 		}
 	}
+	for (size_t i = 0; subs && i < subs->n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (both_name(c, subs->v[k], subs->v[i]))
+				return err_say(e, EINVAL, "--cgroup %s: after %s for the same controller",
+					       subs->v[i], subs->v[k]);
 	return 0;
 }
 

@@ -85,6 +85,26 @@ def test_additional_gids(rt, box):
     assert set(r.out.split()) == {"0", "5", "7", "8"}
 
 
+@pytest.mark.skipif(not all(os.path.isdir("/sys/fs/cgroup/" + x)
+                            for x in ("memory", "pids", "freezer")),
+                    reason="for controllers of version 1")
+@pytest.mark.differs("runc crun", "crun knows no controllers here, Debian 12's runc no contradiction")
+def test_cgroup_of_a_controller(rt, up):
+    def of(*flags):
+        r = rt.exec(up, *(x for f in flags for x in ("--cgroup", f)), "--", "cat",
+                    "/proc/self/cgroup", check=True)
+        return {line.split(":")[1]: line.split(":")[2] for line in r.out.splitlines()}
+    plain = of()
+    for name in ("memory", "pids"):
+        os.mkdir(f"/sys/fs/cgroup/{name}{plain[name]}/sub")
+    assert of("memory:sub") == {**plain, "memory": plain["memory"] + "/sub"}
+    assert of("memory,pids:/sub", "freezer:/") == \
+        {**plain, **{x: plain[x] + "/sub" for x in ("memory", "pids")}}
+    for flags, why in ((["memory:none"], "/none"), (["none:/"], 'unknown controller "none"'),
+                       (["memory:sub", "pids,memory:/"], "after memory:sub for the same")):
+        rt.exec(up, *(x for f in flags for x in ("--cgroup", f)), "--", "true", check=why)
+
+
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.parametrize("flags, code, said", [
     ([], 0, ""), (["--cgroup", "/"], 255, "clone into the cgroup: Device or resource busy")])
@@ -192,6 +212,8 @@ def test_command_that_cannot_be_run(rt, up, args, wording, code):
     (lambda b: ["--user", "0x0", "--", "true"], "--user 0x0: expected a number"),
     (lambda b: ["--env", "NOVALUE", "--", "true"], "--env NOVALUE: expected NAME=VALUE"),
     (lambda b: ["--cwd", "rel", "--", "true"], "--cwd rel: must be absolute"),
+    (lambda b: ["--cgroup", "/", "--cgroup", "/a", "--", "true"],
+     "--cgroup /a: after / for the same controller"),
 ])
 @pytest.mark.differs("runc crun", "some are accepted")
 def test_bad_input(rt, up, make, why):
