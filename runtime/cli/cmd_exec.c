@@ -74,29 +74,44 @@ static int set_user(const char *text, struct spec_user *user, struct err *e)
 
 static void add_capabilities(struct arena *a, const struct strv *names, struct spec_process *p)
 {
-	if (names->n && !p->capabilities)
-		p->capabilities = arena_new(a, struct spec_capabilities);
+	struct spec_capabilities *c = arena_new(a, struct spec_capabilities);
+
+	if (!names->n)
+		return;
+	if (p->capabilities) {
+		*c = *p->capabilities;
+		c->bounding = strv_copy(a, &c->bounding);
+		c->effective = strv_copy(a, &c->effective);
+		c->permitted = strv_copy(a, &c->permitted);
+	}
+	p->capabilities = c;
 	for (size_t i = 0; i < names->n; i++) {
 		const char *known = caps_name(caps_number(names->v[i]));
 		const char *name = known ? known : names->v[i];
 
-		strv_add(a, &p->capabilities->bounding, name);
-		strv_add(a, &p->capabilities->effective, name);
-		strv_add(a, &p->capabilities->permitted, name);
+		strv_add(a, &c->bounding, name);
+		strv_add(a, &c->effective, name);
+		strv_add(a, &c->permitted, name);
 	}
 }
 
-static int from_flags(struct cli *cli, const struct options *o, const char *id, char **command,
+/* What the command line says. */
+struct said {
+	const struct options *o;
+	char **command;
+};
+
+static int from_flags(struct arena *a, const void *arg, struct spec_process *p,
 		      struct spec_process **ret, struct err *e)
 {
-	struct arena *a = cli->arena;
-	struct spec_process *p;
+	const struct said *said = arg;
+	const struct options *o = said->o;
 	int64_t *gids;
 
-	if (exec_default_process(a, &cli->runtime, id, &p, e) < 0)
-		return -e->code;
-	for (; *command; command++)
-		strv_add(a, &p->args, *command);
+	p->args = (struct strv){ 0 };
+	p->env = strv_copy(a, &p->env);
+	for (char **word = said->command; *word; word++)
+		strv_add(a, &p->args, *word);
 	p->terminal = o->tty;
 	p->console_size = NULL;
 	p->no_new_privileges |= o->no_new_privs;
@@ -135,14 +150,16 @@ static int from_flags(struct cli *cli, const struct options *o, const char *id, 
 }
 
 /* What the file says, the flags must not say as well: one of both would be ignored. */
-static int from_file(struct cli *cli, const struct options *o, char **command,
+static int from_file(struct arena *a, const void *arg, struct spec_process *own,
 		     struct spec_process **ret, struct err *e)
 {
+	const struct said *said = arg;
+	const struct options *o = said->o;
 	const struct { const char *name; bool given; } others[] = {
 		{ "--cwd", o->cwd }, { "--env", o->env.n }, { "--user", o->user },
 		{ "--additional-gids", o->additional_gids.n }, { "--cap", o->caps.n },
 		{ "--no-new-privs", o->no_new_privs }, { "--apparmor", o->apparmor },
-		{ "--process-label", o->label }, { "a command", *command },
+		{ "--process-label", o->label }, { "a command", *said->command },
 	};
 	const struct json *tree;
 	const char *path = o->process;
@@ -151,9 +168,12 @@ static int from_file(struct cli *cli, const struct options *o, char **command,
 		if (others[i].given)
 			return err_say(e, EINVAL, "exec: --process and %s exclude each other",
 				       others[i].name);
-	if (json_read_file(cli->arena, AT_FDCWD, path, &tree, e) < 0)
+	(void)own;
+	if (json_read_file(a, AT_FDCWD, path, &tree, e) < 0 ||
+	    spec_parse_process(a, tree, path, ret, e) < 0)
 		return -e->code;
-	return spec_parse_process(cli->arena, tree, path, ret, e);
+	(*ret)->terminal |= o->tty;
+	return 0;
 }
 
 int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
@@ -170,14 +190,8 @@ int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_say(e, EINVAL, "exec: expected a container id and a command");
 	if (cli_check_preserved(o.preserve_fds, e) < 0)
 		return -e->code;
-	if (o.process)
-		r = from_file(cli, &o, argv + first + 1, &exec.process, e);
-	else
-		r = from_flags(cli, &o, argv[first], argv + first + 1, &exec.process, e);
-	if (r < 0)
-		return r;
-	if (o.process && o.tty)
-		exec.process->terminal = true;
+	exec.process = o.process ? from_file : from_flags;
+	exec.arg = &(struct said){ &o, argv + first + 1 };
 	exec.id = argv[first];
 	exec.pid_file = o.pid_file;
 	exec.console_socket = o.console_socket;

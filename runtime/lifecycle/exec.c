@@ -66,25 +66,11 @@ static int open_running(struct joining *j, struct err *e)
 	return state_load_spec(j->a, &j->dir, &j->spec, e);
 }
 
-int exec_default_process(struct arena *a, const struct runtime *rt, const char *id,
-			 struct spec_process **ret, struct err *e)
+static int choose_process(struct joining *j, struct err *e)
 {
-	owned_state_dir dir = STATE_DIR_INIT;
-	struct state state;
-	struct spec *spec;
-	int r;
+	struct spec_process *own = arena_memdup(j->a, j->spec->process, sizeof *own);
 
-	if (lifecycle_open(a, rt, id, STATE_UNLOCKED, &dir, &state, e) < 0)
-		return -e->code;
-	r = state_load_spec(a, &dir, &spec, e);
-	if (r == -ENOENT)	/* create has not stored it yet, or delete has removed it */
-		return refuse(id, state_status(&dir, &state), e);
-	if (r < 0)
-		return r;
-	spec->process->args = (struct strv){ 0 };
-	spec->process->terminal = false;
-	*ret = spec->process;
-	return 0;
+	return j->o->process(j->a, j->o->arg, own, &j->process, e);
 }
 
 /* As runc does: what holds for the container's own process holds for those that say nothing. */
@@ -344,14 +330,16 @@ static int release(struct joining *j, struct created *ret, struct err *e)
 int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_options *o,
 		   struct created *ret, struct err *e)
 {
-	struct joining j = { .a = a, .rt = rt, .o = o, .process = o->process,
-			     .dir = STATE_DIR_INIT, .sync_fd = -1, .stage2_fd = -1,
+	struct joining j = { .a = a, .rt = rt, .o = o, .dir = STATE_DIR_INIT,
+			     .sync_fd = -1, .stage2_fd = -1,
 			     .console_fd = -1, .console_ours = -1 };
 	int r;
 
 	for (int i = 0; i < NS_KINDS; i++)
 		j.ns.join_fd[i] = -1;
 	r = open_running(&j, e);
+	if (r == 0)
+		r = choose_process(&j, e);
 	if (r == 0)
 		r = confine(&j, e);
 	if (r == 0)

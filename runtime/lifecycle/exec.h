@@ -15,7 +15,10 @@
 
 struct exec_options {
 	const char *id;
-	struct spec_process *process;	/* complete: see exec_default_process() */
+	/* Says what is to run; `own` is the container's own process, to be changed and returned. */
+	int (*process)(struct arena *a, const void *arg, struct spec_process *own,
+		       struct spec_process **ret, struct err *e);
+	const void *arg;
 	const char *pid_file;
 	const char *console_socket;
 	const char *pidfd_socket;
@@ -25,10 +28,6 @@ struct exec_options {
 	bool ignore_paused;
 };
 
-/* The container's own process as a start for the flags of `agentrun exec ID CMD`: environment, cwd, user,
- * capabilities; without its arguments and terminal. */
-int exec_default_process(struct arena *a, const struct runtime *rt, const char *id,
-			 struct spec_process **ret, struct err *e);
 /* ret->pidfd is that of the process, a child of the caller. */
 int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_options *o,
 		   struct created *ret, struct err *e);

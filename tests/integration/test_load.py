@@ -53,7 +53,7 @@ REFUSED = {
 }
 for op, why in REFUSED.items():
     if op != "create":
-        unlocked = op in ("state", "ps", "events", "kill", "exec")
+        unlocked = op in ("state", "ps", "events", "kill")
         REFUSED[op] = {"none": GONE, "torn": GONE if unlocked else TORN, **why}
 AFTER = {"create": "created", "start": "running", "pause": "paused", "delete": "none"}
 

@@ -162,8 +162,8 @@ def test_what_a_killed_runtime_leaves(rt, box):
     os.unlink(place + "/state.json")
     for op in ("start", "pause", "resume", "update", "delete"):
         rt(op, b.id, check=f"container {b.id} is half-created (delete --force removes it)")
-    for args in (["state", b.id], ["ps", b.id], ["events", b.id], ["kill", b.id, "9"],
-                 ["exec", b.id, "true"]):
+    rt.exec(b, "--", "true", check=f"container {b.id} is half-created (delete --force removes it)")
+    for args in (["state", b.id], ["ps", b.id], ["events", b.id], ["kill", b.id, "9"]):
         rt(*args, check=f'container "{b.id}" does not exist')
     rt.create(b, check=f"container with id exists: {b.id}")
     save()
