@@ -3,17 +3,13 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/capability.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include "base/arena.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -65,27 +61,12 @@ const char *caps_name(int number)
 	return names[number][0] ? names[number] : NULL;
 }
 
+/* What libcap asked the kernel, one bit after the other, as the program began. */
 int caps_last(void)
 {
-	char text[16];
-	owned_fd fd = open("/proc/sys/kernel/cap_last_cap", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	int last;
+	int last = cap_max_bits() - 1;
 
-	if (n > 0) {
-		char *end;
-		long v;
-
-		text[n] = '\0';
-		v = strtol(text, &end, 10);
-		if (end != text && v > 0 && v < CAPS_MOST)
-			return (int)v;
-	}
-	/* Without procfs: the kernel answers EINVAL for the first that it does not know. */
-	for (last = CAPS_MOST - 1; last > 0; last--)
-		if (prctl(PR_CAPBSET_READ, last, 0, 0, 0) >= 0)
-			break;
-	return last;
+	return last < CAPS_MOST ? last : CAPS_MOST - 1;
 }
 
 /* config.md, "Linux Process": what cannot be granted is for a warning, and should be no failure. */

@@ -90,17 +90,17 @@ int ns_of_process(pid_t pid, struct ns_set *ret, struct err *e)
 	for (int i = 0; i < NS_KINDS; i++) {
 		char theirs[64], ours[64];
 		struct stat a, b;
+		owned_fd fd = -1;
 
 		snprintf(theirs, sizeof theirs, "/proc/%d/ns/%s", pid, ns_kinds[i].proc);
 		snprintf(ours, sizeof ours, "/proc/self/ns/%s", ns_kinds[i].proc);
 		if (stat(ours, &b) < 0)
 			continue;	/* a kind that this kernel does not have */
-		if (stat(theirs, &a) < 0)
+		fd = open(theirs, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &a) < 0)
 			return err_set(e, errno, "%s namespace of process %d", ns_kinds[i].oci, pid);
-		if (a.st_ino == b.st_ino && a.st_dev == b.st_dev)
-			continue;
-		if (open_namespace(theirs, i, &set.join_fd[i], e) < 0)
-			return -e->code;
+		if (a.st_ino != b.st_ino || a.st_dev != b.st_dev)
+			set.join_fd[i] = fd_take(&fd);
 	}
 	*ret = set;
 	set = none;
