@@ -67,7 +67,7 @@ int handshake_pair(int ret_fds[2], struct err *e)
 int handshake_ended(enum message_kind before, struct err *e)
 {
 	return err_say(e, EPIPE,
-		       "the container's first process ended before \"%s\" (killed, or out of memory?)",
+		       "the container's process ended before \"%s\" (killed, or out of memory?)",
 		       names[before]);
 }
 

@@ -36,7 +36,7 @@ GONE = 'container "{id}" does not exist'
 TORN = "container {id} is half-created (delete --force removes it)"
 IS = "cannot {op} container {id}: it is {state}"
 # What else is said where others may kill and delete it meanwhile.
-DIED = ("the container's first process ended before", "was deleted meanwhile", "is half-created")
+DIED = ("the container's process ended before", "was deleted meanwhile", "is half-created")
 # What is refused in which state, and how; the rest succeeds.
 REFUSED = {
     "create": {s: "container with id exists: {id}" for s in STATES[1:]},
