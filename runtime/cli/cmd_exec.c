@@ -101,8 +101,7 @@ struct said {
 	char **command;
 };
 
-static int from_flags(struct arena *a, const void *arg, struct spec_process *p,
-		      struct spec_process **ret, struct err *e)
+static int from_flags(struct arena *a, const void *arg, struct spec_process *p, struct err *e)
 {
 	const struct said *said = arg;
 	const struct options *o = said->o;
@@ -145,21 +144,18 @@ static int from_flags(struct arena *a, const void *arg, struct spec_process *p,
 		p->user.additional_gids.n += o->additional_gids.n;
 	}
 	add_capabilities(a, &o->caps, p);
-	*ret = p;
 	return 0;
 }
 
 /* What the file says, the flags must not say as well: one of both would be ignored. */
-static int from_file(struct arena *a, const void *arg, struct spec_process *own,
+static int from_file(struct arena *a, const struct options *o, char **command,
 		     struct spec_process **ret, struct err *e)
 {
-	const struct said *said = arg;
-	const struct options *o = said->o;
 	const struct { const char *name; bool given; } others[] = {
 		{ "--cwd", o->cwd }, { "--env", o->env.n }, { "--user", o->user },
 		{ "--additional-gids", o->additional_gids.n }, { "--cap", o->caps.n },
 		{ "--no-new-privs", o->no_new_privs }, { "--apparmor", o->apparmor },
-		{ "--process-label", o->label }, { "a command", *said->command },
+		{ "--process-label", o->label }, { "a command", *command },
 	};
 	const struct json *tree;
 	const char *path = o->process;
@@ -168,7 +164,6 @@ static int from_file(struct arena *a, const void *arg, struct spec_process *own,
 		if (others[i].given)
 			return err_say(e, EINVAL, "exec: --process and %s exclude each other",
 				       others[i].name);
-	(void)own;
 	if (json_read_file(a, AT_FDCWD, path, &tree, e) < 0 ||
 	    spec_parse_process(a, tree, path, ret, e) < 0)
 		return -e->code;
@@ -190,7 +185,9 @@ int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_say(e, EINVAL, "exec: expected a container id and a command");
 	if (cli_check_preserved(o.preserve_fds, e) < 0)
 		return -e->code;
-	exec.process = o.process ? from_file : from_flags;
+	if (o.process && from_file(cli->arena, &o, argv + first + 1, &exec.process, e) < 0)
+		return -e->code;
+	exec.choose = from_flags;
 	exec.arg = &(struct said){ &o, argv + first + 1 };
 	exec.id = argv[first];
 	exec.pid_file = o.pid_file;

@@ -172,10 +172,11 @@ static const char *profile_of_name(const char *path)
 	return str_has_prefix(name, "agentrun@") ? name + strlen("agentrun@") : NULL;
 }
 
-/* Also of commands that take no options. */
-static bool asks_for_help(int argc, char **argv)
+/* Also of commands that take no options.  One that is not there has no help: Podman takes that for it. */
+static bool asks_for_help(const struct command *c, int argc, char **argv)
 {
-	return argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+	return c->run != cmd_checkpoint && argc == 2 &&
+	       (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
 }
 
 static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, struct err *e)
@@ -205,7 +206,7 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
 		return err_say(e, EINVAL, "unknown command %s (agentrun --help lists them)", argv[first]);
 	if (g.help)
 		return print_help(c, e);
-	if (asks_for_help(argc - first, argv + first))
+	if (asks_for_help(c, argc - first, argv + first))
 		return print_help(c, e);
 	r = c->run(cli, argc - first, argv + first, e);
 	if (c->error_exit && !cli->parsing)

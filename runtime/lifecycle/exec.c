@@ -68,9 +68,11 @@ static int open_running(struct joining *j, struct err *e)
 
 static int choose_process(struct joining *j, struct err *e)
 {
-	struct spec_process *own = arena_memdup(j->a, j->spec->process, sizeof *own);
-
-	return j->o->process(j->a, j->o->arg, own, &j->process, e);
+	j->process = j->o->process;
+	if (j->process)
+		return 0;
+	j->process = arena_memdup(j->a, j->spec->process, sizeof *j->process);
+	return j->o->choose(j->a, j->o->arg, j->process, e);
 }
 
 /* As runc does: what holds for the container's own process holds for those that say nothing. */

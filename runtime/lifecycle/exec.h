@@ -15,9 +15,8 @@
 
 struct exec_options {
 	const char *id;
-	/* Says what is to run; `own` is the container's own process, to be changed and returned. */
-	int (*process)(struct arena *a, const void *arg, struct spec_process *own,
-		       struct spec_process **ret, struct err *e);
+	struct spec_process *process;	/* NULL: what `choose` makes of the container's own */
+	int (*choose)(struct arena *a, const void *arg, struct spec_process *p, struct err *e);
 	const void *arg;
 	const char *pid_file;
 	const char *console_socket;

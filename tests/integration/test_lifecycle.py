@@ -456,6 +456,7 @@ def test_bad_usage(rt, args, why):
 @pytest.mark.parametrize("args, why", [
     (["help", "nonsense"], "unknown command nonsense"),
     (["checkpoint", "--image-path", "/tmp/x", "c"], "checkpoint is not supported: it needs CRIU"),
+    (["checkpoint", "--help"], "checkpoint is not supported: it needs CRIU"),  # Podman asks so
     (["restore", "c"], "restore is not supported: it needs CRIU"),
     (["--debug=maybe", "list"], "--debug=maybe: expected true or false"),
     (["exec", "--process", "f", "--cwd", "/", "x"], "--process and --cwd exclude each other"),

@@ -26,7 +26,7 @@ def plain(text):
 
 def help_of(*args):
     """Operands, and the options as (letter, name, value)."""
-    out = run([program(), *args, "--help"], check=True).out
+    out = run([program(), "help", *args], check=True).out
     options = out.split("Options:\n")[1].splitlines() if "Options:\n" in out else []
     return out, [OPTION.match(x).groups() for x in options]
 
