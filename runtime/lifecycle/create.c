@@ -727,7 +727,10 @@ static int start(struct arena *a, const struct runtime *rt, struct state_dir *di
 	bool ending;
 	int r;
 
-	r = notify_listen(dir, &notify, e);
+	r = spec->no_process ? err_say(e, EINVAL, "cannot start container %s: its configuration has "
+				       "no process", state->id) : 0;
+	if (r == 0)
+		r = notify_listen(dir, &notify, e);
 	if (r == 0 && (spec->linux_->seccomp || notify >= 0))
 		r = state_pidfd(state, &pidfd, e);
 	if (r == 0)

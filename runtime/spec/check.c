@@ -598,7 +598,7 @@ int spec_check(const struct spec *s, const char *what, struct err *e)
 		return refuse(&c, MEMBER(NULL, "root"), "required, but absent");
 	if (!s->process)
 		return refuse(&c, MEMBER(NULL, "process"), "required, but absent");
-	if (check_process(s->process, what, MEMBER(NULL, "process"), e) < 0 ||
+	if ((!s->no_process && check_process(s->process, what, MEMBER(NULL, "process"), e) < 0) ||
 	    check_mounts(&c) < 0 || (s->hooks && check_hooks(&c) < 0) || check_linux(&c) < 0 ||
 	    check_uts(&c) < 0)
 		return -e->code;

@@ -650,6 +650,11 @@ int spec_parse(struct arena *a, const struct json *tree, const char *what,
 				"only agentrun itself writes this block; a bundle asks for a "
 				"policy by annotations (io.agentrun.*)");
 	error = object_read(a, &object_config, tree, what, s, e);
+	if (!error && !s->process) {	/* config.md: required only when start is called */
+		s->no_process = true;
+		s->process = arena_new(a, struct spec_process);
+		s->process->cwd = arena_strdup(a, "/");
+	}
 	if (!error)
 		error = spec_check(s, what, e);
 	if (error < 0)
@@ -684,7 +689,11 @@ struct spec *spec_copy(struct arena *a, const struct spec *s)
 
 void spec_write(const struct spec *s, struct json_writer *w)
 {
-	object_write(&object_config, s, w);
+	struct spec copy = *s;
+
+	if (s->no_process)
+		copy.process = NULL;
+	object_write(&object_config, &copy, w);
 }
 
 int spec_parse_process(struct arena *a, const struct json *tree, const char *what,

@@ -362,6 +362,7 @@ struct spec {
 	struct kvs annotations;
 	struct spec_linux *linux_;	/* `linux` is a macro of the gnu dialect */
 	struct spec_agent *agent;	/* NULL: plain OCI */
+	bool no_process;		/* none was given: `process` says the least, and start fails */
 };
 
 /* Where a configuration comes from decides whether it may hold an agent block. */

@@ -411,6 +411,8 @@ static int step_program(struct stage *s, struct err *e)
 	bool denied = false;
 	int r;
 
+	if (!name)	/* start refuses it */
+		return 0;
 	if (strchr(name, '/')) {
 		r = executable(name);
 		if (r == -EACCES || r == -EISDIR)

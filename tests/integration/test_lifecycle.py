@@ -29,6 +29,20 @@ def test_created_then_running_then_stopped(rt, box):
     assert rt("state", b.id, check=f'container "{b.id}" does not exist').code == 1
 
 
+@pytest.mark.differs("runc", "its create wants one")
+def test_without_a_process(rt, box):
+    """config.md: process is required when start is called."""
+    b = box(edit=lambda c: c.pop("process"))
+    rt.create(b)
+    assert rt.status(b) == "created"
+    rt.start(b, check=f"cannot start container {b.id}: its configuration has no process")
+    if rt.flavour == "agentrun":
+        assert rt.exec(b, "--", "/bin/cat", "/proc/self/cwd/etc/passwd", check=True).out
+    rt.delete(b, check=True)
+    rt.run(b, check="its configuration has no process")
+    assert rt.ids() == []
+
+
 def test_state_document(rt, box):
     b = rt.up(box(SLEEP, lambda c: c.update(annotations={"org.example.a": "b"})))
     s = rt.state(b)

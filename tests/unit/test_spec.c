@@ -240,7 +240,7 @@ Test(spec, required_members)
 		{ { .root = "null" }, "root: required, but absent" },
 		{ { .root = "{}" }, "root.path: required, but absent" },
 		{ { .root = "{'path':''}" }, "root.path: must not be empty" },
-		{ { .process = "null" }, "process: required, but absent" },
+		{ { .process = "null" }, NULL },
 		{ { .process = "{'cwd':'/'}" }, "process.args: required, but absent or empty" },
 		{ { .process = "{'args':[],'cwd':'/'}" },
 		  "process.args: required, but absent or empty" },
