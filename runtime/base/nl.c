@@ -274,6 +274,15 @@ static ssize_t receive(struct nl *n, char reply[REPLY_ROOM], int flags)
 	return got;
 }
 
+/* The message at `at`, if there is a whole one before the end. */
+static const struct nlmsghdr *message_at(const char *at, const char *end)
+{
+	const struct nlmsghdr *h = (const void *)at;
+
+	return at < end && (size_t)(end - at) >= sizeof *h && h->nlmsg_len >= sizeof *h &&
+			       h->nlmsg_len <= (size_t)(end - at) ? h : NULL;
+}
+
 /* The error that a reply carries: 0 for an acknowledgement. */
 static int reply_error(const struct nlmsghdr *h)
 {
@@ -296,14 +305,13 @@ static int read_verdict(struct nl *n, const struct nl_batch *b, size_t *ret_fail
 
 	for (;;) {
 		ssize_t got = receive(n, reply, MSG_DONTWAIT);
-		const struct nlmsghdr *h = (const void *)reply;
-		size_t left = (size_t)got;
 
 		if (got < 0 && errno == EAGAIN)
 			break;
 		if (got < 0)
 			return err_set(e, errno, "read netfilter's answer");
-		for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		for (const struct nlmsghdr *h = message_at(reply, reply + got); h;
+		     h = message_at((const char *)h + NLMSG_ALIGN(h->nlmsg_len), reply + got)) {
 			int error = h->nlmsg_type == NLMSG_ERROR ? reply_error(h) : EPROTO;
 
 			if (!error)
@@ -352,12 +360,11 @@ int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, str
 
 	while (r >= 0) {
 		ssize_t got = receive(n, reply, 0);
-		const struct nlmsghdr *h = (const void *)reply;
-		size_t left = (size_t)got;
 
 		if (got < 0)
 			return err_set(e, errno, "read the kernel's answer");
-		for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		for (const struct nlmsghdr *h = message_at(reply, reply + got); h;
+		     h = message_at((const char *)h + NLMSG_ALIGN(h->nlmsg_len), reply + got)) {
 			changed |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 			if (h->nlmsg_type == NLMSG_ERROR && reply_error(h))
 				return err_set(e, reply_error(h), "%s", b->what[0]);
