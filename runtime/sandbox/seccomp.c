@@ -8,19 +8,17 @@
 #include <limits.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/hash.h"
-#include "base/host.h"
 #include "base/str.h"
-#include "sandbox/seccomp_fold.h"
+#include "sandbox/seccomp_numbers.h"
+#include "sandbox/seccomp_parts.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)	/* Linux 5.19 */
@@ -123,11 +121,8 @@ static const struct {
 	enum scmp_compare op;
 } operators[] = { OPERATORS(ROW) };
 
-static const struct arch {
-	const char *name;
-	uint32_t token, audit;
-	bool possible;
-} archs[] = { ARCHS(ROW) };
+static const struct arch archs[] = { ARCHS(ROW) };
+static_assert(sizeof archs / sizeof *archs <= RULES_ARCHS_MOST, "a place for each");
 
 static const struct {
 	const char *name;
@@ -171,23 +166,6 @@ static int action_of(const char *name, const struct opt_u64 *value, const char *
 }
 
 /* ---- The rules, checked and in libseccomp's terms ------------------------------------------ */
-
-struct rule {
-	const struct strv *names;
-	uint32_t action;
-	struct scmp_arg_cmp *args;
-	unsigned n;
-	bool alternatives;	/* two conditions on one argument: each is a rule of its own */
-};
-
-struct rules {
-	uint32_t default_action;
-	unsigned flags;
-	const struct arch *archs[COUNT(archs)];	/* asked for and possible here */
-	size_t n_archs;
-	struct rule *v;
-	size_t n;
-};
 
 static int rule_from_spec(struct arena *a, const struct spec_seccomp_rule *s, size_t number,
 			  struct rule *ret, struct err *e)
@@ -238,8 +216,7 @@ static unsigned listener_flags(const struct rules *rules)
 	return rules->flags & ~(unsigned)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 }
 
-static int rules_from_spec(struct arena *a, const struct spec_seccomp *s, struct rules *ret,
-			   struct err *e)
+int rules_from_spec(struct arena *a, const struct spec_seccomp *s, struct rules *ret, struct err *e)
 {
 	char where[64];
 	int r;
@@ -286,192 +263,17 @@ static int rules_from_spec(struct arena *a, const struct spec_seccomp *s, struct
 	return 0;
 }
 
-/* ---- libseccomp, loaded on demand ---------------------------------------------------------- */
-
-struct library {
-	__typeof__(seccomp_init) *init;
-	__typeof__(seccomp_release) *release;
-	__typeof__(seccomp_arch_add) *arch_add;
-	__typeof__(seccomp_arch_native) *arch_native;
-	__typeof__(seccomp_attr_set) *attr_set;
-	__typeof__(seccomp_rule_add_array) *rule_add;
-	__typeof__(seccomp_syscall_resolve_name) *resolve;
-	__typeof__(seccomp_syscall_resolve_name_arch) *resolve_arch;
-	__typeof__(seccomp_export_bpf) *export_bpf;
-	char path[PATH_MAX];
-};
-
-static int library_load(struct library *ret, struct err *e)
+const struct arch *arch_of(uint32_t token)
 {
-	/* Loading it takes longer than everything else that a cache hit does. */
-	void *so = NULL;
-	const struct {
-		const char *name;
-		void *function;
-	} wanted[] = {
-		{ "seccomp_init", &ret->init },
-		{ "seccomp_release", &ret->release },
-		{ "seccomp_arch_add", &ret->arch_add },
-		{ "seccomp_arch_native", &ret->arch_native },
-		{ "seccomp_attr_set", &ret->attr_set },
-		{ "seccomp_rule_add_array", &ret->rule_add },
-		{ "seccomp_syscall_resolve_name", &ret->resolve },
-		{ "seccomp_syscall_resolve_name_arch", &ret->resolve_arch },
-		{ "seccomp_export_bpf", &ret->export_bpf },
-	};
-
-	if (host_open("libseccomp.so.2", &so, e) < 0)
-		return err_in(e, "the specification asks for seccomp");
-	for (size_t i = 0; i < COUNT(wanted); i++)
-		if (host_function(so, wanted[i].name, wanted[i].function, e) < 0)
-			return err_in(e, "libseccomp is too old");
-	host_path(so, ret->path, sizeof ret->path);
-	return 0;
-}
-
-static int add_rule(const struct library *lib, scmp_filter_ctx ctx, const struct rule *rule,
-		    const char *name, struct err *e)
-{
-	int number = lib->resolve(name);
-	int r = 0;
-
-	/* A call of another kernel or architecture than libseccomp knows (as in runc): under a
-	 * list of what is allowed it stays forbidden. */
-	if (number == __NR_SCMP_ERROR)
-		return 0;
-	if (!rule->alternatives)
-		r = lib->rule_add(ctx, rule->action, number, rule->n, rule->args);
-	else
-		for (unsigned i = 0; i < rule->n && r == 0; i++)
-			r = lib->rule_add(ctx, rule->action, number, 1, &rule->args[i]);
-	if (r < 0)
-		return err_set(e, -r, "libseccomp: rule for %s", name);
-	return 0;
-}
-
-static int add_rules(const struct library *lib, scmp_filter_ctx ctx, const struct rules *rules,
-		     struct err *e)
-{
-	int r;
-
-	for (size_t i = 0; i < rules->n_archs; i++) {
-		r = lib->arch_add(ctx, rules->archs[i]->token);
-		if (r < 0 && r != -EEXIST)	/* the native one is there from the start */
-			return err_set(e, -r, "libseccomp: architecture %s", rules->archs[i]->name);
-	}
-	/* A binary tree: loads and runs faster; libseccomp 2.5 and later. */
-	lib->attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (size_t i = 0; i < rules->n; i++) {
-		const struct rule *rule = &rules->v[i];
-
-		/* libseccomp refuses a rule that says what is said already. */
-		if (rule->action == rules->default_action)
-			continue;
-		for (size_t k = 0; k < rule->names->n; k++) {
-			r = add_rule(lib, ctx, rule, rule->names->v[k], e);
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
-}
-
-/* ---- ENOSYS for calls newer than the profile ----------------------------------------------- */
-
-enum { X32_BIT = 0x40000000, STUB_MOST = 1 + 7 * COUNT(archs) };
-
-struct stub {
-	struct sock_filter v[STUB_MOST];
-	size_t n;
-};
-
-/* The greatest number that the rules name on that architecture, -1 if none. */
-static int64_t newest_call(const struct library *lib, const struct rules *rules, uint32_t token)
-{
-	int64_t newest = -1;
-
-	for (size_t i = 0; i < rules->n; i++)
-		for (size_t k = 0; k < rules->v[i].names->n; k++) {
-			int n = lib->resolve_arch(token, rules->v[i].names->v[k]);
-
-			/* Negative ones are libseccomp's own, for calls of other architectures. */
-			if (n > newest)
-				newest = n;
-		}
-	return newest;
-}
-
-static void stub_put(struct stub *stub, struct sock_filter insn)
-{
-	assert(stub->n < STUB_MOST);
-	stub->v[stub->n++] = insn;
-}
-
-/*
- * C libraries fall back to an older call when a new one gives ENOSYS, not when
- * it gives EPERM.  A profile cannot have meant to forbid what did not exist
- * when it was written, so runc answers ENOSYS for numbers above the greatest
- * that the profile names; so do we, in instructions ahead of libseccomp's:
- * each architecture's part either returns or jumps to the end.
- */
-static void stub_make(const struct library *lib, const struct rules *rules, struct stub *stub)
-{
-	const uint32_t enosys = SECCOMP_RET_ERRNO | ENOSYS;
-	struct arch native = { .token = lib->arch_native() };
-	const struct arch *list[COUNT(archs)] = { &native };
-	size_t n_list = 1, jumps[COUNT(archs)], n_jumps = 0;
-	bool x32 = false;
-
 	for (size_t i = 0; i < COUNT(archs); i++)
-		if (archs[i].token == native.token)
-			native = archs[i];
-	for (size_t i = 0; i < rules->n_archs; i++) {
-		if (rules->archs[i]->token == SCMP_ARCH_X32)
-			x32 = true;
-		else if (rules->archs[i]->token != native.token)
-			list[n_list++] = rules->archs[i];
-	}
-
-	stub_put(stub, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						    offsetof(struct seccomp_data, arch)));
-	for (size_t i = 0; i < n_list; i++) {
-		int64_t newest = newest_call(lib, rules, list[i]->token);
-		int64_t newest_x32 = -1;
-		size_t head = stub->n;
-
-		if (newest < 0)
-			continue;
-		if (list[i]->audit == AUDIT_ARCH_X86_64 && x32)
-			newest_x32 = newest_call(lib, rules, SCMP_ARCH_X32);
-		stub_put(stub, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-							    list[i]->audit, 0, 0));
-		stub_put(stub, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-							    offsetof(struct seccomp_data, nr)));
-		if (newest_x32 >= 0) {
-			stub_put(stub, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K,
-								    X32_BIT, 1, 0));
-			stub_put(stub, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K,
-								    (uint32_t)newest, 1, 2));
-			newest = newest_x32;
-		} else if (list[i]->audit == AUDIT_ARCH_X86_64) {
-			/* libseccomp's part refuses it as a foreign architecture. */
-			stub_put(stub, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K,
-								    X32_BIT, 2, 0));
-		}
-		stub_put(stub, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K,
-							    (uint32_t)newest, 0, 1));
-		stub_put(stub, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, enosys));
-		jumps[n_jumps++] = stub->n;
-		stub_put(stub, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, 0));
-		stub->v[head].jf = (uint8_t)(stub->n - head - 1);
-	}
-	for (size_t i = 0; i < n_jumps; i++)
-		stub->v[jumps[i]].k = (uint32_t)(stub->n - jumps[i] - 1);
+		if (archs[i].token == token)
+			return &archs[i];
+	return NULL;
 }
 
 /* runc's condition: what the default lets through needs no way out, and a default of ENOSYS is
  * the way out itself. */
-static bool stub_wanted(const struct rules *rules)
+bool rules_want_enosys(const struct rules *rules)
 {
 	switch (rules->default_action & SECCOMP_RET_ACTION_FULL) {
 	case SCMP_ACT_ALLOW:
@@ -482,63 +284,10 @@ static bool stub_wanted(const struct rules *rules)
 	return rules->default_action != SCMP_ACT_ERRNO(ENOSYS);
 }
 
-/* ---- Making a program ---------------------------------------------------------------------- */
-
-static int export_program(struct arena *a, const struct library *lib, scmp_filter_ctx ctx,
-			  const struct stub *stub, struct seccomp_program *ret, struct err *e)
-{
-	owned_fd fd = memfd_create("seccomp", MFD_CLOEXEC);
-	struct seccomp_program program = { 0 };
-	struct stat st;
-	size_t size;
-	int r;
-
-	if (fd < 0)
-		return err_set(e, errno, "memfd_create");
-	r = lib->export_bpf(ctx, fd);
-	if (r < 0)
-		return err_set(e, -r, "libseccomp: export");
-	if (fstat(fd, &st) < 0)
-		return err_set(e, errno, "fstat of the exported program");
-	size = (size_t)st.st_size;
-	program.n = stub->n + size / sizeof *program.insns;
-	if (size == 0 || size % sizeof *program.insns)
-		return err_say(e, EINVAL, "libseccomp exported %zu bytes", size);
-	if (program.n > BPF_MAXINSNS)
-		return err_say(e, E2BIG, "%zu instructions, the kernel takes %d",
-			       program.n, BPF_MAXINSNS);
-	program.insns = arena_array(a, struct sock_filter, program.n);
-	memcpy(program.insns, stub->v, stub->n * sizeof *stub->v);
-	if (pread(fd, program.insns + stub->n, size, 0) != (ssize_t)size)
-		return err_say(e, EIO, "the exported program cannot be read back");
-	*ret = program;
-	return 0;
-}
-
-static int program_make(struct arena *a, const struct library *lib, const struct rules *rules,
-			struct seccomp_program *ret, struct err *e)
-{
-	scmp_filter_ctx ctx = lib->init(rules->default_action);
-	struct stub stub = { .n = 0 };
-	int r;
-
-	if (!ctx)
-		return err_say(e, EINVAL, "libseccomp does not take the default action 0x%" PRIx32,
-			       rules->default_action);
-	r = add_rules(lib, ctx, rules, e);
-	if (r == 0 && stub_wanted(rules))
-		stub_make(lib, rules, &stub);
-	if (r == 0)
-		r = export_program(a, lib, ctx, &stub, ret, e);
-	if (r == 0)
-		seccomp_fold(a, ret);
-	lib->release(ctx);
-	return r;
-}
-
 /* ---- The cache ----------------------------------------------------------------------------- */
 
-/* The file that made a program. A package upgrade replaces it, and with it every entry. */
+/* The library's file that made a program: a package upgrade replaces it, and with it every entry.  All
+ * zeros: made without. */
 struct origin {
 	uint64_t dev, ino, size, mtime_sec, mtime_nsec;
 	char path[256];
@@ -553,7 +302,7 @@ struct cache_file {
 };
 
 /* To be counted up whenever the same rules or the same text come to mean another program. */
-static const char cache_magic[16] = "agentrun-bpf-3\n";
+static const char cache_magic[16] = "agentrun-bpf-4\n";
 
 static int origin_of(const char *path, struct origin *ret)
 {
@@ -592,6 +341,7 @@ static struct hash *name_begin(const char *made_of)
 
 	uname(&host);
 	add_text(h, cache_magic);
+	add_text(h, syscall_numbers_of);
 	add_text(h, host.release);
 	add_text(h, host.machine);
 	add_text(h, made_of);
@@ -691,7 +441,7 @@ static bool cache_read(struct arena *a, int dir, const char *name, struct seccom
 	if (st.st_size != (off_t)sizeof head + size)
 		return false;
 	if (!memchr(head.library.path, '\0', sizeof head.library.path) ||
-	    origin_of(head.library.path, &now) < 0 ||
+	    (origin_of(head.library.path, &now) < 0 && head.library.path[0]) ||
 	    memcmp(&now, &head.library, sizeof now) != 0)
 		return false;
 	insns = arena_array(a, struct sock_filter, head.n);
@@ -705,15 +455,14 @@ static bool cache_read(struct arena *a, int dir, const char *name, struct seccom
 }
 
 /* Failure only costs the next start its time. */
-static void cache_write(int dir, const char *name, const struct library *lib,
+static void cache_write(int dir, const char *name, const struct origin *library,
 			const struct seccomp_program *program)
 {
 	struct cache_file head = { .n = (uint32_t)program->n, .flags = program->flags };
 	owned_str file = STR_INIT;
 	struct err ignored;
 
-	if (origin_of(lib->path, &head.library) < 0)
-		return;
+	head.library = *library;
 	memcpy(head.magic, cache_magic, sizeof cache_magic);
 	cache_hash(name, &head, program->insns, head.hash);
 	str_append(&file, &head, sizeof head);
@@ -721,22 +470,21 @@ static void cache_write(int dir, const char *name, const struct library *lib,
 	file_replace(dir, name, file.s, file.len, 0600, &ignored);
 }
 
-/* The way of a miss; cache: -1 if there is none. */
-static int make_and_keep(struct arena *a, const struct rules *rules, int cache, const char *name,
-			 struct seccomp_program *ret, struct err *e)
+/* Rules that only libseccomp knows the meaning of; cache: -1 if there is none. */
+static int by_library(struct arena *a, const struct rules *rules, int cache, const char *name,
+		      struct seccomp_program *ret, struct err *e)
 {
 	struct seccomp_program program = { 0 };
-	struct library lib = { 0 };
+	struct origin library = { 0 };
+	char path[PATH_MAX] = "";
 	int r;
 
-	r = library_load(&lib, e);
-	if (r == 0)
-		r = program_make(a, &lib, rules, &program, e);
+	r = library_compile(a, rules, &program, path, sizeof path, e);
 	if (r < 0)
 		return r;
 	program.flags = rules->flags;
-	if (cache >= 0)
-		cache_write(cache, name, &lib, &program);
+	if (cache >= 0 && origin_of(path, &library) == 0)
+		cache_write(cache, name, &library, &program);
 	*ret = program;
 	return 0;
 }
@@ -752,16 +500,20 @@ int seccomp_compile(struct arena *a, const struct spec_seccomp *s, const char *c
 	r = rules_from_spec(a, s, &rules, e);
 	if (r < 0)
 		return r;
+	ret->flags = rules.flags;
+	if (rules_compile(a, &rules, ret) == 0)	/* sooner than a cache could be asked */
+		return 0;
 	name_of_rules(&rules, name);
 	cache = cache_open(cache_dir);
 	if (cache >= 0 && cache_read(a, cache, name, ret))
 		return 0;
-	return make_and_keep(a, &rules, cache, name, ret, e);
+	return by_library(a, &rules, cache, name, ret, e);
 }
 
 int seccomp_compile_text(struct arena *a, const struct json_text *profile, const char *cache_dir,
 			 struct seccomp_program *ret, struct err *e)
 {
+	const struct origin own = { 0 };
 	struct spec_seccomp *s = NULL;
 	struct rules rules = { 0 };
 	owned_fd cache = -1;
@@ -778,5 +530,10 @@ int seccomp_compile_text(struct arena *a, const struct json_text *profile, const
 	r = rules_from_spec(a, s, &rules, e);
 	if (r < 0)
 		return err_in(e, "%s", profile->what);
-	return make_and_keep(a, &rules, cache, name, ret, e);
+	ret->flags = rules.flags;
+	if (rules_compile(a, &rules, ret) < 0)
+		return by_library(a, &rules, cache, name, ret, e);
+	if (cache >= 0)
+		cache_write(cache, name, &own, ret);
+	return 0;
 }

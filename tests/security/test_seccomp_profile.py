@@ -39,7 +39,11 @@ def tools(tmp_path_factory):
     for parent in d.parents[:2]:
         parent.chmod(0o755)
     cc = [*os.environ.get("CC", "cc").split(), "-std=gnu11", "-O1", "-D_GNU_SOURCE", f"-I{SOURCES}"]
-    sources = [*MODULES, *glob.glob(os.path.join(SOURCES, "sandbox", "seccomp*.c")),
+    subprocess.run([*cc, "-o", d / "numbers", os.path.join(SOURCES, "..", "build-aux", "syscall-numbers.c"),
+                    "-lseccomp"], check=True, timeout=60)
+    with open(d / "numbers.c", "xb") as f:
+        subprocess.run([d / "numbers"], check=True, timeout=60, stdout=f)
+    sources = [d / "numbers.c", *MODULES, *glob.glob(os.path.join(SOURCES, "sandbox", "seccomp*.c")),
                *glob.glob(os.path.join(SOURCES, "spec", "*.c"))]
     subprocess.run([*cc, "-o", d / "dump", os.path.join(HERE, "seccomp_dump.c"), *sources,
                     "-lyajl", "-lnettle", "-ldl"], check=True, timeout=120)

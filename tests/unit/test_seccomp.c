@@ -27,6 +27,8 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "sandbox/seccomp.h"
+#include "sandbox/seccomp_numbers.h"
+#include "sandbox/seccomp_parts.h"
 #include "spec/fields.h"
 
 #include "bpf.h"
@@ -579,6 +581,163 @@ Test(seccomp, agent_debug_profile_adds_what_debuggers_need)
 	check(&p, debugger_rows, COUNT(debugger_rows), 1 << X64 | 1 << I386);
 }
 
+/* ---- our own programs against libseccomp's --------------------------------------------------- */
+
+enum { PROFILES = 400, RULES_MOST = 12, ASKED = 60 };
+
+static uint64_t random_value(unsigned *seed)
+{
+	static const uint64_t some[] = {
+		0, 1, 2, 5, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x100000001,
+		0x7e020000, 0xffffffff00000000, UINT64_MAX,
+	};
+
+	return rand_r(seed) % 4 ? some[(size_t)rand_r(seed) % COUNT(some)]
+				: (uint64_t)rand_r(seed) << 32 | (uint32_t)rand_r(seed);
+}
+
+static struct spec_seccomp *random_profile(struct arena *a, unsigned *seed)
+{
+	static const char *const defaults[] = {
+		"SCMP_ACT_ERRNO", "SCMP_ACT_ALLOW", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_LOG",
+	};
+	static const char *const said[] = { "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_TRAP" };
+	/* many of few, so that they meet; with what x86 multiplexes */
+	static const char *const some[] = {
+		"read", "socket", "socketcall", "accept", "clone", "clone3", "personality", "semop",
+		"ipc", "shmget", "mmap2", "arm_fadvise64_64", "no_such_call",
+	};
+	struct spec_seccomp *s = arena_new(a, struct spec_seccomp);
+	const char *usual = said[(size_t)rand_r(seed) % COUNT(said)];
+
+	s->default_action = (char *)defaults[(size_t)rand_r(seed) % COUNT(defaults)];
+	if (rand_r(seed) % 4 == 0)
+		s->default_errno_ret = (struct opt_u64){ strcmp(s->default_action, "SCMP_ACT_ERRNO") == 0,
+							 ENOSYS };
+	for (enum abi abi = 0; abi < ABIS; abi++)
+		if (rand_r(seed) % 2)
+			strv_add(a, &s->architectures, abi == X64 ? "SCMP_ARCH_X86_64" :
+						       abi == X32 ? "SCMP_ARCH_X32" : "SCMP_ARCH_X86");
+	s->syscalls.n = (size_t)rand_r(seed) % RULES_MOST;
+	s->syscalls.v = arena_array(a, struct spec_seccomp_rule, s->syscalls.n);
+	for (size_t i = 0; i < s->syscalls.n; i++) {
+		struct spec_seccomp_rule *rule = &s->syscalls.v[i];
+		size_t names = 1 + (size_t)rand_r(seed) % 6;
+
+		/* one action for most: of others libseccomp alone knows what they come to */
+		rule->action = (char *)(rand_r(seed) % 8 ? usual : said[(size_t)rand_r(seed) % COUNT(said)]);
+		for (size_t k = 0; k < names; k++)
+			strv_add(a, &rule->names, rand_r(seed) % 2 ?
+				 some[(size_t)rand_r(seed) % COUNT(some)] :
+				 syscall_numbers[(size_t)rand_r(seed) % syscall_numbers_n].name);
+		rule->args.n = rand_r(seed) % 2 ? 0 : 1 + (size_t)rand_r(seed) % 3;
+		rule->args.v = arena_array(a, struct spec_seccomp_arg, rule->args.n);
+		for (size_t k = 0; k < rule->args.n; k++)
+			rule->args.v[k] = (struct spec_seccomp_arg){
+				.index = (uint64_t)rand_r(seed) % 6,
+				.value = random_value(seed), .value_two = random_value(seed),
+				.op = (char *)seccomp_operators[rand_r(seed) % 7],
+			};
+	}
+	return s;
+}
+
+/* A number that the profile names, or beside it, or any. */
+static int random_number(const struct spec_seccomp *s, enum abi abi, unsigned *seed)
+{
+	static const int edges[] = { 0, -1, 0x40000000, 0x3fffffff, 0x400003ff, 102, 117, 359, 1 << 30 };
+	const struct spec_seccomp_rule *rule;
+	int nr;
+
+	if (!s->syscalls.n || rand_r(seed) % 4 == 0)
+		return rand_r(seed) % 2 ? edges[(size_t)rand_r(seed) % COUNT(edges)] :
+					  rand_r(seed) % 600 + (rand_r(seed) % 2 ? 0x40000000 : 0);
+	rule = &s->syscalls.v[(size_t)rand_r(seed) % s->syscalls.n];
+	nr = seccomp_syscall_resolve_name_arch(abis[abi].token,
+					       rule->names.v[(size_t)rand_r(seed) % rule->names.n]);
+	return nr + (rand_r(seed) % 8 ? 0 : 1);
+}
+
+Test(seccomp, own_programs_answer_as_libseccomps)
+{
+	unsigned seed = 7, own_ones = 0, calls = 0;
+
+	for (int round = 0; round < PROFILES; round++) {
+		owned_arena a = ARENA_INIT;
+		struct spec_seccomp *s = random_profile(&a, &seed);
+		struct seccomp_program own = { 0 }, library = { 0 };
+		struct rules rules = { 0 };
+		char path[256] = "";
+		struct err e = { 0 };
+		int r;
+
+		cr_assert(eq(int, rules_from_spec(&a, s, &rules, &e), 0), "%s", e.text);
+		if (rules_compile(&a, &rules, &own) == -ENOTSUP)
+			continue;
+		own_ones++;
+		r = library_compile(&a, &rules, &library, path, sizeof path, &e);
+		cr_assert(eq(int, r, 0), "profile %d: %s", round, e.text);
+		for (int i = 0; i < ABIS * ASKED * (int)(1 + s->syscalls.n); i++, calls++) {
+			enum abi abi = (enum abi)(rand_r(&seed) % ABIS);
+			int nr = random_number(s, abi, &seed);
+			uint64_t args[6];
+
+			for (size_t k = 0; k < 6; k++)
+				args[k] = random_value(&seed);
+			for (size_t k = 0; s->syscalls.n && k < 2; k++) {	/* what a rule asks for */
+				const struct spec_seccomp_rule *rule =
+					&s->syscalls.v[(size_t)rand_r(&seed) % s->syscalls.n];
+
+				if (rule->args.n)
+					args[rule->args.v[0].index] =
+						rule->args.v[0].value + (uint64_t)(rand_r(&seed) % 3) - 1;
+			}
+			cr_assert(eq(u32, ask_number(&own, abi, nr, args), ask_number(&library, abi, nr, args)),
+				  "profile %d: %s %d(0x%llx, 0x%llx, ...)", round, abis[abi].name, nr,
+				  (unsigned long long)args[0], (unsigned long long)args[1]);
+		}
+	}
+	cr_log_info("%u programs, %u calls", own_ones, calls);
+	cr_expect(gt(uint, own_ones, PROFILES / 4));
+	cr_expect(gt(uint, calls, 50000));
+}
+
+Test(seccomp, engines_and_the_shipped_profiles_need_no_library)
+{
+	static const char *const files[] = {
+		"profiles/seccomp/agent.json", "profiles/seccomp/agent-debug.json",
+		"tests/data/seccomp-engine.json",
+	};
+	enum { NUMBERS = 620, TIMES = 20 };
+	unsigned seed = 1;
+
+	for (size_t i = 0; i < COUNT(files); i++) {
+		owned_arena a = ARENA_INIT;
+		struct seccomp_program own = { 0 }, library = { 0 };
+		struct rules rules = { 0 };
+		char path[256] = "";
+		struct err e = { 0 };
+
+		cr_assert(eq(int, rules_from_spec(&a, read_profile(&a, files[i]), &rules, &e), 0));
+		cr_assert(eq(int, rules_compile(&a, &rules, &own), 0), "%s", files[i]);
+		cr_assert(eq(int, library_compile(&a, &rules, &library, path, sizeof path, &e), 0));
+		for (int k = 0; k < ABIS * NUMBERS * TIMES; k++) {
+			enum abi abi = (enum abi)(k % ABIS);
+			int nr = k / ABIS % NUMBERS + (abi == X32 ? 0x40000000 : 0);
+			uint64_t args[6];
+
+			/* small ones, as the rules for sockets and ioctl ask for */
+			for (size_t n = 0; n < 6; n++)
+				args[n] = rand_r(&seed) % 3 ? (uint64_t)rand_r(&seed) % 20 :
+							      random_value(&seed);
+			cr_assert(eq(u32, ask_number(&own, abi, nr, args), ask_number(&library, abi, nr, args)),
+				  "%s: %s %d(0x%llx, 0x%llx, 0x%llx, ...)", files[i], abis[abi].name, nr,
+				  (unsigned long long)args[0], (unsigned long long)args[1],
+				  (unsigned long long)args[2]);
+		}
+	}
+}
+
 /* B1: libseccomp turns a rule for socket() with conditions into one for socketcall(SYS_SOCKET)
  * without any, since that call's arguments are in memory. The profile's own rule for socketcall
  * must come first; without it the contradiction is noticed, and nothing is let through. */
@@ -853,13 +1012,32 @@ static void forge(struct cache *c, const struct sock_filter *insns, size_t n, bo
 	close(fd);
 }
 
+/* An engine's, with a rule that takes libseccomp: only that needs a cache. */
+static struct spec_seccomp *library_profile(struct arena *a)
+{
+	struct spec_seccomp *s = read_profile(a, "tests/data/seccomp-engine.json");
+	struct spec_seccomp_rule *v = arena_array(a, struct spec_seccomp_rule, s->syscalls.n + 1);
+	struct spec_seccomp_arg *args = arena_array(a, struct spec_seccomp_arg, 2);
+
+	for (size_t i = 0; i < 2; i++)
+		args[i] = (struct spec_seccomp_arg){ .index = 1, .value = i, .op = (char *)"SCMP_CMP_GT" };
+	memcpy(v, s->syscalls.v, s->syscalls.n * sizeof *v);
+	v[s->syscalls.n].action = (char *)"SCMP_ACT_ALLOW";
+	v[s->syscalls.n].args.v = args;
+	v[s->syscalls.n].args.n = 2;
+	strv_add(a, &v[s->syscalls.n].names, "personality");
+	s->syscalls.v = v;
+	s->syscalls.n++;
+	return s;
+}
+
 /* A cache with one entry, honest as yet. */
 static struct cache cache_new(void)
 {
 	struct cache c = { .dir = "/tmp/seccomp-cache-XXXXXX" };
 
 	cr_assert(mkdtemp(c.dir) != NULL);
-	c.s = read_profile(&c.a, "tests/data/seccomp-engine.json");
+	c.s = library_profile(&c.a);
 	c.fresh = compile(&c.a, c.s);
 	ask_cache(&c);
 	cr_assert(eq(sz, entries(c.dir, c.file, sizeof c.file), 1));
@@ -936,12 +1114,13 @@ Test(seccomp_cache, a_text_has_an_entry_of_its_own)
 	struct json_text text = read_text(&c.a, "tests/data/seccomp-engine.json");
 	struct json_text other = { text.what, arena_printf(&c.a, "%s\n", text.text), text.size + 1 };
 	struct json_text broken = { "broken.json", text.text, text.size - 3 };
+	struct cache of_text = { .fresh = compile(&c.a, read_profile(&c.a, "tests/data/seccomp-engine.json")) };
 	struct seccomp_program p;
 	struct err e;
 
 	cr_assert(unlink(c.file) == 0);	/* that of the rules */
 	cr_assert(seccomp_compile_text(&c.a, &text, c.dir, &p, &e) == 0, "%s", e.text);
-	cr_expect(fresh(&c, &p));
+	cr_expect(fresh(&of_text, &p));
 	cr_expect(eq(u32, p.flags, c.fresh.flags));
 	cr_assert(eq(sz, entries(c.dir, c.file, sizeof c.file), 1));
 	forge(&c, forged_insns, COUNT(forged_insns), false);
@@ -949,7 +1128,7 @@ Test(seccomp_cache, a_text_has_an_entry_of_its_own)
 	cr_expect(forged(&p));
 	cr_expect(eq(u32, p.flags, c.fresh.flags));
 	cr_assert(seccomp_compile_text(&c.a, &other, c.dir, &p, &e) == 0, "%s", e.text);
-	cr_expect(fresh(&c, &p));
+	cr_expect(fresh(&of_text, &p));
 	cr_expect(eq(sz, entries(c.dir, NULL, 0), 2));
 	p = ask_cache(&c);
 	cr_expect(fresh(&c, &p));
@@ -1145,7 +1324,7 @@ Test(seccomp_cache, it_is_made_and_its_failure_costs_nothing)
 	struct stat st;
 
 	cache_drop(&c);
-	c.s = read_profile(&c.a, "tests/data/seccomp-engine.json");
+	c.s = library_profile(&c.a);
 	c.fresh = compile(&c.a, c.s);
 	p = ask_cache(&c);	/* makes the directory */
 	cr_expect(fresh(&c, &p));
