@@ -383,7 +383,8 @@ static int root_of(struct arena *a, struct maker *m, int others)
 			if (split && m->has[1])
 				add_rule(a, m, &abis[1], &m->rules->v[k]);
 		}
-		qsort(m->v, m->n, sizeof *m->v, by_number);
+		if (m->n)
+			qsort(m->v, m->n, sizeof *m->v, by_number);
 		ground_of(m, abi, split ? &abis[1] : NULL, split && m->has[1], &ground);
 		others = graph_of_arch(&m->graph, abi->audit, tree_of(a, m, 0, m->n, &ground), others);
 	}
