@@ -238,10 +238,12 @@ def test_kill_all(rt, box):
     """Without a PID namespace of its own, the processes outlive the first one."""
     def edit(c):
         drop_namespace(c, "pid")
-    b = rt.up(box(shell("sleep 100 & sleep 100 & touch /up; wait"), edit))
-    until(lambda: os.path.exists(b.rootfs + "/up"))
-    pids = json.loads(rt("ps", "--format", "json", b.id, check=True).out)
-    assert len(pids) == 3
+    b = rt.up(box(shell("sleep 100 & sleep 100 & wait"), edit))
+
+    def all_three():
+        found = json.loads(rt("ps", "--format", "json", b.id, check=True).out)
+        return found if len(found) == 3 else None
+    pids = until(all_three)
     rt("kill", "--all", b.id, "KILL", check=True)
     until(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids))
 
