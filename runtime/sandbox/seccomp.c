@@ -470,20 +470,20 @@ static void cache_write(int dir, const char *name, const struct origin *library,
 	file_replace(dir, name, file.s, file.len, 0600, &ignored);
 }
 
-/* Rules that only libseccomp knows the meaning of; cache: -1 if there is none. */
-static int by_library(struct arena *a, const struct rules *rules, int cache, const char *name,
-		      struct seccomp_program *ret, struct err *e)
+/* The way of a miss; cache: -1 if there is none. */
+static int make_and_keep(struct arena *a, const struct rules *rules, int cache, const char *name,
+			 struct seccomp_program *ret, struct err *e)
 {
 	struct seccomp_program program = { 0 };
 	struct origin library = { 0 };
 	char path[PATH_MAX] = "";
-	int r;
+	bool own = rules_compile(a, rules, &program) == 0;
+	int r = own ? 0 : library_compile(a, rules, &program, path, sizeof path, e);
 
-	r = library_compile(a, rules, &program, path, sizeof path, e);
 	if (r < 0)
 		return r;
 	program.flags = rules->flags;
-	if (cache >= 0 && origin_of(path, &library) == 0)
+	if (cache >= 0 && (own || origin_of(path, &library) == 0))
 		cache_write(cache, name, &library, &program);
 	*ret = program;
 	return 0;
@@ -500,20 +500,16 @@ int seccomp_compile(struct arena *a, const struct spec_seccomp *s, const char *c
 	r = rules_from_spec(a, s, &rules, e);
 	if (r < 0)
 		return r;
-	ret->flags = rules.flags;
-	if (rules_compile(a, &rules, ret) == 0)	/* sooner than a cache could be asked */
-		return 0;
 	name_of_rules(&rules, name);
 	cache = cache_open(cache_dir);
 	if (cache >= 0 && cache_read(a, cache, name, ret))
 		return 0;
-	return by_library(a, &rules, cache, name, ret, e);
+	return make_and_keep(a, &rules, cache, name, ret, e);
 }
 
 int seccomp_compile_text(struct arena *a, const struct json_text *profile, const char *cache_dir,
 			 struct seccomp_program *ret, struct err *e)
 {
-	const struct origin own = { 0 };
 	struct spec_seccomp *s = NULL;
 	struct rules rules = { 0 };
 	owned_fd cache = -1;
@@ -530,10 +526,5 @@ int seccomp_compile_text(struct arena *a, const struct json_text *profile, const
 	r = rules_from_spec(a, s, &rules, e);
 	if (r < 0)
 		return err_in(e, "%s", profile->what);
-	ret->flags = rules.flags;
-	if (rules_compile(a, &rules, ret) < 0)
-		return by_library(a, &rules, cache, name, ret, e);
-	if (cache >= 0)
-		cache_write(cache, name, &own, ret);
-	return 0;
+	return make_and_keep(a, &rules, cache, name, ret, e);
 }

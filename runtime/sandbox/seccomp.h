@@ -7,17 +7,16 @@
  * alternatives, and a system call newer than any that the profile names gives
  * ENOSYS in place of the default action.  Architectures that this kernel can
  * never report are left out of the program.  What an engine or a profile
- * usually says is made a program here (seccomp_rules.c), in a tenth of a
+ * usually says is made a program here (seccomp_rules.c), in less than a
  * millisecond; libseccomp, which takes 17, is asked where its way with
  * contradictions counts.
  *
- * Programs of libseccomp, and of profiles that come as text, are kept in a
- * cache: a directory that only its owner, who must be the caller, may
+ * The cache is a directory that only its owner, who must be the caller, may
  * write (owner and mode are checked at every use).  Its files are named by a
  * hash of the rules (or of a profile's text, which then need not be parsed),
  * the kernel's release and the machine; each holds a hash of its content and
- * the identity of the libseccomp file that made it, and is used only while
- * that file is unchanged (DESIGN section 5).  A cache that
+ * the identity of the libseccomp file that made it, if one did, and is used
+ * only while that file is unchanged (DESIGN section 5).  A cache that
  * cannot be trusted or written is not used: that costs time, never
  * protection.
  *

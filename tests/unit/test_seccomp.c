@@ -1012,7 +1012,7 @@ static void forge(struct cache *c, const struct sock_filter *insns, size_t n, bo
 	close(fd);
 }
 
-/* An engine's, with a rule that takes libseccomp: only that needs a cache. */
+/* An engine's, with a rule that takes libseccomp. */
 static struct spec_seccomp *library_profile(struct arena *a)
 {
 	struct spec_seccomp *s = read_profile(a, "tests/data/seccomp-engine.json");
