@@ -1,12 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/sys.h"
 
+#include <linux/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef SYS_mount_setattr
 #define SYS_mount_setattr 442
 #endif
+
+int sys_mount_of(int dirfd, const char *path, int flags, struct sys_mount *ret)
+{
+	struct statx st;
+	int r = (int)syscall(SYS_statx, dirfd, path, flags, STATX_INO | STATX_MNT_ID, &st);
+
+	if (r == 0)
+		*ret = (struct sys_mount){
+			.id = st.stx_mnt_id, .ino = st.stx_ino,
+			.root = (st.stx_attributes_mask & st.stx_attributes) & STATX_ATTR_MOUNT_ROOT,
+		};
+	return r;
+}
 
 pid_t sys_clone3(struct clone_args *args, size_t size)
 {

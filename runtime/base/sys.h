@@ -26,6 +26,13 @@ struct sys_sched_attr {
 	uint32_t util_min, util_max;
 };
 
+/* Of the mount that a file is on (statx(2); its number is told since Linux 5.8). */
+struct sys_mount {
+	uint64_t id, ino;	/* the mount's, and the file's own */
+	bool root;		/* the file is the mount's root; false if the kernel doesn't say */
+};
+
+int sys_mount_of(int dirfd, const char *path, int flags, struct sys_mount *ret);
 pid_t sys_clone3(struct clone_args *args, size_t size);
 int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 int sys_open_tree(int dirfd, const char *path, unsigned flags);

@@ -6,17 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/sys.h"
 
 static int mounted_at(const char *path, char ret[32], struct err *e)
 {
-	struct statx st;
+	struct sys_mount mount;
 
-	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &st) < 0)
+	if (sys_mount_of(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &mount) < 0)
 		return err_set(e, errno, "root.path %s", path);
-	snprintf(ret, 32, "%llu", (unsigned long long)st.stx_mnt_id);
+	snprintf(ret, 32, "%llu", (unsigned long long)mount.id);
 	return 0;
 }
 

@@ -14,6 +14,18 @@
 #include "policy/policy.h"
 #include "sandbox/resctrl.h"
 
+/* signal(7); C libraries differ in what they know. */
+static const struct { const char *name; int number; } names[] = {
+#define SIGNAL(name) { #name, SIG##name }
+	SIGNAL(HUP), SIGNAL(INT), SIGNAL(QUIT), SIGNAL(ILL), SIGNAL(TRAP), SIGNAL(ABRT),
+	SIGNAL(IOT), SIGNAL(BUS), SIGNAL(FPE), SIGNAL(KILL), SIGNAL(USR1), SIGNAL(SEGV),
+	SIGNAL(USR2), SIGNAL(PIPE), SIGNAL(ALRM), SIGNAL(TERM), SIGNAL(STKFLT), SIGNAL(CHLD),
+	{ "CLD", SIGCHLD }, SIGNAL(CONT), SIGNAL(STOP), SIGNAL(TSTP), SIGNAL(TTIN),
+	SIGNAL(TTOU), SIGNAL(URG), SIGNAL(XCPU), SIGNAL(XFSZ), SIGNAL(VTALRM), SIGNAL(PROF),
+	SIGNAL(WINCH), SIGNAL(IO), SIGNAL(POLL), SIGNAL(PWR), SIGNAL(SYS),
+#undef SIGNAL
+};
+
 int signal_number(const char *text)
 {
 	char *end;
@@ -35,14 +47,10 @@ int signal_number(const char *text)
 			return -1;
 		return from_min ? SIGRTMIN + (int)n : SIGRTMAX - (int)n;
 	}
-	for (int i = 1; i < NSIG; i++) {
-		const char *name = sigabbrev_np(i);
-
-		if (name && strcasecmp(name, text) == 0)
-			return i;
-	}
-	/* names that the C library keeps as second ones */
-	return strcasecmp(text, "IOT") == 0 ? SIGIOT : strcasecmp(text, "CLD") == 0 ? SIGCHLD : -1;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcasecmp(names[i].name, text) == 0)
+			return names[i].number;
+	return -1;
 }
 
 int lifecycle_open(struct arena *a, const struct runtime *rt, const char *id, enum state_lock lock,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/sys.h"
 #include "policy/internal.h"
 
 /* How far the search for sockets beneath a source goes: what is deeper is found only where
@@ -272,7 +273,7 @@ static void look_at_mount(struct arena *a, const struct spec_mount *m, const cha
 			  struct fact_mount *f)
 {
 	const char *source = absolute(a, bundle, m->source ? m->source : "");
-	struct statx x;
+	struct sys_mount mount;
 
 	f->resolved = lexical(a, source);
 	f->fd = open(source, O_PATH | O_CLOEXEC);
@@ -287,9 +288,7 @@ static void look_at_mount(struct arena *a, const struct spec_mount *m, const cha
 		f->resolved = lexical(a, source);
 		return;
 	}
-	f->mount_root = statx(f->fd, "", AT_EMPTY_PATH, 0, &x) == 0 &&
-			(x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) &&
-			(x.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	f->mount_root = sys_mount_of(f->fd, "", AT_EMPTY_PATH, &mount) == 0 && mount.root;
 }
 
 static void resolve_roots(struct arena *a, const struct policy *p, struct strv *ret)

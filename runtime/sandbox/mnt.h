@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include <linux/mount.h>
+
 #include "base/err.h"
 #include "base/str.h"
 

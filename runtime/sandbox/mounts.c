@@ -36,12 +36,12 @@ static bool names(const char *path, const char *expected)
 	return n == strlen(expected) && strncmp(path, expected, n) == 0;
 }
 
-static bool is_fs_root(int fd, long magic)
+static bool is_fs_root(int fd, unsigned long magic)
 {
 	struct statfs fs;
 	struct stat st;
 
-	return fstatfs(fd, &fs) == 0 && fs.f_type == magic && fstat(fd, &st) == 0 &&
+	return fstatfs(fd, &fs) == 0 && (unsigned long)fs.f_type == magic && fstat(fd, &st) == 0 &&
 	       st.st_ino == PROC_ROOT_INO;
 }
 

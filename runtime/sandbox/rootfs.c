@@ -41,12 +41,12 @@ static int propagation_of(const struct spec *s, struct mountopt_propagation *ret
 static int make_parent_private(int dir_fd, struct err *e)
 {
 	owned_str text = STR_INIT;
-	struct statx st, found;
+	struct sys_mount mount, found;
 	struct mnt_line line;
 	char *rest;
 	int r;
 
-	if (statx(dir_fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
+	if (sys_mount_of(dir_fd, "", AT_EMPTY_PATH, &mount) < 0)
 		return err_set(e, errno, "stat the root");
 	if ((r = mnt_table(&text, e)) < 0)
 		return r;
@@ -54,13 +54,13 @@ static int make_parent_private(int dir_fd, struct err *e)
 	while (mnt_next(&rest, &line)) {
 		owned_fd mount_fd = -1;
 
-		if (line.id != st.stx_mnt_id)
+		if (line.id != mount.id)
 			continue;
 		mount_fd = open(line.point, O_PATH | O_CLOEXEC);
 		if (mount_fd < 0 ||
-		    statx(mount_fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &found) < 0)
+		    sys_mount_of(mount_fd, "", AT_EMPTY_PATH, &found) < 0)
 			return err_set(e, errno, "open %s", line.point);
-		if (found.stx_mnt_id != st.stx_mnt_id)
+		if (found.id != mount.id)
 			break;
 		return mnt_propagate(mount_fd, false, MS_PRIVATE, e);
 	}
@@ -217,18 +217,18 @@ int rootfs_enter(struct rootfs *r, const struct spec *s, struct err *e)
 static int make_path_readonly(int root_fd, const char *path, bool confined, struct err *e)
 {
 	owned_fd fd = -1, copy = -1;
-	struct statx st, top;
+	struct sys_mount file, top;
 	int r = rootpath_open(root_fd, path, O_PATH, &fd, e);
 
 	if (r == -ENOENT)
 		forgive(e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &st) < 0 ||
-	    statx(root_fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &top) < 0)
+	if (sys_mount_of(fd, "", AT_EMPTY_PATH, &file) < 0 ||
+	    sys_mount_of(root_fd, "", AT_EMPTY_PATH, &top) < 0)
 		return err_set(e, errno, "stat");
 	/* Nothing can be put over the root that we are in. */
-	if (st.stx_mnt_id == top.stx_mnt_id && st.stx_ino == top.stx_ino)
+	if (file.id == top.id && file.ino == top.ino)
 		return mnt_set(root_fd, false, MOUNT_ATTR_RDONLY, 0, e);
 	if ((r = mnt_clone(fd, "", true, &copy, e)) < 0 ||
 	    (r = mnt_set(copy, confined, MOUNT_ATTR_RDONLY, 0, e)) < 0)

@@ -45,11 +45,11 @@ static bool next_component(const char **path, struct str *name)
 
 static bool is_mount_point(int fd, int dir)
 {
-	struct statx a, b;
+	struct sys_mount a, b;
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &a) == 0 &&
-	       statx(dir, "", AT_EMPTY_PATH, STATX_MNT_ID, &b) == 0 &&
-	       a.stx_mnt_id != b.stx_mnt_id;
+	return sys_mount_of(fd, "", AT_EMPTY_PATH, &a) == 0 &&
+	       sys_mount_of(dir, "", AT_EMPTY_PATH, &b) == 0 &&
+	       a.id != b.id;
 }
 
 /*
