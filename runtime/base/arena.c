@@ -15,7 +15,7 @@ struct arena_block {
 	alignas(max_align_t) unsigned char bytes[];
 };
 
-enum { BLOCK = 32768 };
+enum { BLOCK = 32768 - 64 };	/* with what the heap puts before it a power of two */
 
 void arena_free(struct arena *a)
 {
@@ -38,15 +38,15 @@ void *arena_alloc(struct arena *a, size_t size)
 	if (!b || b->size - b->used < need) {
 		size_t room = need > BLOCK ? need : BLOCK;
 
-		/* calloc: fresh pages from the kernel are zero already and stay untouched */
-		b = must(calloc(1, sizeof *b + room));
+		b = must(malloc(sizeof *b + room));
+		b->used = 0;
 		b->size = room;
 		b->older = a->newest;
 		a->newest = b;
 	}
 	p = b->bytes + b->used;
 	b->used += need;
-	return p;
+	return memset(p, 0, need);	/* not the block: its pages stay untouched until they are needed */
 }
 
 void *arena_memdup(struct arena *a, const void *data, size_t size)

@@ -12,6 +12,35 @@ static int normal(int code)
 	return code > 0 ? code : code < 0 ? -code : EINVAL;
 }
 
+const char *err_text(int code)
+{
+	static const struct { int code; const char *text; } others[] = {
+		{ EIO, "Input/output error" },
+		{ ECHILD, "No child processes" },
+		{ ENOMEM, "Cannot allocate memory" },
+		{ EBUSY, "Device or resource busy" },
+		{ EXDEV, "Invalid cross-device link" },
+		{ EMFILE, "Too many open files" },
+		{ ENOTTY, "Inappropriate ioctl for device" },
+		{ ERANGE, "Numerical result out of range" },
+		{ ENAMETOOLONG, "File name too long" },
+		{ ELOOP, "Too many levels of symbolic links" },
+		{ EOVERFLOW, "Value too large for defined data type" },
+		{ EOPNOTSUPP, "Operation not supported" },
+		{ ENETUNREACH, "Network is unreachable" },
+		{ ENOTCONN, "Transport endpoint is not connected" },
+		{ ETIMEDOUT, "Connection timed out" },
+		{ EHOSTUNREACH, "No route to host" },
+		{ EUCLEAN, "Structure needs cleaning" },
+		{ EDQUOT, "Disk quota exceeded" },
+	};
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (others[i].code == code)
+			return others[i].text;
+	return strerror(code);
+}
+
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -22,7 +51,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	vsnprintf(e->text, sizeof e->text, fmt, ap);
 	va_end(ap);
 	n = strlen(e->text);
-	snprintf(e->text + n, sizeof e->text - n, ": %s", strerror(e->code));
+	snprintf(e->text + n, sizeof e->text - n, ": %s", err_text(e->code));
 	return -e->code;
 }
 

@@ -14,9 +14,11 @@ struct err {
 	char text[2000];	/* may hold several lines: a refusal has three */
 };
 
-/* "TEXT: strerror(code)"; returns -code. */
+/* strerror(3) in glibc's words, which people know and search for, whatever the C library. */
+const char *err_text(int code);
+/* "TEXT: err_text(code)"; returns -code. */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* TEXT alone, where strerror would add nothing; returns -code. */
+/* TEXT alone, where err_text would add nothing; returns -code. */
 int err_say(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Puts "WHERE: " before the text; returns -e->code. */
 int err_in(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

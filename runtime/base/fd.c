@@ -39,8 +39,9 @@ int fd_read_all(int fd, size_t most, const char *what, struct str *out, struct e
 	size_t got = 0;
 
 	for (;;) {
-		char *room = str_reserve(out, 16384);
-		ssize_t n = read(fd, room, 16384);
+		/* The last read, of nothing, does with what room is left. */
+		char *room = str_reserve(out, out->room - out->len > 4096 ? 4096 : 16384 - 64);
+		ssize_t n = read(fd, room, out->room - out->len - 1);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -3,9 +3,10 @@
  * host: what takes the host's shared libraries: its name service, and libseccomp
  * and libsystemd, which are opened when they are needed.
  *
- * There are two builds of it.  The program is linked statically, since with a
- * loader each of its commands would take half as long again, and carries itself
- * once more, linked dynamically: host_dynamic.c does what is asked here, in
+ * There are two builds of it.  The program is linked statically, with musl, which
+ * starts in a third of the time that glibc and a loader take (heap.c, fortified.c:
+ * what it lacks for us), and carries itself once more, linked dynamically with the
+ * host's glibc: host_dynamic.c does what is asked here, in
  * host_static.c it is -ELIBACC, upon which whoever began the command calls
  * host_become().  Where there are no archives to link with, the dynamic one is
  * the program.

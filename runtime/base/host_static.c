@@ -1,13 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/host.h"
 
+#include <elf.h>
 #include <errno.h>
+#include <link.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/fd.h"
 #include "base/self.h"
 
 /* The bytes of the dynamic program, put into this one by the build. */
 extern const char dynamic_image[], dynamic_image_end[];
+
+/* What only the start of the program writes becomes read-only (PT_GNU_RELRO): a loader does so, musl's
+ * start of a static program does not. */
+__attribute__((constructor)) static void protect_relocated(void)
+{
+	extern const ElfW(Ehdr) __ehdr_start;
+	const char *base = (const char *)&__ehdr_start;
+	const ElfW(Phdr) *p = (const ElfW(Phdr) *)(base + __ehdr_start.e_phoff);
+
+	for (size_t i = 0; i < __ehdr_start.e_phnum; i++) {
+		uintptr_t begin = ((uintptr_t)base + p[i].p_vaddr) & ~(uintptr_t)4095;
+		uintptr_t end = ((uintptr_t)base + p[i].p_vaddr + p[i].p_memsz) & ~(uintptr_t)4095;
+
+		if (p[i].p_type == PT_GNU_RELRO && mprotect((void *)begin, end - begin, PROT_READ) < 0)
+			abort();
+	}
+}
 
 int host_check(struct err *e)
 {

@@ -3,14 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -214,23 +212,6 @@ static int run(struct cli *cli, int argc, char **argv, int *ret_error_exit, stru
 	return cli->help ? print_help(c, e) : r;
 }
 
-/* A short life: memory that is given back to the kernel is soon asked for again, and each page that is
- * touched for the first time is a fault, much dearer than its share of one call for all.  Only speed
- * hangs on it. */
-static void settle_memory(void)
-{
-	enum { AT_ONCE = 128 << 10, GROW = 512 << 10, MADV_POPULATE_WRITE_ = 23 /* Linux 5.14 */ };
-	char *here;
-
-	mallopt(M_TRIM_THRESHOLD, INT_MAX);
-	mallopt(M_MMAP_THRESHOLD, INT_MAX);
-	mallopt(M_TOP_PAD, GROW);
-	here = malloc(AT_ONCE);
-	if (here)
-		madvise((void *)((uintptr_t)here & ~(uintptr_t)4095), AT_ONCE, MADV_POPULATE_WRITE_);
-	free(here);
-}
-
 /* What a caller may do to its child that would turn against us. */
 static void settle_inheritance(void)
 {
@@ -249,7 +230,6 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	int error_exit = 1, r;
 
-	settle_memory();
 	settle_inheritance();
 	umask(0022);	/* what is created here has its mode given */
 	r = run(&cli, argc, argv, &error_exit, &e);

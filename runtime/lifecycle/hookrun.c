@@ -41,7 +41,7 @@ static _Noreturn void become(const struct hook_call *h, int in, int out)
 		_exit(127);
 	}
 	execve(h->path, h->argv ? h->argv : argv, h->envp ? h->envp : none);
-	dprintf(2, "execute: %s", strerror(errno));
+	dprintf(2, "execute: %s", err_text(errno));
 	_exit(127);
 }
 

@@ -64,7 +64,7 @@ static int connect_systemd(void)
 		sun.sun_path[0] = '\0';
 	if (connect(fd, (struct sockaddr *)&sun,
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		log_warn("NOTIFY_SOCKET %s: %s", path, strerror(errno));
+		log_warn("NOTIFY_SOCKET %s: %s", path, err_text(errno));
 	return fd_take(&fd);
 }
 
@@ -75,7 +75,7 @@ static void tell_ready(pid_t pid)
 	int n = snprintf(text, sizeof text, "MAINPID=%d", pid);
 
 	if (send(fd, "READY=1", 7, MSG_NOSIGNAL) < 0 || send(fd, text, (size_t)n, MSG_NOSIGNAL) < 0)
-		log_debug("NOTIFY_SOCKET: %s", strerror(errno));
+		log_debug("NOTIFY_SOCKET: %s", err_text(errno));
 }
 
 /* Whose process has ended when it reads a message systemd cannot tell: it is asked to close a pipe. */

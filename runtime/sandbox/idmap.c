@@ -59,7 +59,7 @@ static void exec_helper(const char *program, pid_t pid, const struct spec_id_map
 	}
 	if (dup2(complaints, STDERR_FILENO) >= 0 && dup2(complaints, STDOUT_FILENO) >= 0)
 		execvp(program, argv.v);
-	dprintf(complaints, "%s: %s", program, strerror(errno));
+	dprintf(complaints, "%s: %s", program, err_text(errno));
 	_exit(127);
 }
 

@@ -420,7 +420,7 @@ static int step_program(struct stage *s, struct err *e)
 				       r == -EISDIR ? "is a directory" : "permission denied");
 		if (r < 0)
 			return err_say(e, -r, "exec: \"%s\": stat %s: %s", name, name,
-				       r == -ENOENT ? "no such file or directory" : strerror(-r));
+				       r == -ENOENT ? "no such file or directory" : err_text(-r));
 		s->program = name;
 		return 0;
 	}
@@ -534,7 +534,7 @@ static int run_hook(struct stage *s, const struct plan_hook *h, struct err *e)
 		dup2(out[1], 1);
 		dup2(out[1], 2);
 		execve(path, argv, envp);
-		dprintf(2, "%s", strerror(errno));
+		dprintf(2, "%s", err_text(errno));
 		leave(127);
 	}
 	close(in[0]);

@@ -16,6 +16,13 @@ Test(err, set_adds_the_reason)
 	cr_assert_str_eq(e.text, "open /x: No such file or directory");
 }
 
+/* The test has glibc, whose words are wanted. */
+Test(err, reasons_are_in_known_words)
+{
+	for (int code = 1; code <= EHWPOISON; code++)
+		cr_expect_str_eq(err_text(code), strerror(code));
+}
+
 Test(err, say_does_not)
 {
 	struct err e;
