@@ -116,9 +116,14 @@ int state_reserve(struct arena *a, const char *root, const char *id, struct stat
 	if (mkdir(path, 0700) < 0)
 		return errno == EEXIST ? exists(id, e) : err_set(e, errno, "create %s", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno != ENOENT) {
+		err_set(e, errno, "open %s", path);
+		rmdir(path);
+		return -e->code;
+	}
 	/* A delete may have come between and taken the empty directory for a leftover ... */
 	if (fd < 0 || flock(fd, LOCK_EX) < 0 || !still_there(fd, path))
-		return err_set(e, fd < 0 ? errno : ENOENT, "container %s was deleted meanwhile", id);
+		return err_set(e, ENOENT, "container %s was deleted meanwhile", id);
 	/* ... and then another create, which made the one that we opened, and a container of it. */
 	if (faccessat(fd, STATE_FILE, F_OK, 0) == 0)
 		return exists(id, e);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,6 +86,23 @@ Test(state, one_id_one_container)
 	cr_assert_eq(state_forget(&first, &e), 0);
 	cr_expect_eq(state_open(&a, root, "c", STATE_SHARED, &second, &e), -ENOENT);
 	rmdir(root);
+}
+
+Test(state, nothing_is_left_of_one_that_cannot_be_opened)
+{
+	owned_arena a = ARENA_INIT;
+	owned_state_dir d = STATE_DIR_INIT;
+	struct rlimit before, none;
+	struct err e;
+	char *root = scratch(&a);
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	cr_expect_eq(state_reserve(&a, root, "c", &d, &e), -EMFILE);
+	cr_expect(strstr(e.text, "open "), "%s", e.text);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	cr_expect_eq(rmdir(root), 0, "it is not empty");
 }
 
 Test(state, a_directory_that_others_may_write_is_refused)
