@@ -63,8 +63,8 @@ static const char *absolute(struct arena *a, const char *path)
 	return path;
 }
 
-static int create_options(struct cli *cli, const struct options *o, const char *id, bool foreground,
-			  struct create_options *ret, struct err *e)
+static int create_options(struct cli *cli, const struct options *o, const char *id, bool start,
+			  bool foreground, struct create_options *ret, struct err *e)
 {
 	unsigned sockets;
 
@@ -83,6 +83,7 @@ static int create_options(struct cli *cli, const struct options *o, const char *
 		.no_new_keyring = o->no_new_keyring,
 		.preserve_fds = sockets + o->preserve_fds,
 		.listen_fds = sockets,
+		.start = start,
 		.foreground = foreground,
 	};
 	return 0;
@@ -96,7 +97,7 @@ int cmd_create(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	int r = cli_parse_id(cli, "create", &o, argc, argv, &id, e);
 
-	if (r < 0 || (r = create_options(cli, &o, id, false, &create, e)) < 0)
+	if (r < 0 || (r = create_options(cli, &o, id, false, false, &create, e)) < 0)
 		return r;
 	return lifecycle_create(cli->arena, &cli->runtime, &create, &created, e);
 }
@@ -119,7 +120,7 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	const char *id;
 	int r = cli_parse_id(cli, "run", &o, argc, argv, &id, e), status = -1;
 
-	if (r < 0 || (r = create_options(cli, &o, id, !o.detach, &create, e)) < 0)
+	if (r < 0 || (r = create_options(cli, &o, id, true, !o.detach, &create, e)) < 0)
 		return r;
 	/* So that what the container leaves behind is ours to reap. */
 	if (!o.detach && !o.no_subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
@@ -135,7 +136,7 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	created_close(&created);
 	if (r == 0 && (o.detach || o.keep))
 		return o.detach ? 0 : foreground_exit_code(status);
-	own = (struct own_container){ created.pid, status };
+	own = (struct own_container){ created.pid, status, created.spec };
 	if (lifecycle_delete(cli->arena, &cli->runtime, id, true, &own, r < 0 ? &second : e) < 0) {
 		if (r == 0)
 			return -e->code;

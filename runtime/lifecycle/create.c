@@ -218,7 +218,7 @@ static int reserve(struct creation *c, struct err *e)
 		return -e->code;
 	if (notify_wanted() && notify_mount(c->a, c->spec, &c->dir, e) < 0)
 		return -e->code;
-	return handshake_listen(c->dir.fd, STATE_START, &c->start_fd, e);
+	return c->o->start ? 0 : handshake_listen(c->dir.fd, STATE_START, &c->start_fd, e);
 }
 
 static int make_cgroup(struct creation *c, struct err *e)
@@ -264,10 +264,10 @@ static bool has_user_namespace(const struct creation *c)
 	return c->ns.fresh[NS_USER] || c->ns.join_fd[NS_USER] >= 0;
 }
 
-/* Stage two sets limits that the runtime may have to raise first. */
+/* Stage two sets limits, of which init may raise the hard ones only with the runtime's rights. */
 static bool has_maps(const struct creation *c)
 {
-	return c->ns.fresh[NS_USER] || c->spec->process->rlimits.n;
+	return c->ns.fresh[NS_USER] || (has_user_namespace(c) && c->spec->process->rlimits.n);
 }
 
 /*
@@ -378,9 +378,16 @@ static int settle(struct creation *c, struct err *e)
 	return state_save(&c->dir, &c->state, e);
 }
 
+static int restrict_devices(struct creation *c, struct err *e)
+{
+	if (cgroup_restrict_devices(&c->state.cgroup, c->spec, e) < 0)
+		return err_in(e, "cgroup");
+	return 0;
+}
+
 /* Soft limits stay for now: they would hit the set-up itself.  Stage two sets them; only raising the
  * hard ones takes the runtime's privilege. */
-static int raise_limits(pid_t pid, const struct spec_process *p, struct err *e)
+int lifecycle_raise_limits(pid_t pid, const struct spec_process *p, struct err *e)
 {
 	for (size_t i = 0; i < p->rlimits.n; i++) {
 		const struct spec_rlimit *want = &p->rlimits.v[i];
@@ -402,7 +409,7 @@ static int raise_limits(pid_t pid, const struct spec_process *p, struct err *e)
 	return 0;
 }
 
-static int set_oom_score(pid_t pid, const struct spec_process *p, struct err *e)
+int lifecycle_set_oom_score(pid_t pid, const struct spec_process *p, struct err *e)
 {
 	char path[64], value[32];
 
@@ -415,22 +422,19 @@ static int set_oom_score(pid_t pid, const struct spec_process *p, struct err *e)
 	return 0;
 }
 
-int lifecycle_privileged_settings(pid_t pid, const struct spec_process *p, struct err *e)
-{
-	if (raise_limits(pid, p, e) < 0 || set_oom_score(pid, p, e) < 0)
-		return -e->code;
-	return 0;
-}
-
 static int map_ids(struct creation *c, struct err *e)
 {
 	if (handshake_expect(c->sync_fd, MESSAGE_NAMESPACES, NULL, e) < 0)
 		return -e->code;
 	if (c->ns.fresh[NS_USER] && idmap_write(c->state.pid, c->spec->linux_, e) < 0)
 		return -e->code;
-	if (lifecycle_privileged_settings(c->state.pid, c->spec->process, e) < 0)
+	if (lifecycle_set_oom_score(c->state.pid, c->spec->process, e) < 0)
 		return -e->code;
-	return has_maps(c) ? handshake_say(c->sync_fd, MESSAGE_MAPPED, 0, e) : 0;
+	if (!has_maps(c))
+		return 0;
+	if (lifecycle_raise_limits(c->state.pid, c->spec->process, e) < 0)
+		return -e->code;
+	return handshake_say(c->sync_fd, MESSAGE_MAPPED, 0, e);
 }
 
 /* The evidence in the table outlives a SIGKILL of everything inside (DESIGN section 6). */
@@ -578,8 +582,11 @@ static int conclude(struct creation *c, struct err *e)
 		return -e->code;
 	c->state.ready = true;
 	if (state_save(&c->dir, &c->state, e) < 0 || write_pid_file(c, e) < 0 ||
-	    lifecycle_hand_pidfd(c->o->pidfd_socket, "standard", c->pidfd, e) < 0 ||
-	    handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
+	    lifecycle_hand_pidfd(c->o->pidfd_socket, "standard", c->pidfd, e) < 0)
+		return -e->code;
+	if (c->o->start)	/* GO is start's */
+		return 0;
+	if (handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
 		return -e->code;
 	return handshake_expect(c->sync_fd, MESSAGE_READY, NULL, e);
 }
@@ -638,6 +645,7 @@ void created_close(struct created *c)
 {
 	state_dir_close(&c->dir);
 	fd_close(&c->pidfd);
+	fd_close(&c->init);
 	fd_close(&c->notify);
 	fd_close(&c->console);
 }
@@ -654,6 +662,7 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "cgroup", make_cgroup },
 		{ "clone", clone_child },
 		{ "settle", settle },
+		{ "devices", restrict_devices },	/* the child goes on meanwhile, as it does for these */
 		{ "egress", arm },	/* early: the child goes on meanwhile */
 		{ "id maps", map_ids },
 		{ "store", store },
@@ -689,6 +698,8 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		ret->spec = c.kept;
 		ret->pid = c.state.pid;
 		ret->pidfd = fd_take(&c.pidfd);
+		if (o->start)
+			ret->init = fd_take(&c.sync_fd);
 	}
 	release(&c);
 	return r;
@@ -700,28 +711,32 @@ static int cannot_start(const char *id, enum status status, struct err *e)
 		       status_names[status]);
 }
 
-/* Up to the word that makes it run. */
+/* Up to the word that makes it run.  *init: of a process that waits for it there, or -1. */
 static int say_start(struct arena *a, const struct state_dir *dir, const struct state *state,
 		     const struct spec *spec, int *init, struct err *e)
 {
-	if (handshake_connect(dir->fd, STATE_START, init, e) < 0)
+	bool waits = *init >= 0;
+
+	if (!waits && handshake_connect(dir->fd, STATE_START, init, e) < 0)
 		return err_in(e, "cannot start container %s", state->id);
 	if (evidence_start(a, state, spec, e) < 0)
 		return -e->code;
 	if (spec->agent && spec->agent->time_limit.set &&
 	    deadline_watch(dir, state, spec->agent->time_limit.v, e) < 0)
 		return -e->code;
-	if (unlinkat(dir->fd, STATE_START, 0) < 0)
+	if (!waits && unlinkat(dir->fd, STATE_START, 0) < 0)
 		return err_set(e, errno, "remove %s/%s", dir->path, STATE_START);
 	return handshake_say(*init, MESSAGE_GO, 0, e);
 }
 
-/* Whoever opened the container's directory; it is closed. */
+/* Whoever opened the container's directory; it is closed.  The rest is from who created it at once
+ * before, or -1 and NULL. */
 static int start(struct arena *a, const struct runtime *rt, struct state_dir *dir,
-		 const struct state *state, const struct spec *spec, int *ret_notify, struct err *e)
+		 const struct state *state, const struct spec *spec, int created_init,
+		 int *ret_notify, struct err *e)
 {
-	const struct own_container own = { state->pid, -1 };
-	owned_fd init = -1, pidfd = -1, notify = -1;
+	const struct own_container own = { state->pid, -1, spec };
+	owned_fd init = created_init, pidfd = -1, notify = -1;
 	owned_str text = STR_INIT;
 	struct err second;
 	bool ending;
@@ -780,11 +795,12 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 		return cannot_start(id, status, e);
 	if (state_load_spec(a, &dir, &spec, e) < 0)
 		return -e->code;
-	return start(a, rt, &dir, &state, spec, NULL, e);
+	return start(a, rt, &dir, &state, spec, -1, NULL, e);
 }
 
 int lifecycle_start_created(struct arena *a, const struct runtime *rt, struct created *c,
 			    bool foreground, struct err *e)
 {
-	return start(a, rt, &c->dir, &c->state, c->spec, foreground ? &c->notify : NULL, e);
+	return start(a, rt, &c->dir, &c->state, c->spec, fd_take(&c->init),
+		     foreground ? &c->notify : NULL, e);
 }

@@ -37,7 +37,8 @@ struct create_options {
 	bool no_new_keyring;
 	unsigned preserve_fds;		/* those of listen_fds included, which come first */
 	unsigned listen_fds;		/* see activation.h */
-	bool foreground;		/* `run` without --detach: the terminal comes back to the caller */
+	bool start;			/* `run`: lifecycle_start_created() follows at once */
+	bool foreground;		/* and without --detach: the terminal comes back to the caller */
 };
 
 /* What run needs of a container that it just created; all of it is owned. */
@@ -47,10 +48,12 @@ struct created {
 	struct spec *spec;
 	pid_t pid;
 	int pidfd;
+	int init;	/* the conversation with its process, which waits for MESSAGE_GO and dies with us */
 	int notify;	/* see notify.h; -1: none */
 	int console;	/* the terminal's master if foreground and process.terminal; else -1 */
 };
-#define CREATED_INIT ((struct created){ .dir = STATE_DIR_INIT, .pidfd = -1, .notify = -1, .console = -1 })
+#define CREATED_INIT ((struct created){ .dir = STATE_DIR_INIT, .pidfd = -1, .init = -1, \
+					    .notify = -1, .console = -1 })
 #define owned_created __attribute__((cleanup(created_close))) struct created
 void created_close(struct created *c);
 
@@ -58,9 +61,10 @@ void created_close(struct created *c);
 int lifecycle_hand_pidfd(const char *path, const char *kind, int pidfd, struct err *e);
 int lifecycle_create(struct arena *a, const struct runtime *rt, const struct create_options *o,
 		     struct created *ret, struct err *e);
-/* What the container's process needs of the runtime's privileges before its ids change: hard limits
- * raised, oom_score_adj.  Also for exec. */
-int lifecycle_privileged_settings(pid_t pid, const struct spec_process *p, struct err *e);
+/* What the container's process needs of the runtime's privileges before its ids change; pid 0: of the
+ * caller's own. */
+int lifecycle_raise_limits(pid_t pid, const struct spec_process *p, struct err *e);
+int lifecycle_set_oom_score(pid_t pid, const struct spec_process *p, struct err *e);
 /* Waits for the container to be ready if systemd wants to know (notify.h). */
 int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, struct err *e);
 /* The same at once after create; lets go of the container's directory.  foreground: c->notify is for the
@@ -82,7 +86,7 @@ struct init {
 	bool await_maps, await_hooks;	/* the runtime has something to do that must come first */
 	int sync_fd;		/* its end of the handshake */
 	int stage2_fd;
-	int start_fd;		/* the listening socket on which start is heard */
+	int start_fd;		/* the listening socket on which start is heard; -1: sync_fd it is */
 	int console_fd;		/* where the terminal's master goes; -1: no terminal */
 };
 /* Its steps, in order; the order is part of the defence, and a unit test asserts what matters of it. */

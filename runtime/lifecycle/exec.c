@@ -200,7 +200,8 @@ static int enter(struct joining *j, int sync_fd, struct err *e)
 
 	/* By itself: the runtime would come too late, for it or for the clone in stage two.  And first:
 	 * what is not dumpable does not own its files in /proc. */
-	if (lifecycle_privileged_settings(getpid(), j->process, e) < 0)
+	if (lifecycle_raise_limits(0, j->process, e) < 0 ||
+	    lifecycle_set_oom_score(getpid(), j->process, e) < 0)
 		return -e->code;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_set(e, errno, "prctl");

@@ -13,9 +13,9 @@
  *                                             joins the given namespaces
  *                        (<- PID              if that took a second clone
  *                            PID ->)           the second one waits for this
- *   egress table [1]
+ *   device rules, egress table [1]
  *                          <- NAMESPACES
- *   write id maps, raise limits
+ *   write id maps, raise limits [2]
  *                             MAPPED ->       waits for this if there are any
  *                                             loopback up, egress table (if not [1])
  *                          <- NETWORK
@@ -43,8 +43,12 @@
  *                                             startContainer hooks, exec
  *   poststart hooks        <- the end, or FAILED
  *
+ * In run, start follows at once, on the same socket: its GO is the only one.
+ *
  * [1] Where the namespace is new and there are no hooks: nobody else runs in it
  *     before READY, which the runtime expects only when the table stands.
+ *
+ * [2] Without a user namespace the child has the rights to raise them itself.
  *
  * In exec, stage two says PID once it joined the PID namespace, hears MAPPED,
  * and says READY before GO (and LISTENER, as in start); the socket's end means

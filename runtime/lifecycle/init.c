@@ -98,6 +98,9 @@ static int step_await_maps(struct stage *s, struct err *e)
 	if (handshake_say(s->in->sync_fd, MESSAGE_NAMESPACES, 0, e) < 0 ||
 	    (s->in->await_maps && handshake_expect(s->in->sync_fd, MESSAGE_MAPPED, NULL, e) < 0))
 		return -e->code;
+	if (!s->in->await_maps &&
+	    lifecycle_raise_limits(0, s->in->spec->process, e) < 0)
+		return -e->code;
 	s->mapped = true;
 	/* With the rights of the user namespace, and while our files in /proc are still ours. */
 	if (s->in->ns->fresh[NS_TIME] && ns_new_time(s->in->spec, e) < 0)

@@ -270,8 +270,6 @@ int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *
 		r = cgroup_resources_apply(c, res, CGROUP_AT_CREATE, e);
 	}
 	if (r == 0)
-		r = cgroup_devices_apply(c, res, !s->agent, e);
-	if (r == 0)
 		r = cgroup_hand_over(c, s, e);
 	return r;
 }
