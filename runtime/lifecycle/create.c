@@ -61,6 +61,7 @@ struct creation {
 	struct state state;
 	bool cgroup_made, hooks_began, recorded, pid_file_made;
 	int sync_fd, stage2_fd, start_fd, console_fd;
+	bool told;		/* run: GO was said */
 	int console_ours;	/* our end of the pair when the terminal comes back to us */
 	int pidfd;
 };
@@ -572,11 +573,23 @@ int lifecycle_hand_pidfd(const char *path, const char *kind, int pidfd, struct e
 	return 0;
 }
 
+/* Run, where nothing is left for us to do between READY and GO: that waits in the socket then. */
+static bool goes_on_by_itself(const struct creation *c)
+{
+	const struct spec_process *p = c->spec->process;
+
+	return c->o->start && !c->spec->no_process && !p->scheduler && !p->io_priority &&
+	       !c->spec->agent && !notify_wanted() && !c->o->pid_file && !c->o->pidfd_socket;
+}
+
 /* Everything is built and waits: told, after its record. */
 static int conclude(struct creation *c, struct err *e)
 {
 	struct message m;
 
+	c->told = goes_on_by_itself(c);
+	if (c->told && handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
+		return -e->code;
 	if (handshake_expect(c->sync_fd, MESSAGE_READY, &m, e) < 0 ||
 	    plan_finish(c->state.pid, c->spec->process, m.undone, e) < 0)
 		return -e->code;
@@ -584,7 +597,7 @@ static int conclude(struct creation *c, struct err *e)
 	if (state_save(&c->dir, &c->state, e) < 0 || write_pid_file(c, e) < 0 ||
 	    lifecycle_hand_pidfd(c->o->pidfd_socket, "standard", c->pidfd, e) < 0)
 		return -e->code;
-	if (c->o->start)	/* GO is start's */
+	if (c->o->start)	/* its GO is start's */
 		return 0;
 	if (handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
 		return -e->code;
@@ -700,6 +713,7 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		ret->pidfd = fd_take(&c.pidfd);
 		if (o->start)
 			ret->init = fd_take(&c.sync_fd);
+		ret->told = c.told;
 	}
 	release(&c);
 	return r;
@@ -729,14 +743,13 @@ static int say_start(struct arena *a, const struct state_dir *dir, const struct 
 	return handshake_say(*init, MESSAGE_GO, 0, e);
 }
 
-/* Whoever opened the container's directory; it is closed.  The rest is from who created it at once
- * before, or -1 and NULL. */
+/* Whoever opened the container's directory; it is closed.  now: it was created just now, else NULL. */
 static int start(struct arena *a, const struct runtime *rt, struct state_dir *dir,
-		 const struct state *state, const struct spec *spec, int created_init,
+		 const struct state *state, const struct spec *spec, struct created *now,
 		 int *ret_notify, struct err *e)
 {
 	const struct own_container own = { state->pid, -1, spec };
-	owned_fd init = created_init, pidfd = -1, notify = -1;
+	owned_fd init = now ? fd_take(&now->init) : -1, pidfd = -1, notify = -1;
 	owned_str text = STR_INIT;
 	struct err second;
 	bool ending;
@@ -748,7 +761,7 @@ static int start(struct arena *a, const struct runtime *rt, struct state_dir *di
 		r = notify_listen(dir, &notify, e);
 	if (r == 0 && (spec->linux_->seccomp || notify >= 0))
 		r = state_pidfd(state, &pidfd, e);
-	if (r == 0)
+	if (r == 0 && !(now && now->told))
 		r = say_start(a, dir, state, spec, &init, e);
 	ending = r < 0 && state_ending(dir, state);
 	/* It runs.  Whatever hook hangs from here on, others can pause, kill and delete it. */
@@ -795,12 +808,11 @@ int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, s
 		return cannot_start(id, status, e);
 	if (state_load_spec(a, &dir, &spec, e) < 0)
 		return -e->code;
-	return start(a, rt, &dir, &state, spec, -1, NULL, e);
+	return start(a, rt, &dir, &state, spec, NULL, NULL, e);
 }
 
 int lifecycle_start_created(struct arena *a, const struct runtime *rt, struct created *c,
 			    bool foreground, struct err *e)
 {
-	return start(a, rt, &c->dir, &c->state, c->spec, fd_take(&c->init),
-		     foreground ? &c->notify : NULL, e);
+	return start(a, rt, &c->dir, &c->state, c->spec, c, foreground ? &c->notify : NULL, e);
 }

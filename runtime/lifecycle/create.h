@@ -48,7 +48,8 @@ struct created {
 	struct spec *spec;
 	pid_t pid;
 	int pidfd;
-	int init;	/* the conversation with its process, which waits for MESSAGE_GO and dies with us */
+	int init;	/* the conversation with its process */
+	bool told;	/* MESSAGE_GO was said there; else the process waits for it, and dies with us */
 	int notify;	/* see notify.h; -1: none */
 	int console;	/* the terminal's master if foreground and process.terminal; else -1 */
 };

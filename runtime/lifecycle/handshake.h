@@ -43,7 +43,8 @@
  *                                             startContainer hooks, exec
  *   poststart hooks        <- the end, or FAILED
  *
- * In run, start follows at once, on the same socket: its GO is the only one.
+ * In run, start follows at once, on the same socket: its GO is the only one, and
+ * may be there before READY.
  *
  * [1] Where the namespace is new and there are no hooks: nobody else runs in it
  *     before READY, which the runtime expects only when the table stands.
