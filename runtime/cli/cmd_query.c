@@ -122,11 +122,13 @@ int cmd_list(struct cli *cli, int argc, char **argv, struct err *e)
 	}
 	for (int i = 0; i < n; i++) {
 		owned_state_dir dir = STATE_DIR_INIT;
+		owned_arena one = ARENA_INIT;	/* the next container's takes its memory */
 		struct state state;
 		struct err gone;
 
 		/* Deleted meanwhile, or not yet written: not there. */
-		if (open_container(cli, entries[i]->d_name, &dir, &state, &gone) < 0)
+		if (lifecycle_open(&one, &cli->runtime, entries[i]->d_name, STATE_UNLOCKED, &dir,
+				   &state, &gone) < 0)
 			log_debug("list: %s", gone.text);
 		else if (o.quiet)
 			str_printf(&text, "%s\n", state.id);

@@ -763,7 +763,7 @@ static int start(struct arena *a, const struct runtime *rt, struct state_dir *di
 		r = state_pidfd(state, &pidfd, e);
 	if (r == 0 && !(now && now->told))
 		r = say_start(a, dir, state, spec, &init, e);
-	ending = r < 0 && state_ending(dir, state);
+	ending = r < 0 && state_ending(state);
 	/* It runs.  Whatever hook hangs from here on, others can pause, kill and delete it. */
 	state_dir_close(dir);
 	if (ending)	/* then it failed because of that */

@@ -42,6 +42,7 @@ struct joining {
 	struct ns_set ns;
 	int sync_fd, stage2_fd, console_fd, console_ours;
 	pid_t pid;
+	bool told;		/* GO was said */
 };
 
 static int refuse(const char *id, enum status status, struct err *e)
@@ -118,7 +119,7 @@ static int prepare(struct joining *j, struct err *e)
 		return -e->code;
 	r = ns_of_process(j->state.pid, &j->ns, e);
 	/* The descriptors are of this very process only if it is still the one we know. */
-	if (state_ending(&j->dir, &j->state))
+	if (state_ending(&j->state))
 		return refuse(j->o->id, STATUS_STOPPED, e);
 	if (r < 0)
 		return r;
@@ -286,10 +287,20 @@ static int join_resctrl(const struct joining *j, struct err *e)
 	return resctrl_join(&group, j->pid, e);
 }
 
+/* Nothing is left for us to do between READY and GO: that waits in the socket then. */
+static bool goes_on_by_itself(const struct joining *j)
+{
+	const struct spec_process *p = j->process;
+
+	return !p->scheduler && !p->io_priority && !j->spec->agent && !j->spec->linux_->intel_rdt &&
+	       !j->o->pid_file && !j->o->pidfd_socket;
+}
+
 static int follow(struct joining *j, struct err *e)
 {
 	struct message m;
 
+	j->told = goes_on_by_itself(j);
 	if (j->ns.join_fd[NS_PID] >= 0) {
 		if (handshake_expect(j->sync_fd, MESSAGE_PID, &m, e) < 0)
 			return -e->code;
@@ -298,6 +309,8 @@ static int follow(struct joining *j, struct err *e)
 		if (handshake_say(j->sync_fd, MESSAGE_MAPPED, 0, e) < 0)
 			return -e->code;
 	}
+	if (j->told && handshake_say(j->sync_fd, MESSAGE_GO, 0, e) < 0)
+		return -e->code;
 	if (handshake_expect(j->sync_fd, MESSAGE_READY, &m, e) < 0 || join_resctrl(j, e) < 0)
 		return -e->code;
 	return plan_finish(j->pid, j->process, m.undone, e);
@@ -319,7 +332,7 @@ static int release(struct joining *j, struct created *ret, struct err *e)
 	    file_replace(AT_FDCWD, j->o->pid_file, text, (size_t)n, 0644, e) < 0)
 		return err_in(e, "--pid-file");
 	if (lifecycle_hand_pidfd(j->o->pidfd_socket, "setns", pidfd, e) < 0 ||
-	    handshake_say(j->sync_fd, MESSAGE_GO, 0, e) < 0 ||
+	    (!j->told && handshake_say(j->sync_fd, MESSAGE_GO, 0, e) < 0) ||
 	    listener_hand_over(j->spec->linux_->seccomp, &j->state,
 			       state_status(&j->dir, &j->state), j->pid, pidfd, j->sync_fd, e) < 0 ||
 	    handshake_expect_end(j->sync_fd, e) < 0)
@@ -360,7 +373,7 @@ int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_
 		kill(j.pid, SIGKILL);
 		waitpid(j.pid, NULL, 0);
 	}
-	if (r < 0 && j.pid > 0 && state_ending(&j.dir, &j.state))	/* then it failed because of that */
+	if (r < 0 && j.pid > 0 && state_ending(&j.state))	/* then it failed because of that */
 		r = refuse(o->id, STATUS_STOPPED, e);
 	ns_close(&j.ns);
 	fd_close(&j.sync_fd);

@@ -52,8 +52,8 @@
  * [2] Without a user namespace the child has the rights to raise them itself.
  *
  * In exec, stage two says PID once it joined the PID namespace, hears MAPPED,
- * and says READY before GO (and LISTENER, as in start); the socket's end means
- * that the exec succeeded.
+ * and says READY before GO (and LISTENER, as in start), which may be there already
+ * as in run; the socket's end means that the exec succeeded.
  */
 #pragma once
 

@@ -386,13 +386,13 @@ enum status state_status(const struct state_dir *d, const struct state *s)
 	return faccessat(d->fd, STATE_START, F_OK, 0) == 0 ? STATUS_CREATED : STATUS_RUNNING;
 }
 
-bool state_ending(const struct state_dir *d, const struct state *s)
+bool state_ending(const struct state *s)
 {
 	char path[64];
 	struct stat st;
 
 	snprintf(path, sizeof path, "/proc/%d/ns/mnt", s->pid);
-	return stat(path, &st) < 0 || state_status(d, s) == STATUS_STOPPED;
+	return stat(path, &st) < 0 || !alive(s);
 }
 
 int state_not_running(const struct state *s, struct err *e)

@@ -153,7 +153,7 @@ static char *search_dir(struct arena *a, int source, const char *relative, struc
 {
 	owned_fd fd = openat(source, *relative ? relative : ".",
 			     O_RDONLY | O_DIRECTORY | O_CLOEXEC | (*relative ? O_NOFOLLOW : 0));
-	char buffer[32768];
+	char buffer[4096];
 	long n;
 
 	if (fd < 0)

@@ -380,14 +380,19 @@ static int apply_all(const struct cgroup *c, const struct spec *s, struct err *e
 	if (c->rootless_without && limit)
 		return err_say(e, EPERM, "linux.resources.%s: this user has no right to make a "
 			       "cgroup", limit);
-	return c->rootless_without || !res ? 0 : cgroup_resources_apply(c, res, CGROUP_AT_CREATE, e);
+	if (c->rootless_without)
+		return 0;
+	if (res && cgroup_resources_apply(c, res, CGROUP_AT_CREATE, e) < 0)
+		return -e->code;
+	return cgroup_devices_v1(c) ? cgroup_devices_apply(c, res, !s->agent, e) : 0;
 }
 
 int cgroup_restrict_devices(const struct cgroup *c, const struct spec *s, struct err *e)
 {
 	const struct spec_resources *res = s->linux_ ? s->linux_->resources : NULL;
 
-	return c->rootless_without ? 0 : cgroup_devices_apply(c, res, !s->agent, e);
+	return c->rootless_without || cgroup_devices_v1(c) ? 0 :
+	       cgroup_devices_apply(c, res, !s->agent, e);
 }
 
 int cgroup_create(struct arena *a, const struct spec *s, bool rootless, struct cgroup *c,

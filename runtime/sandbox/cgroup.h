@@ -54,17 +54,17 @@ int cgroup_detect(struct arena *a, struct cgroup *ret, struct err *e);
 int cgroup_plan(struct arena *a, const struct spec *s, const char *id, bool systemd,
 		bool rootless, struct cgroup *ret, struct err *e);
 /*
- * Creates the container's cgroups and applies linux.resources but for device rules; c is as
- * cgroup_plan() made it.
+ * Creates the container's cgroups and applies linux.resources but for what
+ * cgroup_restrict_devices() does; c is as cgroup_plan() made it.
  * Undoes everything on failure; *c is then empty, so that signalling and removing it touch nobody
  * else's processes.  A directory that holds processes already is refused (-EBUSY).
  */
 int cgroup_create(struct arena *a, const struct spec *s, bool rootless, struct cgroup *c,
 		  struct err *e);
 /*
- * linux.resources.devices, behind what every container may use: the devices controller of version 1, an
- * eBPF program on version 2, which the kernel takes a third of a millisecond to check.  For the container's
- * programs, so that the runtime can see to it while its own child is at work.
+ * linux.resources.devices by an eBPF program, on version 2, which the kernel takes a third of a millisecond
+ * to check.  It is for the container's programs, so that the runtime can see to it while its own child is
+ * at work.  (The lists of version 1 are closed while they are written, which the child would notice.)
  */
 int cgroup_restrict_devices(const struct cgroup *c, const struct spec *s, struct err *e);
 /* Version 2 and hybrid's unified part: descriptor for CLONE_INTO_CGROUP, -1 if there is none. */

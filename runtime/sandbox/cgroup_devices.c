@@ -505,11 +505,15 @@ static bool in_user_namespace(void)
 		n != 4294967295ul);
 }
 
+const struct cgroup_hierarchy *cgroup_devices_v1(const struct cgroup *c)
+{
+	return c->layout == CGROUP_V2 ? NULL : cgroup_hierarchy_of(c, "devices");
+}
+
 int cgroup_devices_apply(const struct cgroup *c, const struct spec_resources *r, bool plain,
 			 struct err *e)
 {
-	const struct cgroup_hierarchy *v1 =
-		c->layout == CGROUP_V2 ? NULL : cgroup_hierarchy_of(c, "devices");
+	const struct cgroup_hierarchy *v1 = cgroup_devices_v1(c);
 	const struct cgroup_hierarchy *h = v1 ? v1 : cgroup_hierarchy_of(c, "");
 	struct cgroup_device_rules rules;
 	owned_arena a = ARENA_INIT;

@@ -105,6 +105,8 @@ int cgroup_device_rules(struct arena *a, const struct spec_resources *r, bool pl
 void cgroup_device_access(unsigned access, char ret[4]);
 size_t cgroup_device_program(struct arena *a, const struct cgroup_device_rules *rules,
 			     struct bpf_insn **ret);
+/* The devices controller's lists, else a program. */
+const struct cgroup_hierarchy *cgroup_devices_v1(const struct cgroup *c);
 /* Replaces what was applied before. */
 int cgroup_devices_apply(const struct cgroup *c, const struct spec_resources *r, bool plain,
 			 struct err *e);

@@ -269,6 +269,8 @@ int cgroup_systemd_attach(struct arena *a, struct cgroup *c, const struct spec *
 			cgroup_enable_controllers(&c->h[0]);
 		r = cgroup_resources_apply(c, res, CGROUP_AT_CREATE, e);
 	}
+	if (r == 0 && cgroup_devices_v1(c))
+		r = cgroup_devices_apply(c, res, !s->agent, e);
 	if (r == 0)
 		r = cgroup_hand_over(c, s, e);
 	return r;

@@ -86,21 +86,26 @@ int ns_from_spec(const struct spec *s, struct ns_set *ret, struct err *e)
 int ns_of_process(pid_t pid, struct ns_set *ret, struct err *e)
 {
 	owned_ns_set set = none;
+	char path[64];
+	owned_fd theirs = -1, ours = open("/proc/self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
+	snprintf(path, sizeof path, "/proc/%d/ns", pid);
+	theirs = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ours < 0 || theirs < 0)
+		return err_set(e, errno, "namespaces of process %d", pid);
 	for (int i = 0; i < NS_KINDS; i++) {
-		char theirs[64], ours[64];
+		const char *name = ns_kinds[i].proc;
 		struct stat a, b;
-		owned_fd fd = -1;
 
-		snprintf(theirs, sizeof theirs, "/proc/%d/ns/%s", pid, ns_kinds[i].proc);
-		snprintf(ours, sizeof ours, "/proc/self/ns/%s", ns_kinds[i].proc);
-		if (stat(ours, &b) < 0)
+		if (fstatat(ours, name, &b, 0) < 0)
 			continue;	/* a kind that this kernel does not have */
-		fd = open(theirs, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || fstat(fd, &a) < 0)
+		if (fstatat(theirs, name, &a, 0) < 0)
 			return err_set(e, errno, "%s namespace of process %d", ns_kinds[i].oci, pid);
-		if (a.st_ino != b.st_ino || a.st_dev != b.st_dev)
-			set.join_fd[i] = fd_take(&fd);
+		if (a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+			continue;
+		set.join_fd[i] = openat(theirs, name, O_RDONLY | O_CLOEXEC);
+		if (set.join_fd[i] < 0)
+			return err_set(e, errno, "%s namespace of process %d", ns_kinds[i].oci, pid);
 	}
 	*ret = set;
 	set = none;

@@ -59,15 +59,12 @@ static bool is_mount_point(int fd, int dir)
  */
 static int guard(int workspace, const char *guarded, struct err *e)
 {
-	owned_fd here = fcntl(workspace, F_DUPFD_CLOEXEC, 0);
+	owned_fd passed = -1;
 	owned_str name = STR_INIT, next_name = STR_INIT;
 	const char *rest = guarded;
-	bool more;
-	int r;
+	bool more = next_component(&rest, &name);
+	int here = workspace, r;
 
-	if (here < 0)
-		return err_set(e, errno, "duplicate");
-	more = next_component(&rest, &name);
 	if (!more)
 		return err_say(e, EINVAL, "guard \"%s\" names the workspace itself", guarded);
 	while (more) {
@@ -100,8 +97,8 @@ static int guard(int workspace, const char *guarded, struct err *e)
 			if (next < 0)
 				return err_set(e, errno, "guard %s: open %s", guarded, name.s);
 		}
-		fd_close(&here);
-		here = fd_take(&next);
+		fd_close(&passed);
+		here = passed = fd_take(&next);
 		name.len = 0;
 		str_append(&name, next_name.s, next_name.len);
 	}
