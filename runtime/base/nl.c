@@ -256,8 +256,8 @@ static int send_all(struct nl *n, const struct str *bytes, struct err *e)
 	return 0;
 }
 
-/* One answer, whole and from the kernel: others may send to this socket as well. */
-static ssize_t receive(struct nl *n, char reply[REPLY_ROOM], int flags)
+/* One answer, whole and from the kernel: others may send to this socket as well.  reply: REPLY_ROOM. */
+static ssize_t receive(struct nl *n, char *reply, int flags)
 {
 	struct sockaddr_nl from = { 0 };
 	socklen_t size = sizeof from;
@@ -298,7 +298,8 @@ static int reply_error(const struct nlmsghdr *h)
  */
 static int read_verdict(struct nl *n, const struct nl_batch *b, size_t *ret_failed, struct err *e)
 {
-	char reply[REPLY_ROOM] __attribute__((aligned(8)));
+	owned_str room = STR_INIT;	/* of which few pages are ever touched */
+	char *reply = str_reserve(&room, REPLY_ROOM);
 	bool acknowledged = false;
 	size_t failed = SIZE_MAX;
 	int code = 0;
@@ -354,7 +355,8 @@ int nl_commit(struct nl *n, const struct nl_batch *b, unsigned subsystem, size_t
 
 int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, struct err *e)
 {
-	char reply[REPLY_ROOM] __attribute__((aligned(8)));
+	owned_str room = STR_INIT;	/* of which few pages are ever touched */
+	char *reply = str_reserve(&room, REPLY_ROOM);
 	bool changed = false;
 	int r = send_all(n, &b->bytes, e);
 

@@ -2,8 +2,8 @@
 """The figures: summed up, printed as they come, held against the targets, written as JSON.
 
 A row is one figure of one runtime: shape, figure, runtime, unit, n, median, p10, p90, ratio (to
-agentrun's median); of commands also cpu, the time on a processor; of what grows also size and
-growth, the ratio of cpu to that of half the size: it tells the work, and not what else runs.
+agentrun's median); of commands also cpu, the least time on a processor: it tells the work, and not
+what else runs; of what grows also size and growth, the ratio of cpu to that of half the size.
 """
 import dataclasses
 import json
@@ -52,7 +52,7 @@ def summary(samples):
     tenth = statistics.quantiles(values, n=10, method="inclusive") if len(values) > 1 else values
     s = {"n": len(values), "median": statistics.median(values), "p10": tenth[0], "p90": tenth[-1]}
     if len(samples[0]) > 1:
-        s["cpu"] = statistics.median(x[1] for x in samples)
+        s["cpu"] = min(x[1] for x in samples)
     return s
 
 
