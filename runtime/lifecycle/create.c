@@ -279,7 +279,7 @@ static bool has_maps(const struct creation *c)
 static bool installs_egress(const struct creation *c)
 {
 	return egress_wanted(c->spec->agent) && c->ns.fresh[NS_NETWORK] && !has_hooks(c) &&
-	       !c->rt->rootless && !has_user_namespace(c);
+	       !c->rt->rootless && !has_user_namespace(c) && !ns_needs_second_clone(&c->ns);
 }
 
 static _Noreturn void child(struct creation *c, int sync_fd)
@@ -552,6 +552,16 @@ static int write_pid_file(struct creation *c, struct err *e)
 	return 0;
 }
 
+/* Run, where nothing is left for us to do between READY and GO: that waits in the socket then. */
+static bool goes_on_by_itself(const struct creation *c)
+{
+	const struct spec_process *p = c->spec->process;
+
+	return c->o->start && !c->spec->no_process && !p->scheduler && !p->io_priority &&
+	       !(c->spec->agent && c->spec->agent->time_limit.set) && !notify_wanted() &&
+	       !c->o->pid_file && !c->o->pidfd_socket;
+}
+
 /* Not before it is in its root, nor after `created` (DESIGN section 5). */
 static int record(struct creation *c, struct err *e)
 {
@@ -560,7 +570,9 @@ static int record(struct creation *c, struct err *e)
 	if (handshake_expect(c->sync_fd, MESSAGE_ROOT, NULL, e) < 0)
 		return -e->code;
 	c->recorded = true;
-	return evidence_create(c->a, &c->state, c->asked, c->spec, e);
+	if (evidence_create(c->a, &c->state, c->asked, c->spec, e) < 0)
+		return -e->code;
+	return goes_on_by_itself(c) ? evidence_start(c->a, &c->state, c->spec, e) : 0;
 }
 
 int lifecycle_hand_pidfd(const char *path, const char *kind, int pidfd, struct err *e)
@@ -571,15 +583,6 @@ int lifecycle_hand_pidfd(const char *path, const char *kind, int pidfd, struct e
 		     fd_send(socket, kind, strlen(kind), pidfd, e) < 0))
 		return err_in(e, "--pidfd-socket");
 	return 0;
-}
-
-/* Run, where nothing is left for us to do between READY and GO: that waits in the socket then. */
-static bool goes_on_by_itself(const struct creation *c)
-{
-	const struct spec_process *p = c->spec->process;
-
-	return c->o->start && !c->spec->no_process && !p->scheduler && !p->io_priority &&
-	       !c->spec->agent && !notify_wanted() && !c->o->pid_file && !c->o->pidfd_socket;
 }
 
 /* Everything is built and waits: told, after its record. */
@@ -674,9 +677,11 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "reserve", reserve },
 		{ "cgroup", make_cgroup },
 		{ "clone", clone_child },
+		/* The child goes on meanwhile.  First what keeps the kernel busy longest: what waits for it to
+		 * come to rest (umount) comes late in the child. */
+		{ "egress", arm },
 		{ "settle", settle },
-		{ "devices", restrict_devices },	/* the child goes on meanwhile, as it does for these */
-		{ "egress", arm },	/* early: the child goes on meanwhile */
+		{ "devices", restrict_devices },
 		{ "id maps", map_ids },
 		{ "store", store },
 		{ "resctrl", join_resctrl },

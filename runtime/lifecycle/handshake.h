@@ -9,11 +9,12 @@
  *   reserve the state directory
  *   cgroup
  *   clone ----------------------------------> version 1: joins its cgroup
+ *   egress table [1]
  *   systemd driver: scope made,  CGROUP ->    else waits for this
  *                                             joins the given namespaces
  *                        (<- PID              if that took a second clone
  *                            PID ->)           the second one waits for this
- *   device rules, egress table [1]
+ *   device rules, on version 2
  *                          <- NAMESPACES
  *   write id maps, raise limits [2]
  *                             MAPPED ->       waits for this if there are any
@@ -44,7 +45,7 @@
  *   poststart hooks        <- the end, or FAILED
  *
  * In run, start follows at once, on the same socket: its GO is the only one, and
- * may be there before READY.
+ * may be there before READY (create.c, goes_on_by_itself).
  *
  * [1] Where the namespace is new and there are no hooks: nobody else runs in it
  *     before READY, which the runtime expects only when the table stands.
