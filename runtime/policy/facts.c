@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,36 +149,44 @@ struct queue {
 	size_t entries;
 };
 
+/* As getdents64(2) has it; not every C library does. */
+struct entry {
+	uint64_t inode, offset;
+	unsigned short size;
+	unsigned char type;
+	char name[];
+};
+
 /* One directory: a socket in it, or its subdirectories put into the queue. */
 static char *search_dir(struct arena *a, int source, const char *relative, struct queue *q)
 {
 	owned_fd fd = openat(source, *relative ? relative : ".",
 			     O_RDONLY | O_DIRECTORY | O_CLOEXEC | (*relative ? O_NOFOLLOW : 0));
-	char buffer[4096];
+	char buffer[4096] __attribute__((aligned(8)));
 	long n;
 
 	if (fd < 0)
 		return NULL;
 	while ((n = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
 		for (long at = 0; at < n;) {
-			struct dirent64 *d = (struct dirent64 *)(void *)(buffer + at);
-			unsigned char type = d->d_type;
+			const struct entry *d = (const struct entry *)(const void *)(buffer + at);
+			unsigned char type = d->type;
 			struct stat st;
 
-			at += d->d_reclen;
+			at += d->size;
 			if (++q->entries > SEARCH_ENTRIES)
 				return NULL;
-			if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			if (strcmp(d->name, ".") == 0 || strcmp(d->name, "..") == 0)
 				continue;
 			if (type == DT_UNKNOWN &&
-			    fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			    fstatat(fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 				type = (unsigned char)IFTODT(st.st_mode);
 			if (type == DT_SOCK)
 				return arena_printf(a, "%s%s%s", relative, *relative ? "/" : "",
-						    d->d_name);
+						    d->name);
 			if (type == DT_DIR && q->dirs.n < SEARCH_DIRS)
 				strv_add(a, &q->dirs, arena_printf(a, "%s%s%s", relative,
-								   *relative ? "/" : "", d->d_name));
+								   *relative ? "/" : "", d->name));
 		}
 	return NULL;
 }
