@@ -41,7 +41,7 @@ static struct block *waiting[SIZES];
 static _Alignas(4096) char first[FIRST];
 static char *fresh = first, *fresh_end = first + FIRST;
 
-/* Sizes are numbered 4 * log2 + quarter; the least is 4 * 6. */
+/* Makes it the size of a block; its number, of less than SIZES, is 4 * log2 and the quarter. */
 static unsigned round_up(size_t *size)
 {
 	size_t last = *size <= LEAST ? LEAST - 1 : *size - 1;
@@ -136,22 +136,21 @@ void *calloc(size_t n, size_t each)
 
 void free(void *p)
 {
+	struct block *b = p ? block_of(p) : NULL;
 	int saved = errno;
-	size_t size;
-	struct block *b;
+	unsigned number;
 
-	if (!p)
+	if (!b)
 		return;
-	b = block_of(p);
-	size = b->size;
-	if (size > LARGE) {
-		munmap(b, size);
+	if (b->size > LARGE) {
+		munmap(b, b->size);
 		errno = saved;
 		return;
 	}
+	number = round_up(&b->size);
 	b->state = FREE;
-	b->next = waiting[round_up(&size)];
-	waiting[round_up(&size)] = b;
+	b->next = waiting[number];
+	waiting[number] = b;
 }
 
 void *realloc(void *p, size_t n)
