@@ -82,6 +82,8 @@ static int in_cgroup(struct probe *p, const char *sub, int (*work)(const char *)
 	}
 	fd_close(&fd);
 	r = p->systemd && !p->attached ? cgroup_systemd_attach(&p->a, &p->c, &p->spec, pid, e) : 0;
+	if (r == 0 && p->systemd && !p->attached)
+		r = cgroup_restrict_devices(&p->c, &p->spec, e);
 	p->attached = true;
 	if (r == 0) {
 		struct err theirs = { 0 };
@@ -209,6 +211,21 @@ static int state(struct probe *p, struct json_writer *w, struct err *e)
 	return cgroup_parse(&p->a, tree, &p->c, e);
 }
 
+/* As lifecycle/create.c does; with systemd the devices' turn comes with the first process. */
+static int create(struct probe *p, struct err *e)
+{
+	struct err second;
+	int r;
+
+	if (cgroup_plan(&p->a, &p->spec, p->id, p->systemd, p->rootless, &p->c, e) < 0 ||
+	    cgroup_create(&p->a, &p->spec, p->rootless, &p->c, e) < 0)
+		return -e->code;
+	r = p->systemd ? 0 : cgroup_restrict_devices(&p->c, &p->spec, e);
+	if (r < 0 && cgroup_remove(&p->c, &second) == 0)
+		p->c = (struct cgroup){ 0 };
+	return r;
+}
+
 /* One step; *v is at its name and goes on to its last argument. */
 static int step(struct probe *p, char ***v, struct json_writer *w, struct err *e)
 {
@@ -227,9 +244,7 @@ static int step(struct probe *p, char ***v, struct json_writer *w, struct err *e
 	if (strcmp(name, "create") == 0) {
 		r = resources(p, *++*v, &p->linux_.resources, e);
 		if (r == 0)
-			r = cgroup_plan(&p->a, &p->spec, p->id, p->systemd, p->rootless, &p->c, e);
-		if (r == 0)
-			r = cgroup_create(&p->a, &p->spec, p->rootless, &p->c, e);
+			r = create(p, e);
 		p->made = r == 0;
 		json_field_bool(w, "without", p->c.rootless_without);
 		return r;
