@@ -86,6 +86,9 @@ struct audit_verdict {
  */
 int audit_verify(const char *directory, const char *anchor, struct audit_verdict *ret,
 		 struct err *e);
+/* The same without an anchor, and the last record without its newline, if none is bad: what a witness
+ * should get, and whose hash ret->head is. */
+int audit_head(const char *directory, struct audit_verdict *ret, struct str *ret_line, struct err *e);
 
 /* The page that a person reads: a line for each session in the log, none where there is no log.  Safe to
  * print on a terminal. */

@@ -188,8 +188,8 @@ static void check_end(struct check *c, const struct head_view *view)
 		    AUDIT_HEAD, c->last.seq);
 }
 
-int audit_verify(const char *directory, const char *anchor, struct audit_verdict *ret,
-		 struct err *e)
+static int check_log(const char *directory, const char *anchor, struct audit_verdict *ret,
+		     struct str *ret_last, struct err *e)
 {
 	struct audit_verdict verdict = { 0 };
 	struct check c = { .verdict = &verdict, .anchor = anchor, .last = chain_start };
@@ -203,8 +203,13 @@ int audit_verify(const char *directory, const char *anchor, struct audit_verdict
 	if ((r = head_view_open(directory, AUDIT_LOG, &view, e)) < 0)
 		return err_in(e, "audit");
 	chain_lines_init(&lines, view.fd, view.size);
-	while (!verdict.bad_seq && (r = chain_lines_next(&lines, &line, &n, &terminated)) > 0)
+	while (!verdict.bad_seq && (r = chain_lines_next(&lines, &line, &n, &terminated)) > 0) {
 		check_line(&c, line, n, terminated);
+		if (ret_last) {
+			ret_last->len = 0;
+			str_append(ret_last, line, n);
+		}
+	}
 	if (r >= 0 && !verdict.bad_seq)
 		check_end(&c, &view);
 	verdict.last_seq = c.last.seq;
@@ -217,4 +222,15 @@ int audit_verify(const char *directory, const char *anchor, struct audit_verdict
 		return err_set(e, -r, "read %s/" AUDIT_LOG, directory);
 	*ret = verdict;
 	return 0;
+}
+
+int audit_verify(const char *directory, const char *anchor, struct audit_verdict *ret,
+		 struct err *e)
+{
+	return check_log(directory, anchor, ret, NULL, e);
+}
+
+int audit_head(const char *directory, struct audit_verdict *ret, struct str *ret_line, struct err *e)
+{
+	return check_log(directory, NULL, ret, ret_line, e);
 }

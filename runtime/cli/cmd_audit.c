@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* audit list, audit show, audit verify: the log read and checked. */
+/* audit list, show, verify, anchor: the log read, checked, and witnessed. */
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "audit/audit.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "lifecycle/hookrun.h"
 
 struct options {
 	const char *directory, *anchor;
@@ -23,6 +25,12 @@ const struct cli_option cmd_audit_options[] = {
 	  "verify: the hash of a record, as a witness outside of this host has it" },
 	{ 0, NULL, 0, 0, NULL, NULL },
 };
+
+static int refuse_bad(const struct audit_verdict *v, struct err *e)
+{
+	return v->bad_seq ? err_say(e, EBADMSG, "audit: first bad record: %llu (%s)", v->bad_seq,
+				    v->reason) : 0;
+}
 
 static void verdict_json(const struct audit_verdict *v, const char *word, struct str *text)
 {
@@ -87,8 +95,54 @@ static int verify(const char *directory, const struct options *o, struct err *e)
 		verdict_text(&v, word, &text);
 	if (text.len && (r = cli_print(&text, e)) < 0)
 		return r;
-	return v.bad_seq ? err_say(e, EBADMSG, "audit: first bad record: %llu (%s)", v.bad_seq,
-				   v.reason) : 0;
+	return refuse_bad(&v, e);
+}
+
+/* As a shell finds it. */
+static const char *find_program(struct arena *a, const char *name)
+{
+	const char *dirs = getenv("PATH");
+
+	if (strchr(name, '/'))
+		return name;
+	while (dirs) {
+		size_t n = strcspn(dirs, ":");
+		const char *path = arena_printf(a, "%.*s%s%s", (int)n, dirs, n ? "/" : "./", name);
+
+		if (access(path, X_OK) == 0)
+			return path;
+		dirs = dirs[n] ? dirs + n + 1 : NULL;
+	}
+	return NULL;
+}
+
+/* The head, for somebody who keeps it where this host can't reach: printed, or handed to a command. */
+static int anchor(struct cli *cli, const char *directory, const struct options *o, char **command,
+		  struct err *e)
+{
+	struct hook_call call = { .argv = command, .envp = environ };
+	struct audit_verdict v;
+	owned_str line = STR_INIT, text = STR_INIT;
+	int r = audit_head(directory, &v, &line, e);
+
+	if (r < 0 || (r = refuse_bad(&v, e)) < 0)
+		return r;
+	if (!v.records)
+		return err_say(e, ENODATA, "audit anchor: %s/" AUDIT_LOG " has no record", directory);
+	if (!*command) {
+		if (o->json)
+			verdict_json(&v, "unanchored", &text);
+		else
+			str_printf(&text, "%s\n", v.head);
+		return cli_print(&text, e);
+	}
+	str_puts(&line, "\n");
+	call.path = find_program(cli->arena, *command);
+	call.in = line.s;
+	call.in_size = line.len;
+	if (!call.path)
+		return err_say(e, ENOENT, "audit anchor: %s: not found in $PATH", *command);
+	return hook_run(&call, e) < 0 ? err_in(e, "audit anchor") : 0;
 }
 
 int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
@@ -102,7 +156,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 	if ((r = cli_parse(cli, cmd_audit_options, CLI_ANYWHERE, &o, argc, argv, &first, e)) < 0)
 		return err_in(e, "audit");
 	if (first == argc)
-		return err_say(e, EINVAL, "audit: expected list, show or verify");
+		return err_say(e, EINVAL, "audit: expected list, show, verify or anchor");
 	what = argv[first];
 	name = first + 1 < argc ? argv[first + 1] : NULL;
 	/* The usual one is made by the first record; one that is named should be there. */
@@ -112,19 +166,21 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 		directory = arena_strdup(cli->arena, o.directory);
 	else if ((r = audit_directory(cli->arena, cli->runtime.rootless, &directory, e)) < 0)
 		return r;
-	if (argc - first > 1 + (strcmp(what, "show") == 0))
+	if (argc - first > 1 + (strcmp(what, "show") == 0) && strcmp(what, "anchor") != 0)
 		return err_say(e, EINVAL, "audit %s: too many operands", what);
 	if (o.anchor && strcmp(what, "verify") != 0)
 		return err_say(e, EINVAL, "audit %s: --anchor is for verify", what);
 
 	if (strcmp(what, "verify") == 0)
 		return verify(directory, &o, e);
+	if (strcmp(what, "anchor") == 0)
+		return anchor(cli, directory, &o, argv + first + 1, e);
 	if (strcmp(what, "list") == 0)
 		r = (o.json ? audit_list_json : audit_list)(directory, &text, e);
 	else if (strcmp(what, "show") == 0)
 		r = (o.json ? audit_show_json : audit_show)(directory, name, &text, e);
 	else
-		return err_say(e, EINVAL, "audit: unknown command \"%s\": expected list, show or verify",
-			       what);
+		return err_say(e, EINVAL, "audit: unknown command \"%s\": expected list, show, verify "
+			       "or anchor", what);
 	return r < 0 ? r : cli_print(&text, e);
 }

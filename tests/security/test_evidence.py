@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the log holds of real containers, and who may not pass without it (THREATS F, E1)."""
+import hashlib
 import json
 import os
 import re
@@ -320,6 +321,32 @@ def test_F1_a_log_that_was_hashed_anew_needs_a_witness(rt, agent):
     rt.run(agent(), check=True)
     assert audit("verify").out.startswith("unanchored: ")
     assert "anchor" in audit("verify", "--anchor", head, check=False).err
+
+
+def test_F1_anchor_gives_a_witness_the_last_record(rt, agent, work):
+    """Printed is its hash; a command gets the record as it stands; neither of a log that is bad."""
+    audit("anchor", check="No such file or directory")
+    rt.run(agent(), check=True)
+    last = records()[-1]
+    head = audit("anchor").out.strip()
+    assert head == json.loads(audit("verify", "--json").out)["head"]
+    assert json.loads(audit("anchor", "--json").out)["head"] == head
+    program = os.path.join(os.environ.get("AGENTRUN_HOOKS") or os.path.dirname(runtime.program()),
+                           "agentrun-hook-file")
+    audit("anchor", "--", program, f"{work}/witness")
+    with open(f"{work}/witness", encoding="utf-8") as f:
+        kept = f.read()
+    assert json.loads(kept) == last and hashlib.sha256(kept[:-1].encode()).hexdigest() == head
+    assert audit("verify", "--anchor", head).out.startswith("ok: ")
+    audit("anchor", "sh", "--", "-c", "read -r x; echo no >&2; exit 3", check="exit status 3: no")
+    audit("anchor", "no-such-program", check="no-such-program: not found in $PATH")
+    with open(confined.LOG, "r+b") as f:
+        f.seek(20)
+        f.write(b"x")
+    os.unlink(f"{work}/witness")
+    audit("anchor", check="first bad record: 1")
+    audit("anchor", "--", program, f"{work}/witness", check="first bad record: 1")
+    assert not os.path.exists(f"{work}/witness")
 
 
 def test_F2_a_delete_that_failed_after_its_record(rt, agent, hosted, work):
