@@ -105,16 +105,18 @@ def test_isolated_starts_have_a_target_on_version_1_only():
         assert named == (layout != "v2")
 
 
-@pytest.mark.parametrize("cpu, met", [((1, 5, 10, 21), True), ((9, 10, 20, 44), False)])
+@pytest.mark.parametrize("cpu, met", [((1, 5, 10, 21), True), ((9, 10, 20, 46), False),
+                                      ((9, 10, 25, 42), True), ((9, 10, 20, 80), False)])
 def test_growth(cpu, met, capsys):
-    """The last doubling decides: there what is constant weighs least."""
+    """The last two doublings decide: there what is constant weighs least."""
     r = report.Report()
     for size, c in zip((1, 2, 4, 8), cpu):
         r.add("docker", "ms", {"agentrun": {"run": [(1, c)]}}, size, "things")
     assert [round(x["growth"], 2) for x in r.rows[1:]] == [round(b / a, 2) for a, b
                                                            in zip(cpu, cpu[1:])]
     (t,) = [t for t in r.targets("v2") if "things" in t[0]]
-    assert t[3] is met and f"{cpu[3] / cpu[2]:.2f} times" in capsys.readouterr().out
+    assert t[3] is met and t[1] == f"{(cpu[3] / cpu[1]) ** 0.5:.2f} times"
+    assert f"{cpu[3] / cpu[2]:.2f} times" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("pairs, met", [([(1, 2), (2, 3)], True), ([(1, 2), (3, 2)], False)])
