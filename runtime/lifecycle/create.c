@@ -552,14 +552,15 @@ static int write_pid_file(struct creation *c, struct err *e)
 	return 0;
 }
 
-/* Run, where nothing is left for us to do between READY and GO: that waits in the socket then. */
+/* Run, where nothing is left for us to do between READY and GO, as the terminal's settings are: that
+ * waits in the socket then. */
 static bool goes_on_by_itself(const struct creation *c)
 {
 	const struct spec_process *p = c->spec->process;
 
 	return c->o->start && !c->spec->no_process && !p->scheduler && !p->io_priority &&
 	       !(c->spec->agent && c->spec->agent->time_limit.set) && !notify_wanted() &&
-	       !c->o->pid_file && !c->o->pidfd_socket;
+	       c->console_ours < 0 && !c->o->pid_file && !c->o->pidfd_socket;
 }
 
 /* Not before it is in its root, nor after `created` (DESIGN section 5). */

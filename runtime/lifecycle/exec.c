@@ -287,13 +287,14 @@ static int join_resctrl(const struct joining *j, struct err *e)
 	return resctrl_join(&group, j->pid, e);
 }
 
-/* Nothing is left for us to do between READY and GO: that waits in the socket then. */
+/* Nothing is left for us to do between READY and GO, as the terminal's settings are: that waits in the
+ * socket then. */
 static bool goes_on_by_itself(const struct joining *j)
 {
 	const struct spec_process *p = j->process;
 
 	return !p->scheduler && !p->io_priority && !j->spec->agent && !j->spec->linux_->intel_rdt &&
-	       !j->o->pid_file && !j->o->pidfd_socket;
+	       j->console_ours < 0 && !j->o->pid_file && !j->o->pidfd_socket;
 }
 
 static int follow(struct joining *j, struct err *e)
