@@ -136,7 +136,7 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	created_close(&created);
 	if (r == 0 && (o.detach || o.keep))
 		return o.detach ? 0 : foreground_exit_code(status);
-	own = (struct own_container){ created.pid, status, created.spec };
+	own = (struct own_container){ created.pid, status };
 	if (lifecycle_delete(cli->arena, &cli->runtime, id, true, &own, r < 0 ? &second : e) < 0) {
 		if (r == 0)
 			return -e->code;

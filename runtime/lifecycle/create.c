@@ -754,7 +754,7 @@ static int start(struct arena *a, const struct runtime *rt, struct state_dir *di
 		 const struct state *state, const struct spec *spec, struct created *now,
 		 int *ret_notify, struct err *e)
 {
-	const struct own_container own = { state->pid, -1, spec };
+	const struct own_container own = { state->pid, -1 };
 	owned_fd init = now ? fd_take(&now->init) : -1, pidfd = -1, notify = -1;
 	owned_str text = STR_INIT;
 	struct err second;

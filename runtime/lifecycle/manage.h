@@ -34,7 +34,6 @@ int lifecycle_update(struct arena *a, const struct runtime *rt, const char *id,
 struct own_container {
 	pid_t pid;
 	int wait_status;	/* as in evidence.h */
-	const struct spec *spec;	/* as it was stored */
 };
 /*
  * Deletes a stopped or created container; with force any, and a missing one is no error.  Repeatable:

@@ -65,24 +65,13 @@ static int remove_resctrl(struct arena *a, const struct spec *spec, const char *
 	return r == -ENOENT ? 0 : r < 0 ? r : resctrl_remove(&group, e);
 }
 
-static int stored(struct arena *a, const struct state_dir *dir, const struct own_container *own,
-		  const struct spec **ret, struct err *e)
-{
-	struct spec *spec;
-	int r = own ? 0 : state_load_spec(a, dir, &spec, e);
-
-	if (r == 0)
-		*ret = own ? own->spec : spec;
-	return r;
-}
-
 int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, bool force,
 		     const struct own_container *own, struct err *e)
 {
 	owned_state_dir dir = STATE_DIR_INIT;
 	owned_str text = STR_INIT;
 	struct state state;
-	const struct spec *spec = NULL;
+	struct spec *spec = NULL;
 	enum status status;
 	char *root;
 	int r;
@@ -126,7 +115,7 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 	}
 	/* Not stored yet when create was killed, or removed already by a delete that was: nothing to
 	 * record then. */
-	r = stored(a, &dir, own, &spec, e);
+	r = state_load_spec(a, &dir, &spec, e);
 	if (r < 0 && r != -ENOENT && !force)
 		return r;
 	if (r < 0)

@@ -124,6 +124,21 @@ def test_update_makes_a_class(rt, box, resctrl, work):
     assert resctrl.groups() == []
 
 
+def test_run_removes_the_class_that_an_update_made(rt, box, resctrl):
+    """run deletes the container as it became, not as it was created."""
+    b = box(["sleep", "100"])
+    p = subprocess.Popen(rt.argv("run", "--bundle", b.path, b.id), env=resctrl.env,
+                         stdin=subprocess.DEVNULL)
+    try:
+        runtime.until(lambda: b.id in rt.ids() and rt.status(b) == "running")
+        rt("update", "--mem-bw-schema", "MB:0=50", b.id, env=resctrl.env, check=True)
+        assert resctrl.groups() == [b.id]
+    finally:
+        rt("kill", b.id, "KILL", check=True)
+        assert p.wait(10) == 137
+    assert resctrl.groups() == []
+
+
 def test_update_that_fails_leaves_no_class(rt, box, resctrl):
     b = rt.up(box(["sleep", "100"]), env=resctrl.env)
     os.makedirs(os.path.join(resctrl.top, b.id))    # somebody's
