@@ -6,6 +6,7 @@
 #include <link.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include "base/fd.h"
@@ -21,10 +22,11 @@ __attribute__((constructor)) static void protect_relocated(void)
 	extern const ElfW(Ehdr) __ehdr_start;
 	const char *base = (const char *)&__ehdr_start;
 	const ElfW(Phdr) *p = (const ElfW(Phdr) *)(base + __ehdr_start.e_phoff);
+	const uintptr_t page = getauxval(AT_PAGESZ);
 
 	for (size_t i = 0; i < __ehdr_start.e_phnum; i++) {
-		uintptr_t begin = ((uintptr_t)base + p[i].p_vaddr) & ~(uintptr_t)4095;
-		uintptr_t end = ((uintptr_t)base + p[i].p_vaddr + p[i].p_memsz) & ~(uintptr_t)4095;
+		uintptr_t begin = ((uintptr_t)base + p[i].p_vaddr) & -page;
+		uintptr_t end = ((uintptr_t)base + p[i].p_vaddr + p[i].p_memsz) & -page;
 
 		if (p[i].p_type == PT_GNU_RELRO && mprotect((void *)begin, end - begin, PROT_READ) < 0)
 			abort();

@@ -667,3 +667,18 @@ def test_a14_delete_against_delete(rt, box):
         assert 0 in codes
         rt.delete(b, "--force", check=True)
         assert rt.ids() == []
+
+
+def test_what_only_the_start_of_the_program_writes_is_read_only(rt, box):
+    """PT_GNU_RELRO: a loader protects it, a static program has to do so itself."""
+    b = box(["sleep", "100"])
+    p = subprocess.Popen(rt.argv("run", "--bundle", b.path, b.id), stdin=subprocess.DEVNULL)
+    try:
+        until(lambda: b.id in rt.ids() and rt.status(b) == "running")
+        with open(f"/proc/{p.pid}/maps", encoding="utf-8") as f:
+            ours = [line.split()[1] for line in f if line.rstrip().endswith(rt.program)]
+        after_code = ours[ours.index("r-xp") + 1:]
+        assert after_code[:3] == ["r--p", "r--p", "rw-p"], ours
+    finally:
+        rt("kill", b.id, "KILL", check=True)
+        p.wait(10)
