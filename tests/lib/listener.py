@@ -62,23 +62,28 @@ class Listener:
         self.threads[-1].start()
 
     def _accept(self):
+        """In the order of the connections: threads that read them would race."""
         while self._wait(self.socket.fileno()):
-            self._begin(self._hear, self.socket.accept()[0])
-
-    def _hear(self, connection):
-        """One state, then the end; not every runtime closes it at once."""
-        with connection as c:
+            c = self.socket.accept()[0]
             c.settimeout(10)
-            payload, control, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(4 * 16))
-            fds = array.array("i")
-            for level, kind, data in control:
-                assert (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
-                fds.frombytes(data)
-            self.held += fds
-            self.fds.append(len(fds))
-            self.states.append(json.loads(payload))
-            for fd in fds:
-                self._begin(self._serve, fd)
+            self._hear(c)
+            self._begin(self._end, c)
+
+    def _hear(self, c):
+        payload, control, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(4 * 16))
+        fds = array.array("i")
+        for level, kind, data in control:
+            assert (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+            fds.frombytes(data)
+        self.held += fds
+        self.fds.append(len(fds))
+        self.states.append(json.loads(payload))
+        for fd in fds:
+            self._begin(self._serve, fd)
+
+    def _end(self, c):
+        """One state, then the end; not every runtime closes it at once."""
+        with c:
             if self._wait(c.fileno()):
                 assert c.recv(65536) == b""
                 self.ended += 1
