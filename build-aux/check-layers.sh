@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Includes point one way: cli -> lifecycle -> {sandbox, policy} -> spec -> base;
-# audit includes base only; stage two and hooks stand alone on base;
+# audit and review include base only; stage two and hooks stand alone on base;
 # yajl and nettle have one user each, netlink is spoken in one file.  Run by `make check` in the source directory.
 set -eu
 cd "${srcdir:-.}"
@@ -32,9 +32,10 @@ may spec
 may policy spec
 may sandbox spec
 may audit
+may review
 may stage2
-may lifecycle spec policy sandbox audit stage2
-may cli spec policy sandbox audit lifecycle
+may lifecycle spec policy sandbox audit review stage2
+may cli spec policy sandbox audit review lifecycle
 only yajl/ json.c
 only linux/netlink.h nl.[ch]
 only nettle/ hash.c

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * changes: what the upper directory of an overlay says was changed, entry by
+ * entry, against the workspace as it is now.
+ *
+ * Nothing in upper/ is believed: an agent with root inside made it.  Exactly the
+ * xattr namespace that the mount used is read (THREATS D6); names are looked up beneath two
+ * descriptors, one component at a time, over no link and across no mount.
+ * Reads only.  Costs a walk of upper/ and a stat of the workspace's entries of the same
+ * names: never a walk of the workspace, but of directories that were removed or replaced.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include "review/store.h"
+
+enum change_kind {
+	CHANGE_ADDED,
+	CHANGE_MODIFIED,	/* content of a file, target of a link; maybe the mode, too */
+	CHANGE_MODE,		/* permission bits alone */
+	CHANGE_TYPE,		/* a file became a link, a directory a file, ... */
+	CHANGE_DELETED,		/* one for each file that was below a directory that is gone */
+	CHANGE_KINDS
+};
+extern const char *const change_kind_names[];	/* "added", "modified", "mode", "type", "deleted" */
+
+struct change {
+	enum change_kind kind;
+	const char *path;	/* relative to the workspace, as it is: print it with str_put_safe() */
+	mode_t old_mode, new_mode;	/* type and permissions; 0: not there */
+	uint64_t old_size, new_size;
+	char old_hash[HASH_HEX], new_hash[HASH_HEX];	/* of a file's content or a link's target; "": none */
+	const char *refused;	/* why it can never be applied (a device, a socket, a set-id bit, ...), NULL: it can */
+	const char *conflict;	/* the host's copy was changed meanwhile: how; NULL: it was not */
+	const char *runs;	/* why it may run code on the host ("a git hook", "an executable file"); NULL */
+};
+
+/* In the order of the paths' bytes, a directory before what is in it.  Directories that were only passed
+ * through are no change. */
+struct changes {
+	struct change *v;
+	size_t n;
+	char digest[HASH_HEX];	/* of all of it: what a reviewer saw is what is applied */
+};
+
+/*
+ * upper_fd, workspace_fd: O_PATH or read descriptors of the two tops.  hash: read and hash contents
+ * (old_hash where there is an old file of the same type); without it hashes and the digest are "",
+ * and a file whose content may be equal counts as modified.
+ */
+int changes_read(struct arena *a, const struct review_store *s, int upper_fd, int workspace_fd,
+		 bool hash, struct changes *ret, struct err *e);
+
+/* changes.json: paths with kinds, modes, sizes, hashes and the digest. */
+void changes_write(const struct changes *c, struct str *out);
+/* Reads it back (bounded by the file's size alone: 50,000 entries are usual for a build). */
+int changes_load(struct arena *a, int dir_fd, struct changes *ret, struct err *e);

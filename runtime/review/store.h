@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: where the writes of copy-on-write workspaces wait for a person
+ * (DESIGN sections 4 and 8).
+ *
+ * The directory (/var/lib/agentrun/workspaces; rootless:
+ * $XDG_DATA_HOME/agentrun/workspaces, else ~/.local/share/...) holds one
+ * directory for each session, named by its id, private to whom it belongs:
+ *
+ *   store.json		what the session is, written once (struct review_store)
+ *   upper/, work/	of the overlay, as the kernel left them
+ *   changes.json	what was found in upper/ when the container was deleted:
+ *			later writes to upper/ are told by it
+ *
+ * The lock of a store is flock(2) on its directory; a store whose container still exists is in
+ * use besides.  Includes base/ only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#define REVIEW_UPPER "upper"
+#define REVIEW_WORK "work"
+#define REVIEW_CHANGES "changes.json"
+
+struct review_store {
+	char *session;		/* its id, and its directory's name */
+	char *container;
+	char *workspace;	/* host path, resolved */
+	char *destination;	/* container path */
+	char *state;		/* absolute path of the container's state directory */
+	char *created;		/* RFC 3339, UTC */
+	/* The host's clock for files (CLOCK_REALTIME_COARSE) when the overlay was made, in ns: what has a later
+	 * change time (st_ctim) in the workspace was changed by somebody else meanwhile. */
+	int64_t since;
+	uint64_t device, inode;	/* of the workspace's top: another directory of that name is not it */
+	bool user_xattr;	/* upper/ is marked with user.overlay.*, else trusted.overlay.* */
+};
+
+/* One session's directory, opened. */
+struct review {
+	struct review_store s;
+	char *path;		/* of the directory */
+	int fd;			/* of the directory; owned */
+};
+#define REVIEW_INIT ((struct review){ .fd = -1 })
+#define owned_review __attribute__((cleanup(review_close))) struct review
+void review_close(struct review *r);
+
+/* Where the stores are. */
+int review_directory(struct arena *a, bool rootless, char **ret, struct err *e);
+
+/*
+ * Makes the store of a session: directories (0700), upper/ with the owner, mode and access lists of
+ * `workspace` (O_PATH), and store.json.  The caller fills all of *s but `since`, `device` and `inode`.
+ * On failure nothing is left.
+ */
+int review_make(struct arena *a, const char *directory, struct review_store *s, int workspace,
+		struct review *ret, struct err *e);
+
+/* `name`: a session id, its container's id (the newest of that id) or an unambiguous beginning of either.
+ * -ENOENT, or -EINVAL where it means several; -EPERM where the store belongs to somebody else. */
+int review_open(struct arena *a, const char *directory, const char *name, struct review *ret,
+		struct err *e);
+
+/* Those that there are, oldest first; none where the directory is missing.  One that cannot be read is in
+ * the list with its name alone and `error` set. */
+struct review_entry {
+	struct review_store s;
+	char *error;
+};
+int review_list(struct arena *a, const char *directory, struct review_entry **ret, size_t *ret_n,
+		struct err *e);
+
+/* Whether its container still exists: then it may write. */
+bool review_in_use(const struct review_store *s);
+
+/* Held until the review is closed.  -EBUSY where another command works on it, or its container still
+ * exists; the error says which. */
+int review_lock(struct review *r, struct err *e);
+
+/* Removes the store with all in it, over no link and across no mount; interrupted, it can be called again.
+ * Locked by the caller. */
+int review_remove(const char *directory, struct review *r, struct err *e);
