@@ -24,6 +24,7 @@
 #include "audit/chain.h"
 #include "audit/head.h"
 #include "audit/shrink.h"
+#include "base/dirs.h"
 #include "base/fd.h"
 #include "base/json.h"
 
@@ -36,45 +37,9 @@ enum {
 
 int audit_directory(struct arena *a, bool rootless, char **ret, struct err *e)
 {
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-	if (!rootless)
-		*ret = arena_strdup(a, "/var/log/agentrun");
-	else if (state && *state == '/')	/* the XDG specification: others are to be ignored */
-		*ret = arena_printf(a, "%s/agentrun", state);
-	else if (home && *home == '/')
-		*ret = arena_printf(a, "%s/.local/state/agentrun", home);
-	else
-		return err_say(e, ENOENT, "audit: neither XDG_STATE_HOME nor HOME names a directory");
-	return 0;
-}
-
-/* Parents that are missing are made too, all private. */
-static int directory_open(const char *path, int *ret_fd, struct err *e)
-{
-	owned_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	owned_str part = STR_INIT;
-	struct stat st;
-
-	if (fd < 0 && errno == ENOENT) {
-		str_puts(&part, path);
-		for (char *slash = part.s + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
-			*slash = 0;
-			if (mkdir(part.s, 0700) < 0 && errno != EEXIST)
-				return err_set(e, errno, "create %s", part.s);
-		}
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return err_set(e, errno, "create %s", path);
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	}
-	if (fd < 0)
-		return err_set(e, errno, "open %s", path);
-	if (fstat(fd, &st) < 0)
-		return err_set(e, errno, "stat %s", path);
-	if (st.st_uid != geteuid() || (st.st_mode & 0022))
-		return err_say(e, EPERM, "%s: must belong to uid %u and be writable by no one else",
-			       path, geteuid());
-	*ret_fd = fd_take(&fd);
+	if (rootless)
+		return dirs_of_user(a, "audit", "XDG_STATE_HOME", ".local/state", ret, e);
+	*ret = arena_strdup(a, "/var/log/agentrun");
 	return 0;
 }
 
@@ -143,7 +108,7 @@ static int log_open(struct log *l, const char *directory, struct err *e)
 	int r;
 
 	*l = LOG_INIT;
-	if ((r = directory_open(directory, &l->dirfd, e)) < 0 || (r = lock(l, e)) < 0)
+	if ((r = dirs_open_private(directory, &l->dirfd, e)) < 0 || (r = lock(l, e)) < 0)
 		return r;
 	/* Only now: the log may have been renamed (rotated) while we waited. */
 	r = file_open(l->dirfd, AUDIT_LOG, O_RDWR | O_APPEND | O_CREAT, &l->fd, e);

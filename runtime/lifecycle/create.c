@@ -34,6 +34,7 @@
 #include "lifecycle/names.h"
 #include "lifecycle/notify.h"
 #include "lifecycle/plan.h"
+#include "lifecycle/workspace.h"
 #include "policy/policy.h"
 #include "sandbox/egress.h"
 #include "sandbox/idmap.h"
@@ -211,11 +212,14 @@ static int reserve(struct creation *c, struct err *e)
 	if (cgroup_plan(c->a, c->spec, c->o->id, c->rt->systemd_cgroup, c->rt->rootless,
 			&c->state.cgroup, e) < 0)
 		return err_in(e, "cgroup");
+	if (workspace_plan(c->a, c->spec, &c->state, e) < 0)
+		return -e->code;
 	if (state_save(&c->dir, &c->state, e) < 0)
 		return -e->code;
 	if (shares_mounts(c->spec) && hostroot_note(&c->dir, c->state.rootfs, e) < 0)
 		return -e->code;
-	if (c->spec->agent && names_mount_hosts(c->a, c->spec, &c->dir, e) < 0)
+	if (c->spec->agent && (names_mount_hosts(c->a, c->spec, &c->dir, e) < 0 ||
+			       workspace_make(c->a, c->spec, &c->state, &c->dir, e) < 0))
 		return -e->code;
 	if (notify_wanted() && notify_mount(c->a, c->spec, &c->dir, e) < 0)
 		return -e->code;
@@ -328,8 +332,10 @@ static int clone_child(struct creation *c, struct err *e)
 	if (plan_stage2(&c->stage2_fd, e) < 0 || prepare_console(c, e) < 0 ||
 	    cgroup_clone_fd(&c->state.cgroup, &cgroup_fd, e) < 0)
 		return -e->code;
-	if (has_user_namespace(c) && (rootfs_open_sources(c->a, c->spec, &c->sources, e) < 0 ||
-				      rootfs_make_nodes(c->spec, &c->nodes_fd, e) < 0))
+	if ((has_user_namespace(c) || c->state.store) &&
+	    rootfs_open_sources(c->a, c->spec, has_user_namespace(c), &c->sources, e) < 0)
+		return -e->code;
+	if (has_user_namespace(c) && rootfs_make_nodes(c->spec, &c->nodes_fd, e) < 0)
 		return -e->code;
 	if (handshake_pair(pair, e) < 0)
 		return -e->code;
@@ -611,6 +617,7 @@ static int conclude(struct creation *c, struct err *e)
 /* Newest first. A failure here is a warning: the error that counts is the first one. */
 static void undo(struct creation *c)
 {
+	struct workspace_evidence nothing;
 	owned_str state = STR_INIT;
 	struct err e;
 
@@ -629,6 +636,8 @@ static void undo(struct creation *c)
 		log_warn("%s", e.text);
 	if (c->cgroup_made && (cgroup_signal(&c->state.cgroup, SIGKILL, &e) < 0 ||
 			       cgroup_remove(&c->state.cgroup, &e) < 0))
+		log_warn("%s", e.text);
+	if (workspace_conclude(c->a, &c->state, &nothing, &e) < 0)
 		log_warn("%s", e.text);
 	if (resctrl_unmake(&c->resctrl, &e) < 0)
 		log_warn("%s", e.text);

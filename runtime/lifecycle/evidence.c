@@ -178,7 +178,7 @@ int evidence_create(struct arena *a, const struct state *st, const struct spec *
 
 		if (spec_mount_is_bind(m))
 			mounts[n++] = (struct audit_mount){ m->source, m->destination,
-							    !read_only(m) };
+							    !read_only(m) && !m->store };
 	}
 	c = (struct audit_create){
 		.version = PACKAGE_VERSION,

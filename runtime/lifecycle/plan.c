@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/dirs.h"
 #include "base/fd.h"
 #include "base/self.h"
 #include "base/sys.h"
@@ -146,13 +147,12 @@ static void put_hooks(struct plan *p, const struct plan_request *q, struct str *
 /* NULL: none, which costs time. */
 static const char *filter_cache(struct arena *a, bool rootless)
 {
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	struct err none;
+	char *path;
 
 	if (!rootless)
 		return "/var/cache/agentrun";
-	if (cache && *cache == '/')
-		return arena_printf(a, "%s/agentrun", cache);
-	return home && *home == '/' ? arena_printf(a, "%s/.cache/agentrun", home) : NULL;
+	return dirs_of_user(a, "cache", "XDG_CACHE_HOME", ".cache", &path, &none) < 0 ? NULL : path;
 }
 
 int plan_filters(struct arena *a, const struct spec *s, bool rootless,

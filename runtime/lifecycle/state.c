@@ -209,6 +209,7 @@ static const struct field {
 	F("owner", TEXT, owner),
 	F("session", TEXT, session),
 	F("audit", TEXT, audit),
+	F("store", TEXT, store),
 	F("pid", NUMBER, pid),
 	F("pidStart", UNSIGNED, pid_start),
 	F("ready", BOOLEAN, ready),

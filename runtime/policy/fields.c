@@ -25,7 +25,7 @@ const struct field fields[] = {
 		.values = { "ro", "cow", "rw" }, .fallback = "rw",
 		.syntax = "rw, ro or cow",
 		.meaning = "read-write, read-only, or an overlay that keeps the agent's writes "
-			   "aside until a person applies them (cow is not supported yet)",
+			   "aside until a person applies them",
 	},
 	[FIELD_WORKSPACE_OWNER] = {
 		.name = "workspace.owner", .kind = KIND_ENUM, .ceiling = CEILING_ONE_OF,

@@ -567,9 +567,6 @@ static int settle_workspace(const struct judge *j, struct err *e)
 	const struct fact_mount *f;
 	int r;
 
-	if (strcmp(mode, "cow") == 0)
-		return err_say(e, ENOTSUP, "%s: cow is not supported yet; rw and ro are",
-			       policy_say(j->a, j->p, FIELD_WORKSPACE_MODE));
 	if (j->workspace < 0)
 		return 0;
 	m = &j->out->mounts.v[j->workspace];
@@ -579,10 +576,14 @@ static int settle_workspace(const struct judge *j, struct err *e)
 	if (strcmp(owner, "map") == 0 && (r = map_owner(j, m, f, e)) < 0)
 		return r;
 	w = arena_new(j->a, struct spec_workspace);
+	w->mount = (size_t)j->workspace;
 	w->destination = m->destination;
 	w->source = f->resolved;
 	/* the engine may have made it read-only already: the stricter of both is the truth */
 	w->mode = arena_strdup(j->a, has_option(m, "ro") || has_option(m, "rro") ? "ro" : mode);
+	if (strcmp(w->mode, "cow") == 0)
+		note(j->a, j->out->agent, "workspace %s: writes stay aside until a person applies them (%s)",
+		     safe_text(j->a, m->destination), policy_say(j->a, j->p, FIELD_WORKSPACE_MODE));
 	w->owner = arena_strdup(j->a, owner);
 	w->guard = policy_list(j->a, j->p, FIELD_WORKSPACE_GUARD);
 	w->mask = policy_list(j->a, j->p, FIELD_WORKSPACE_MASK);

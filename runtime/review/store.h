@@ -57,15 +57,17 @@ void review_close(struct review *r);
 int review_directory(struct arena *a, bool rootless, char **ret, struct err *e);
 
 /*
- * Makes the store of a session: directories (0700), upper/ with the owner, mode and access lists of
+ * Makes the store of a session at `path`, which is review_directory() and its id: directories (0700), upper/ with the owner, mode and access lists of
  * `workspace` (O_PATH), and store.json.  The caller fills all of *s but `since`, `device` and `inode`.
  * On failure nothing is left.
  */
-int review_make(struct arena *a, const char *directory, struct review_store *s, int workspace,
+int review_make(struct arena *a, const char *path, struct review_store *s, int workspace,
 		struct review *ret, struct err *e);
 
+/* The store at that path; -ENOENT, or -EPERM where it belongs to somebody else. */
+int review_open_path(struct arena *a, const char *path, struct review *ret, struct err *e);
 /* `name`: a session id, its container's id (the newest of that id) or an unambiguous beginning of either.
- * -ENOENT, or -EINVAL where it means several; -EPERM where the store belongs to somebody else. */
+ * -ENOENT, or -EINVAL where it means several. */
 int review_open(struct arena *a, const char *directory, const char *name, struct review *ret,
 		struct err *e);
 
@@ -87,4 +89,4 @@ int review_lock(struct review *r, struct err *e);
 
 /* Removes the store with all in it, over no link and across no mount; interrupted, it can be called again.
  * Locked by the caller. */
-int review_remove(const char *directory, struct review *r, struct err *e);
+int review_remove(struct review *r, struct err *e);

@@ -16,6 +16,7 @@
 #include "base/sys.h"
 #include "sandbox/idmap.h"
 #include "sandbox/mnt.h"
+#include "sandbox/overlay.h"
 #include "sandbox/rootfs_parts.h"
 #include "sandbox/rootpath.h"
 #include "sandbox/selinux.h"
@@ -91,14 +92,13 @@ static int clone_source(const struct spec_mount *m, bool recursive, int *ret_fd,
 	return 0;
 }
 
-/* Maps of the entry itself, or with the option alone those of the container's user namespace. */
-static int map_ids(int tree, const struct spec_mount *m, const struct mountopt *o,
-		   const struct spec_linux *l, struct err *e)
+/* The user namespace of the entry's maps, or with the option alone of those of the container's; -1: none. */
+static int map_namespace(const struct spec_mount *m, const struct mountopt *o,
+			 const struct spec_linux *l, int *ret_fd, struct err *e)
 {
 	const spec_id_mappings *uid = &m->uid_mappings, *gid = &m->gid_mappings;
-	owned_fd userns = -1;
-	int r;
 
+	*ret_fd = -1;
 	if (!uid->n && !gid->n && !o->idmap)
 		return 0;
 	if (!uid->n && !gid->n && l) {
@@ -107,9 +107,26 @@ static int map_ids(int tree, const struct spec_mount *m, const struct mountopt *
 	}
 	if (!uid->n || !gid->n)
 		return err_say(e, EINVAL, "an id-mapped mount needs uidMappings and gidMappings");
-	if ((r = idmap_userns_fd(uid->v, uid->n, gid->v, gid->n, &userns, e)) < 0)
-		return r;
-	return mnt_idmap(tree, o->recursive_idmap, userns, e);
+	return idmap_userns_fd(uid->v, uid->n, gid->v, gid->n, ret_fd, e);
+}
+
+static int map_ids(int tree, const struct spec_mount *m, const struct mountopt *o,
+		   const struct spec_linux *l, struct err *e)
+{
+	owned_fd userns = -1;
+	int r = map_namespace(m, o, l, &userns, e);
+
+	return r < 0 || userns < 0 ? r : mnt_idmap(tree, o->recursive_idmap, userns, e);
+}
+
+/* The view of a copy-on-write workspace; lower_fd: its source, in the caller's mount namespace. */
+static int open_overlay(int lower_fd, const struct spec_mount *m, const struct mountopt *o,
+			const struct spec_linux *l, int *ret_fd, struct err *e)
+{
+	owned_fd userns = -1;
+	int r = map_namespace(m, o, l, &userns, e);
+
+	return r < 0 ? r : overlay_new(lower_fd, m->store, m->store_user_xattr, userns, ret_fd, e);
 }
 
 /* The source as a detached tree with its id map. */
@@ -126,7 +143,8 @@ static int open_source(const struct spec_mount *m, const struct mountopt *o,
 	return 0;
 }
 
-int rootfs_open_sources(struct arena *a, const struct spec *s, const int **ret, struct err *e)
+int rootfs_open_sources(struct arena *a, const struct spec *s, bool has_userns, const int **ret,
+			struct err *e)
 {
 	int *sources = arena_array(a, int, s->mounts.n + 1);
 
@@ -137,7 +155,11 @@ int rootfs_open_sources(struct arena *a, const struct spec *s, const int **ret, 
 		struct mountopt o;
 		int r;
 
-		if ((r = mountopt_parse(a, &m->options, &o, e)) == 0 && o.bind && !o.remount)
+		if (!has_userns && !m->store)
+			continue;
+		if ((r = mountopt_parse(a, &m->options, &o, e)) == 0 && m->store)
+			r = open_overlay(m->source_fd, m, &o, s->linux_, &sources[i], e);
+		else if (r == 0 && o.bind && !o.remount)
 			r = open_source(m, &o, s->linux_, &sources[i], e);
 		if (r == -EPERM) {	/* init may have the right that we lack */
 			forgive(e);
@@ -460,6 +482,22 @@ static int mount_bind(const struct mountopt *o, bool exactly, int tree, int targ
 	return mnt_attach(tree, target, e);
 }
 
+/* Where the runtime had no right to: what was just attached is in this mount namespace, as a layer must
+ * be.  *tree becomes the overlay on top of it. */
+static int cover_by_overlay(const struct spec_mount *m, const struct mountopt *o,
+			    const struct spec_linux *l, int *tree, struct err *e)
+{
+	owned_fd overlay = -1;
+	int r;
+
+	if ((r = open_overlay(*tree, m, o, l, &overlay, e)) < 0 ||
+	    (r = mount_bind(o, false, overlay, *tree, e)) < 0)
+		return r;
+	fd_close(tree);
+	*tree = fd_take(&overlay);
+	return 0;
+}
+
 static int check_options(const struct spec_mount *m, const struct mountopt *o, struct err *e)
 {
 	if (o->remount && o->data.n)
@@ -532,6 +570,9 @@ static int mount_one(struct arena *a, struct rootfs *r, const struct spec *s, si
 		}
 		if ((x = open_target(r, m, tree, &target, e)) < 0 ||
 		    (x = mount_bind(&o, rootfs_sets_exactly(r, s), tree, target, e)) < 0)
+			return x;
+		if (m->store && (!r->sources || r->sources[i] < 0) &&
+		    (x = cover_by_overlay(m, &o, s->linux_, &tree, e)) < 0)
 			return x;
 		mounted = fd_take(&tree);
 	} else {

@@ -37,15 +37,17 @@ struct rootfs {
 
 /*
  * Called by the parent before it clones, with its own privileges and in its
- * own mount namespace, where the container has a user namespace: the
+ * own mount namespace, where the container has a user namespace (has_userns): the
  * sources of bind mounts as detached copies with their id maps, since an init
- * whose root is nobody on the host may not reach or map them.  Where the
+ * whose root is nobody on the host may not reach or map them.  Of a mount with a store, everywhere: the
+ * overlay.  Where the
  * parent lacks the right to (rootless without an engine) the entries stay -1
  * and init opens the sources itself.  The array and the descriptors
  * (close-on-exec, inherited by clone) are in the arena and the caller's;
  * rootfs_close_sources() closes them.  It becomes rootfs.sources.
  */
-int rootfs_open_sources(struct arena *a, const struct spec *s, const int **ret, struct err *e);
+int rootfs_open_sources(struct arena *a, const struct spec *s, bool has_userns, const int **ret,
+			struct err *e);
 void rootfs_close_sources(const int *sources, const struct spec *s);
 
 /*

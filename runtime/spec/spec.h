@@ -100,6 +100,10 @@ struct spec_mount {
 	/* Not JSON.  The object that the policy judged (O_PATH), -1 if the source is to be
 	 * opened by name.  The mount is made from this very object. */
 	int source_fd;
+	/* Not JSON.  The directory in which the writes stay (sandbox/overlay.h), NULL: they go to the
+	 * source; and whether its marks are user.overlay.*. */
+	char *store;
+	bool store_user_xattr;
 };
 
 struct spec_hook {
@@ -287,7 +291,8 @@ struct spec_egress_rule {
 struct spec_workspace {
 	char *destination;	/* container path of the workspace mount */
 	char *source;		/* host path, for the record */
-	char *mode;		/* "rw", "ro" ("cow" is refused as not yet there) */
+	char *mode;		/* "rw", "ro", "cow" */
+	size_t mount;		/* not JSON: which of the mounts it is */
 	char *owner;		/* "keep" or "map" */
 	struct strv guard, mask;	/* relative paths; mask entries are patterns (fnmatch) */
 };

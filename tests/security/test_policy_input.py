@@ -68,7 +68,6 @@ BAD = [
     ({"workspace": "relative"}, "must be an absolute path"),
     ({"workspace": "/no/such"}, "no bind mount"),
     ({"workspace_mode": "rx"}, "must be one of ro, cow, rw"),
-    ({"workspace_mode": "cow"}, "not supported yet"),
     ({"workspace_guard": "../x"}, "relative to the workspace"),
     ({"workspace_guard": "/etc"}, "relative to the workspace"),
     ({"workspace_mask": "a/../../b"}, "inside the workspace"),

@@ -419,8 +419,8 @@ static const struct {
 	{ { .mounts = "/home/you/netrc>/n", .annotations = "workspace=/n" },
 	  "mount /home/you/netrc -> /n cannot be the workspace" },
 	{ { .mounts = "/usr/lib/x>/n", .annotations = "workspace=/n" }, "cannot be the workspace" },
-	{ { .annotations = "workspace.mode=cow" }, "cow is not supported yet" },
-	{ { .annotations = "profile=edit" }, "workspace.mode=cow (profile edit): cow is not supported" },
+	{ { .annotations = "workspace.mode=cow" }, NULL },
+	{ { .annotations = "profile=edit" }, NULL },
 	/* namespaces and privileges: C18 */
 	{ { .bundle = "docker-20.10-privileged", .profile = "agent" },
 	  "refused: all devices of the host (--privileged)\n" ALWAYS "the administrator adds "

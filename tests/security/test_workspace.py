@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""D4, D6, D8: copy-on-write workspaces: what the agent writes stays aside until a person applies it."""
+import json
+import os
+import stat
+import subprocess
+
+import bundle
+import confined
+from bundle import shell
+
+STORES = "/var/lib/agentrun/workspaces"
+
+
+def snapshot(top):
+    """Every entry with all that stat(2) and reading tell of it, but for access times."""
+    seen = {}
+    for here, dirs, files in os.walk(top):
+        for name in dirs + files + ["."]:
+            path = os.path.join(here, name)
+            st = os.lstat(path)
+            content = None
+            if stat.S_ISREG(st.st_mode):
+                with open(path, "rb") as f:
+                    content = f.read()
+            elif stat.S_ISLNK(st.st_mode):
+                content = os.readlink(path)
+            seen[os.path.relpath(path, top)] = (
+                st.st_mode, st.st_uid, st.st_gid, st.st_nlink, st.st_ino, st.st_mtime_ns,
+                st.st_ctime_ns, content)
+    return seen
+
+
+def cow(box, work, script, **fields):
+    b = confined.confine(box(shell(script)), work, profile="edit", **fields)
+    with open(b.workspace + "/old", "w", encoding="ascii") as f:
+        f.write("old\n")
+    os.mkdir(b.workspace + "/dir")
+    with open(b.workspace + "/dir/file", "w", encoding="ascii") as f:
+        f.write("file\n")
+    return b
+
+
+def stores():
+    return sorted(os.listdir(STORES)) if os.path.isdir(STORES) else []
+
+
+def test_d4_host_is_unchanged(rt, box, work):
+    b = cow(box, work, "echo new >new; echo more >>old; rm -r dir; mkdir dir; echo x >dir/y; "
+                       "chmod 755 old; cat old new dir/y; ls dir")
+    before, known = snapshot(b.workspace), stores()
+    r = rt.run(b, check=True)
+    assert r.out == "old\nmore\nnew\nx\ny\n"
+    assert snapshot(b.workspace) == before
+    store, = set(stores()) - set(known)
+    assert sorted(os.listdir(f"{STORES}/{store}/upper")) == ["dir", "new", "old"]
+    with open(f"{STORES}/{store}/store.json", encoding="ascii") as f:
+        s = json.load(f)
+    assert s["session"] == store and s["container"] == b.id and s["workspace"] == b.workspace
+    assert stat.S_IMODE(os.stat(f"{STORES}/{store}").st_mode) == 0o700
+
+
+def test_exec_sees_the_same(rt, box, work):
+    b = cow(box, work, "echo new >new; sleep 100")
+    rt.up(b)
+    r = rt.exec(b, "--", "sh", "-c", "until [ -e new ]; do :; done; cat new; echo more >>old; cat old",
+                check=True)
+    assert r.out == "new\nold\nmore\n"
+    rt.kill(b, "KILL", check=True)
+
+
+def test_nothing_written_leaves_no_store(rt, box, work):
+    b = cow(box, work, "cat old")
+    known = stores()
+    assert rt.run(b, check=True).out == "old\n"
+    assert stores() == known
+
+
+def test_failed_create_leaves_no_store(rt, box, work):
+    b = cow(box, work, "true")
+    b.config["process"]["args"] = ["/nowhere"]
+    b.save()
+    known = stores()
+    assert rt.run(b, check=False).code > 0
+    assert stores() == known
+
+
+def test_killed_create_leaves_no_store(rt, box, work):
+    """What a create that was killed left, delete --force takes away."""
+    b = cow(box, work, "sleep 100")
+    known = stores()
+    rt.create(b)
+    assert len(stores()) == len(known) + 1
+    rt("delete", "--force", b.id, check=True)
+    assert stores() == known
+
+
+def test_mapped_owner(rt, box, work):
+    """What root writes inside belongs to the workspace's owner in the store."""
+    b = cow(box, work, "stat -c '%u %n' old dir; echo x >>old; echo y >new; stat -c '%u %n' old new",
+            workspace_owner="map")
+    os.chown(b.workspace, 1000, 1000)
+    os.chown(b.workspace + "/old", 1000, 1000)
+    os.chown(b.workspace + "/dir", 1000, 1000)
+    known = stores()
+    assert rt.run(b, check=True).out == "0 old\n0 dir\n0 old\n0 new\n"
+    store, = set(stores()) - set(known)
+    for name in "old", "new":
+        assert os.stat(f"{STORES}/{store}/upper/{name}").st_uid == 1000
+
+
+def test_user_namespace(rt, box, work):
+    b = cow(box, work, "echo x >>old; echo y >new; cat old new")
+    bundle.namespace(b.config, "user")
+    b.config["linux"].update(uidMappings=[{"containerID": 0, "hostID": 100000, "size": 2000}],
+                             gidMappings=[{"containerID": 0, "hostID": 100000, "size": 2000}])
+    b.save()
+    os.makedirs(b.rootfs + "/workspace")
+    os.chmod(work + "/b", 0o755)
+    for path in b.workspace, b.workspace + "/old":
+        os.chown(path, 100000, 100000)
+    before, known = snapshot(b.workspace), stores()
+    assert rt.run(b, check=True).out == "old\nx\ny\n"
+    assert snapshot(b.workspace) == before
+    assert len(stores()) == len(known) + 1
+
+
+def test_read_only_mount_stays_read_only(rt, box, work):
+    b = cow(box, work, "touch new || cat old")
+    b.config["mounts"][-1]["options"].append("ro")
+    b.save()
+    known = stores()
+    r = rt.run(b, check=True)
+    assert "Read-only" in r.err and stores() == known
+
+
+def test_mount_inside(rt, box, work):
+    """A view that is not of all that is there would be a lie."""
+    b = cow(box, work, "true")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", b.workspace + "/dir"], check=True)
+    try:
+        r = rt.create(b, check=False)
+    finally:
+        subprocess.run(["umount", b.workspace + "/dir"], check=True)
+    assert r.code > 0 and f"mounted inside ({b.workspace}/dir)" in r.err
+
+
+def test_workspace_on_an_overlay(rt, box, work):
+    b = cow(box, work, "cat seen; echo x >new; echo y >>old; cat new old")
+    for name in "lower", "up", "wk":
+        os.mkdir(f"{work}/{name}")
+    with open(work + "/lower/seen", "w", encoding="ascii") as f:
+        f.write("seen\n")
+    # the test's own directory may lie on a file system that cannot be an upper one
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", work + "/up"], check=True)
+    os.mkdir(work + "/up/u")
+    os.mkdir(work + "/up/w")
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                    f"lowerdir={b.workspace}:{work}/lower,upperdir={work}/up/u,workdir={work}/up/w",
+                    b.workspace], check=True)
+    try:
+        assert rt.run(b, check=True).out == "seen\nx\nold\ny\n"
+        assert os.listdir(work + "/up/u") == []
+    finally:
+        subprocess.run(["umount", b.workspace], check=True)
+        subprocess.run(["umount", work + "/up"], check=True)
