@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -106,6 +108,7 @@ int overlay_new(int lower_fd, const char *store, bool user_xattr, int userns_fd,
 {
 	owned_fd dir = open(store, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), tree = -1;
 	int layers[3] = { -1, -1, -1 }, r;
+	struct statfs fs;
 	uint64_t attributes = 0;
 
 	if (dir < 0)
@@ -121,5 +124,9 @@ int overlay_new(int lower_fd, const char *store, bool user_xattr, int userns_fd,
 	if (r == -EINVAL && userns_fd >= 0)
 		return err_in(e, "copy-on-write workspace with mapped owners (workspace.owner=map needs "
 			      "Linux 6.15)");
+	if (r < 0 && fstatfs(dir, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC)
+		return err_say(e, EINVAL, "copy-on-write view of the workspace: its store %s lies on an "
+			       "overlay, which the kernel takes no writes of another for: mount a file "
+			       "system of another kind there", store);
 	return r < 0 ? err_in(e, "copy-on-write view of the workspace (store %s)", store) : 0;
 }

@@ -137,6 +137,21 @@ def test_workspace_is_writable(engine, home):
         assert f.read() == "new\n"
 
 
+def test_writes_stay_aside(engine, home):
+    """Under the profile `edit` the host's files are as they were, and exec sees the same as run."""
+    mounts = [(home + "/project", "/workspace")]
+    before = os.stat(home + "/project/file")
+    with engine.running("edit", cwd="/workspace", mounts=mounts) as c:
+        out = c.exec(["sh", "-c", "echo more >>/workspace/file && mkdir /workspace/d && "
+                                  "mv /workspace/file /workspace/d/ && cat /workspace/d/file"],
+                     check=True).out
+        assert out == "code\nmore\n"
+        assert c.exec(["ls", "/workspace"], check=True).out == "d\n"
+    assert os.listdir(home + "/project") == ["file"]
+    after = os.stat(home + "/project/file")
+    assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+
+
 def connect(engine, profile, host, port=PORT):
     out = engine.box(profile, ["probe", "connect", host, str(port)], network=True,
                      check=True).out.split()

@@ -24,7 +24,7 @@ import probe
 from runtime import REPO, program, run, until
 
 IMAGE = "localhost/box:latest"
-PROFILES = ("agent", "work")
+PROFILES = ("agent", "work", "edit")
 
 
 def make_image(path, rootfs, env=("PATH=/usr/bin:/bin",)):

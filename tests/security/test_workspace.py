@@ -164,3 +164,24 @@ def test_workspace_on_an_overlay(rt, box, work):
     finally:
         subprocess.run(["umount", b.workspace], check=True)
         subprocess.run(["umount", work + "/up"], check=True)
+
+
+def test_store_on_an_overlay(rt, box, work):
+    """The kernel refuses it; whoever reads the error knows what to do."""
+    b = cow(box, work, "true")
+    known = stores()
+    for name in "lower", "up":
+        os.mkdir(f"{work}/{name}")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", work + "/up"], check=True)
+    os.mkdir(work + "/up/u")
+    os.mkdir(work + "/up/w")
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                    f"lowerdir={work}/lower,upperdir={work}/up/u,workdir={work}/up/w",
+                    "/var/lib/agentrun"], check=True)
+    try:
+        r = rt.create(b, check=False)
+        assert r.code > 0 and "lies on an overlay" in r.err and stores() == []
+    finally:
+        subprocess.run(["umount", "/var/lib/agentrun"], check=True)
+        subprocess.run(["umount", work + "/up"], check=True)
+    assert stores() == known
