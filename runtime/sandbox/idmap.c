@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "sandbox/user.h"
 
 static void put_map(struct str *text, const struct spec_id_mapping *v, size_t n)
 {
@@ -177,6 +179,13 @@ static void hold_namespace(int to)
 	_exit(1);
 }
 
+static void end_namespace(pid_t child)
+{
+	kill(child, SIGKILL);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static int fill_namespace(int proc, const struct spec_id_mapping *uid, size_t n_uid,
 			  const struct spec_id_mapping *gid, size_t n_gid, int *ret_fd,
 			  struct err *e)
@@ -194,20 +203,19 @@ static int fill_namespace(int proc, const struct spec_id_mapping *uid, size_t n_
 	return 0;
 }
 
-int idmap_userns_fd(const struct spec_id_mapping *uid, size_t n_uid,
-		    const struct spec_id_mapping *gid, size_t n_gid, int *ret_fd, struct err *e)
+/*
+ * A process in a new user namespace, and its directory in /proc.  CLONE_FILES: the child opens that into our
+ * table.  Its pid would not do: the caller may be in a pid namespace that the mounted /proc does not belong
+ * to.
+ */
+static int begin_namespace(pid_t *ret_pid, int *ret_proc, struct err *e)
 {
-	/*
-	 * CLONE_FILES: the child opens its own /proc directory into our table.
-	 * Its pid would not do: the caller may be in a pid namespace that the
-	 * mounted /proc does not belong to.
-	 */
 	struct clone_args args = {
 		.flags = CLONE_NEWUSER | CLONE_FILES,
 		.exit_signal = SIGCHLD,
 	};
 	owned_fd from = -1, to = -1, proc = -1;
-	int ends[2], r;
+	int ends[2];
 	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -216,15 +224,95 @@ int idmap_userns_fd(const struct spec_id_mapping *uid, size_t n_uid,
 	to = ends[1];
 	child = sys_clone3(&args, sizeof args);
 	if (child < 0)
-		return err_set(e, errno, "create a user namespace for an id-mapped mount");
+		return err_set(e, errno, "create a user namespace");
 	if (child == 0)
 		hold_namespace(to);
-	if (read(from, &proc, sizeof proc) != sizeof proc || proc < 0)
-		r = err_set(e, -proc, "open /proc/self in a new user namespace");
-	else
-		r = fill_namespace(proc, uid, n_uid, gid, n_gid, ret_fd, e);
-	kill(child, SIGKILL);
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
+	if (read(from, &proc, sizeof proc) != sizeof proc || proc < 0) {
+		err_set(e, -proc, "open /proc/self in a new user namespace");
+		end_namespace(child);
+		return -e->code;
+	}
+	*ret_pid = child;
+	*ret_proc = fd_take(&proc);
+	return 0;
+}
+
+int idmap_userns_fd(const struct spec_id_mapping *uid, size_t n_uid,
+		    const struct spec_id_mapping *gid, size_t n_gid, int *ret_fd, struct err *e)
+{
+	owned_fd proc = -1;
+	pid_t child;
+	int r = begin_namespace(&child, &proc, e);
+
+	if (r < 0)
+		return err_in(e, "an id-mapped mount");
+	r = fill_namespace(proc, uid, n_uid, gid, n_gid, ret_fd, e);
+	end_namespace(child);
+	return r;
+}
+
+/* ---- the caller's own ids ---- */
+
+enum { MOST_RANGES = 16, MOST_SUBID = 1 << 20 };
+
+/* Itself as 0, then what the file has: lines of NAME-or-number:FIRST:COUNT (subuid(5)). */
+static void own_ids(struct arena *a, const char *path, int64_t self, const char *name,
+		    spec_id_mappings *ret)
+{
+	char number[24];
+	owned_str text = STR_INIT;
+	struct err none;
+	char *rest, *line;
+	int64_t next = 1;
+
+	ret->v = arena_array(a, struct spec_id_mapping, MOST_RANGES);
+	ret->v[0] = (struct spec_id_mapping){ 0, self, 1 };
+	ret->n = 1;
+	if (file_read(AT_FDCWD, path, MOST_SUBID, &text, &none) < 0 || !text.s)
+		return;
+	snprintf(number, sizeof number, "%u", geteuid());
+	rest = text.s;
+	while (ret->n < MOST_RANGES && (line = strsep(&rest, "\n"))) {
+		const char *who = strsep(&line, ":");
+		int64_t first, count;
+
+		if (!line || (strcmp(who, name) != 0 && strcmp(who, number) != 0) ||
+		    sscanf(line, "%" SCNd64 ":%" SCNd64, &first, &count) != 2 || count <= 0)
+			continue;
+		ret->v[ret->n++] = (struct spec_id_mapping){ next, first, count };
+		next += count;
+	}
+}
+
+static int enter_mapped(pid_t holder, int proc, const struct spec_linux *l, struct err *e)
+{
+	owned_fd ns = -1;
+
+	if (idmap_write(holder, l, e) < 0)
+		return -e->code;
+	ns = openat(proc, "ns/user", O_RDONLY | O_CLOEXEC);
+	if (ns < 0 || setns(ns, CLONE_NEWUSER) < 0)
+		return err_set(e, errno, "enter a user namespace of our own");
+	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return err_set(e, errno, "become root of a user namespace of our own");
+	return 0;
+}
+
+int idmap_enter_own(struct err *e)
+{
+	struct spec_linux l = { 0 };
+	owned_arena a = ARENA_INIT;
+	owned_str name = STR_INIT;
+	owned_fd proc = -1;
+	pid_t holder;
+	int r;
+
+	user_name(geteuid(), &name);
+	own_ids(&a, "/etc/subuid", geteuid(), name.s, &l.uid_mappings);
+	own_ids(&a, "/etc/subgid", getegid(), name.s, &l.gid_mappings);
+	if ((r = begin_namespace(&holder, &proc, e)) < 0)
+		return r;
+	r = enter_mapped(holder, proc, &l, e);
+	end_namespace(holder);
 	return r;
 }

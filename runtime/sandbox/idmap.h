@@ -14,6 +14,12 @@
 #include "spec/spec.h"
 
 int idmap_write(pid_t pid, const struct spec_linux *l, struct err *e);
+/*
+ * Enters a new user namespace in which the caller is root and has the ids that /etc/subuid and
+ * /etc/subgid give it: the files of a rootless container belong to them.  For a process with one thread
+ * and without privilege.
+ */
+int idmap_enter_own(struct err *e);
 /* The id on the host of the container's id; -1 if it is not mapped. No maps: the id itself. */
 int64_t idmap_host_id(const struct spec_id_mapping *v, size_t n, int64_t container_id);
 /* A user namespace with exactly these maps, for id-mapped mounts (mount_setattr(2)). */

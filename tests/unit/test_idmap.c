@@ -220,6 +220,24 @@ Test(idmap, a12_user_gets_no_more_ids)
 	cr_expect(eq(int, as_user(NOBODY, map_stolen), 0));
 }
 
+/* Without an entry in /etc/subuid: the user alone, as root. */
+static int enter_own(void)
+{
+	struct err e = { 0 };
+
+	return idmap_enter_own(&e) < 0 ? 1 :
+	       strcmp(proc_text(getpid(), "uid_map"), "0 65534 1") != 0 ? 2 :
+	       strcmp(proc_text(getpid(), "gid_map"), "0 65534 1") != 0 ? 3 :
+	       geteuid() != 0 || getegid() != 0 ? 4 : 0;
+}
+
+Test(idmap, a12_user_enters_its_own_ids)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	cr_expect(eq(int, as_user(NOBODY, enter_own), 0));
+}
+
 Test(idmap, userns_for_mounts_has_the_maps)
 {
 	static const struct spec_id_mapping uid[] = { { 0, 1000, 1 }, { 1, 100000, 10 } };
