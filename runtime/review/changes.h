@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "review/store.h"
 
@@ -33,14 +34,20 @@ extern const char *const change_kind_names[];	/* "added", "modified", "mode", "t
 
 struct change {
 	enum change_kind kind;
-	const char *path;	/* relative to the workspace, as it is: print it with str_put_safe() */
+	const char *path;	/* relative to the workspace, as it is: print it with str_put_safe(); ".": its top */
 	mode_t old_mode, new_mode;	/* type and permissions; 0: not there */
 	uint64_t old_size, new_size;
 	char old_hash[HASH_HEX], new_hash[HASH_HEX];	/* of a file's content or a link's target; "": none */
 	const char *refused;	/* why it can never be applied (a device, a socket, a set-id bit, ...), NULL: it can */
 	const char *conflict;	/* the host's copy was changed meanwhile: how; NULL: it was not */
 	const char *runs;	/* why it may run code on the host ("a git hook", "an executable file"); NULL */
+	/* The host's entry that was judged, to be found again: its inode, and its change time in ns; 0: there
+	 * was none, or loaded from a file. */
+	uint64_t old_inode;
+	int64_t old_changed;
 };
+/* Ends the reading of a tree: an agent can make more than anybody would review. */
+enum { CHANGES_MOST = 1 << 20 };
 
 /* In the order of the paths' bytes, a directory before what is in it.  Directories that were only passed
  * through are no change. */
@@ -58,7 +65,12 @@ struct changes {
 int changes_read(struct arena *a, const struct review_store *s, int upper_fd, int workspace_fd,
 		 bool hash, struct changes *ret, struct err *e);
 
-/* changes.json: paths with kinds, modes, sizes, hashes and the digest. */
+/* One as an object of JSON. */
+void change_write(const struct change *c, struct json_writer *w);
+
+/* changes.json: a line of JSON with the digest, then one for each change, all of it but old_inode and
+ * old_changed. */
 void changes_write(const struct changes *c, struct str *out);
-/* Reads it back (bounded by the file's size alone: 50,000 entries are usual for a build). */
+/* Reads it back (bounded by the file's size alone: 50,000 entries are usual for a build).  -EBADMSG: it is
+ * not what changes_write() wrote. */
 int changes_load(struct arena *a, int dir_fd, struct changes *ret, struct err *e);
