@@ -103,5 +103,9 @@ int audit_list_json(const char *directory, struct str *text, struct err *e);
  * -ENOENT if there is none.
  */
 int audit_show(const char *directory, const char *name, struct str *text, struct err *e);
+/* The same for a pull request, and for a browser: one file that loads and runs nothing.  There is no list
+ * in these forms: `name` is not NULL. */
+int audit_show_markdown(const char *directory, const char *name, struct str *text, struct err *e);
+int audit_show_html(const char *directory, const char *name, struct str *text, struct err *e);
 /* Its records as they stand in the log; all of the log if name is NULL. */
 int audit_show_json(const char *directory, const char *name, struct str *text, struct err *e);

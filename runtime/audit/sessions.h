@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sessions: the log read for people, session by session (list.c, page.c).
+ * sessions: the log read for people, session by session (list.c, report.c).
  *
  * Every text that comes from a record goes through str_put_safe(): a
  * container's arguments must not move a reviewer's cursor.

@@ -13,12 +13,14 @@
 
 struct options {
 	const char *directory, *anchor;
-	bool json;
+	bool json, markdown, html;
 };
 
 #define O(member) offsetof(struct options, member)
 const struct cli_option cmd_audit_options[] = {
 	{ 0, "json", CLI_FLAG, O(json), NULL, "print JSON, an object a line" },
+	{ 0, "markdown", CLI_FLAG, O(markdown), NULL, "show: print Markdown, for a pull request" },
+	{ 0, "html", CLI_FLAG, O(html), NULL, "show: print one HTML file, for a browser" },
 	{ 0, "directory", CLI_TEXT, O(directory), "DIR",
 	  "read the log in DIR (default /var/log/agentrun, or that of the user)" },
 	{ 0, "anchor", CLI_TEXT, O(anchor), "HASH",
@@ -145,6 +147,19 @@ static int anchor(struct cli *cli, const char *directory, const struct options *
 	return hook_run(&call, e) < 0 ? err_in(e, "audit anchor") : 0;
 }
 
+/* One form, and those of a page only where there is one. */
+static int check_form(const struct options *o, const char *what, const char *name, struct err *e)
+{
+	const char *form = o->markdown ? "--markdown" : o->html ? "--html" : NULL;
+
+	if (o->json + o->markdown + o->html > 1)
+		return err_say(e, EINVAL, "audit %s: --json, --markdown and --html exclude each other",
+			       what);
+	if (form && (strcmp(what, "show") != 0 || !name))
+		return err_say(e, EINVAL, "audit %s: %s is for show NAME", what, form);
+	return 0;
+}
+
 int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct options o = { 0 };
@@ -170,6 +185,8 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_say(e, EINVAL, "audit %s: too many operands", what);
 	if (o.anchor && strcmp(what, "verify") != 0)
 		return err_say(e, EINVAL, "audit %s: --anchor is for verify", what);
+	if ((r = check_form(&o, what, name, e)) < 0)
+		return r;
 
 	if (strcmp(what, "verify") == 0)
 		return verify(directory, &o, e);
@@ -178,7 +195,8 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 	if (strcmp(what, "list") == 0)
 		r = (o.json ? audit_list_json : audit_list)(directory, &text, e);
 	else if (strcmp(what, "show") == 0)
-		r = (o.json ? audit_show_json : audit_show)(directory, name, &text, e);
+		r = (o.json ? audit_show_json : o.markdown ? audit_show_markdown :
+		     o.html ? audit_show_html : audit_show)(directory, name, &text, e);
 	else
 		return err_say(e, EINVAL, "audit: unknown command \"%s\": expected list, show, verify "
 			       "or anchor", what);
