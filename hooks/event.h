@@ -7,10 +7,13 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/str.h"
 
 struct event {
@@ -24,15 +27,39 @@ struct event {
 	char hash[HASH_HEX];	/* SHA-256 of the line */
 	const char *event;	/* "create", ..., or the state's status: "creating", "stopped" */
 	const char *container;	/* its id, NULL: none */
-	const char *session;	/* a record's */
-	const char *seq;	/* a record's, as text */
+	uint64_t time;		/* nanoseconds since 1970 in UTC, 0: not known */
 	bool noteworthy;	/* something was denied, lost or failed */
-	const struct json *tree;
+	const struct json *tree;	/* of the line */
 };
+
+/* What forwarders name apart, beside the whole line: one row for each of them, in whose order it
+ * is written. */
+struct event_field {
+	const char *in;		/* the line's member that holds it, NULL: the line itself */
+	const char *member;
+	/* Its name in OpenTelemetry: of the semantic conventions where they have it, else ours. */
+	const char *attribute;
+	bool noteworthy;	/* it is there, and neither 0 nor false: something was denied, ... */
+};
+enum { EVENT_FIELDS = 44 };
+extern const struct event_field event_fields[EVENT_FIELDS];
+/* NULL: there is none, or it is null. */
+const struct json *event_value(const struct event *ev, const struct event_field *f);
+/* A value as text: a string's own, else its JSON. */
+void event_text(const struct json *value, struct str *out);
+
+/* How loud an event is, in the numbers of those who take it. */
+struct event_severity {
+	unsigned syslog;	/* RFC 5424 section 6.2.1 */
+	unsigned otel;		/* OpenTelemetry's log data model, "Mapping of SeverityNumber" */
+	const char *name;
+};
+const struct event_severity *event_severity(const struct event *ev);
 
 /* Reads fd to its end, at most a megabyte.  Everything lives in `a`, but for the line. */
 int event_read(struct arena *a, int fd, struct event *ret, struct err *e);
 void event_free(struct event *ev);
 
-/* The line if it has at most `most` bytes; else what is short in it, its length and its hash. */
+/* The line if it has at most `most` bytes; else those of its fields that are short, its length and
+ * its hash. */
 void event_summary(const struct event *ev, size_t most, struct str *out);

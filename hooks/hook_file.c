@@ -5,14 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "event.h"
+#include "program.h"
 
 enum { ATTEMPTS = 5 };
 
@@ -92,10 +91,5 @@ static int run(int argc, char **argv, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct err e;
-
-	if (run(argc, argv, &e) == 0)
-		return 0;
-	fprintf(stderr, "agentrun-hook-file: %s\n", e.text);
-	return 1;
+	return program_main("agentrun-hook-file", run, argc, argv);
 }

@@ -1,33 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * agentrun-hook-syslog: hands the record (or the container's state) on standard input
- * to the host's log: to journald with its fields apart, or to a syslog daemon.
+ * to the host's syslog daemon.
  *
  * It waits for the daemon for a bounded time, and says so when that was not enough.
  */
-#include <endian.h>
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "event.h"
+#include "logsocket.h"
+#include "program.h"
 
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define SYSLOG_SOCKET "/dev/log"
 
-enum format { FORMAT_AUTO, FORMAT_JOURNAL, FORMAT_RFC3164, FORMAT_RFC5424 };
+enum format { FORMAT_RFC3164, FORMAT_RFC5424 };
 static const char *const format_names[] = {
-	[FORMAT_AUTO] = "auto", [FORMAT_JOURNAL] = "journal", [FORMAT_RFC3164] = "rfc3164",
-	[FORMAT_RFC5424] = "rfc5424",
+	[FORMAT_RFC3164] = "rfc3164", [FORMAT_RFC5424] = "rfc5424",
 };
 
 /* RFC 5424 section 6.2.1 */
@@ -35,32 +28,18 @@ static const char *const facility_names[] = {
 	[1] = "user", [3] = "daemon", [4] = "auth", [10] = "authpriv", [16] = "local0", "local1",
 	"local2", "local3", "local4", "local5", "local6", "local7",
 };
-enum { NOTICE = 5, INFO = 6 };	/* severities */
 
 struct options {
-	const char *socket;
+	struct logsocket socket;
 	enum format format;
 	unsigned facility;
 	unsigned most;		/* bytes of a message's text */
-	unsigned timeout;	/* milliseconds */
 };
 
 static const char usage[] =
-	"usage: agentrun-hook-syslog [--format auto|journal|rfc3164|rfc5424] [--socket PATH]\n"
+	"usage: agentrun-hook-syslog [--format rfc3164|rfc5424] [--socket PATH]\n"
 	"       [--facility NAME] [--max-bytes N] [--timeout MS]\n"
-	"Sends the audit record (or the OCI state) on standard input to the host's log.";
-
-static int number(const char *option, const char *text, unsigned least, unsigned most,
-		  unsigned *ret, struct err *e)
-{
-	char *end;
-	unsigned long v = strtoul(text, &end, 10);
-
-	if (*end || end == text || *text == '-' || v < least || v > most)
-		return err_say(e, EINVAL, "--%s %s: expected %u to %u", option, text, least, most);
-	*ret = (unsigned)v;
-	return 0;
-}
+	"Sends the audit record (or the OCI state) on standard input to the host's syslog daemon.";
 
 /* The index of text among names, some of which may be NULL; -1. */
 static int name_index(const char *const *names, size_t n, const char *text)
@@ -90,7 +69,7 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 			o->format = (enum format)i;
 			break;
 		case 's':
-			o->socket = optarg;
+			o->socket.path = optarg;
 			break;
 		case 'F':
 			if ((i = NAME_INDEX(facility_names, optarg)) < 0)
@@ -98,10 +77,10 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 			o->facility = (unsigned)i;
 			break;
 		case 'm':
-			r = number("max-bytes", optarg, 1024, 65536, &o->most, e);
+			r = program_number("--max-bytes", optarg, 1024, 65536, &o->most, e);
 			break;
 		case 't':
-			r = number("timeout", optarg, 1, 60000, &o->timeout, e);
+			r = program_number("--timeout", optarg, 1, 60000, &o->socket.timeout, e);
 			break;
 		default:
 			return err_say(e, EINVAL, "%s", usage);
@@ -111,22 +90,6 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 		return err_say(e, EINVAL, "%s", usage);
 	return r;
 }
-
-/* Where the log is, if nothing was said: journald's own protocol keeps fields and length. */
-static int choose(struct options *o, struct err *e)
-{
-	if (o->format == FORMAT_AUTO && !o->socket)
-		o->format = access(JOURNAL_SOCKET, F_OK) == 0 ? FORMAT_JOURNAL : FORMAT_RFC3164;
-	else if (o->format == FORMAT_AUTO)
-		o->format = strcmp(o->socket, JOURNAL_SOCKET) == 0 ? FORMAT_JOURNAL : FORMAT_RFC3164;
-	if (!o->socket)
-		o->socket = o->format == FORMAT_JOURNAL ? JOURNAL_SOCKET : SYSLOG_SOCKET;
-	if (strlen(o->socket) >= sizeof((struct sockaddr_un *)0)->sun_path)
-		return err_say(e, ENAMETOOLONG, "--socket: path too long");
-	return 0;
-}
-
-/* ---- messages ---- */
 
 static void put_time(struct str *out, enum format format)
 {
@@ -165,7 +128,7 @@ static void syslog_message(const struct options *o, const struct event *ev, stru
 {
 	char host[256] = "";
 
-	str_printf(out, "<%u>", o->facility * 8 + (ev->noteworthy ? NOTICE : INFO));
+	str_printf(out, "<%u>", o->facility * 8 + event_severity(ev)->syslog);
 	if (o->format == FORMAT_RFC5424) {
 		gethostname(host, sizeof host - 1);
 		str_puts(out, "1 ");
@@ -182,156 +145,27 @@ static void syslog_message(const struct options *o, const struct event *ev, stru
 	event_summary(ev, o->most, out);
 }
 
-/* Journald's own protocol; the form with a length, so that no value can pose as a field. */
-static void put_field(struct str *out, const char *name, const char *value)
-{
-	uint64_t n;
-
-	if (!value)
-		return;
-	n = htole64(strlen(value));
-	str_printf(out, "%s\n", name);
-	str_append(out, &n, sizeof n);
-	str_puts(out, value);
-	str_puts(out, "\n");
-}
-
-static void journal_message(const struct options *o, const struct event *ev, bool whole,
-			    struct str *out)
-{
-	owned_str record = STR_INIT;
-	owned_str facility = STR_INIT;
-	owned_str text = STR_INIT;
-
-	event_summary(ev, whole ? ev->line.len : o->most, &record);
-	str_printf(&facility, "%u", o->facility);
-	str_puts(&text, "container ");
-	str_put_safe(&text, ev->container ? ev->container : "-", 128);
-	str_puts(&text, ": ");
-	str_put_safe(&text, ev->event, 64);
-	put_field(out, "MESSAGE", text.s);
-	put_field(out, "PRIORITY", ev->noteworthy ? "5" : "6");
-	put_field(out, "SYSLOG_IDENTIFIER", "agentrun");
-	put_field(out, "SYSLOG_FACILITY", facility.s);
-	put_field(out, "AGENTRUN_EVENT", ev->event);
-	put_field(out, "AGENTRUN_CONTAINER", ev->container);
-	put_field(out, "AGENTRUN_SESSION", ev->session);
-	put_field(out, "AGENTRUN_SEQ", ev->seq);
-	put_field(out, "AGENTRUN_SHA256", ev->hash);
-	put_field(out, "AGENTRUN_RECORD", record.s);
-}
-
-/* ---- sending ---- */
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-/* Until the socket takes more, or the time is up.  A full datagram queue of the peer does not wake
- * poll() on every kernel: it is looked at again every few milliseconds. */
-static int await_room(int fd, int64_t deadline, const struct options *o, struct err *e)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	int64_t left = deadline - now_ms();
-
-	if (left <= 0)
-		return err_say(e, ETIMEDOUT, "%s: nothing was taken for %u ms", o->socket, o->timeout);
-	poll(&p, 1, left < 10 ? (int)left : 10);
-	if (p.revents & POLLOUT)
-		usleep(1000);
-	return 0;
-}
-
-static int send_all(int fd, bool stream, const struct str *message, const struct options *o,
-		    struct err *e)
-{
-	int64_t deadline = now_ms() + o->timeout;
-	/* a stream's messages end with a NUL, as syslog(3) does it */
-	size_t size = message->len + stream, done = 0;
-	int r;
-
-	while (done < size) {
-		ssize_t n = send(fd, message->s + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n >= 0)
-			done += (size_t)n;
-		else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
-			if ((r = await_room(fd, deadline, o, e)) < 0)
-				return r;
-			else
-				continue;
-		else if (errno != EINTR)
-			return err_set(e, errno, "send to %s", o->socket);
-		if (!stream && n >= 0)
-			break;
-	}
-	return 0;
-}
-
-static int connect_to(const struct options *o, int *ret_fd, bool *stream, struct err *e)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-
-	strcpy(to.sun_path, o->socket);
-	for (int type = 0; type < 2; type++) {
-		owned_fd fd = socket(AF_UNIX, (type ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC |
-				     SOCK_NONBLOCK, 0);
-
-		if (fd < 0)
-			return err_set(e, errno, "socket");
-		if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0) {
-			*ret_fd = fd_take(&fd);
-			*stream = type;
-			return 0;
-		}
-		if (errno != EPROTOTYPE || type || o->format == FORMAT_JOURNAL)
-			return err_set(e, errno, "connect to %s", o->socket);
-	}
-	return err_say(e, EPROTOTYPE, "%s is no log socket", o->socket);
-}
-
 static int run(int argc, char **argv, struct err *e)
 {
-	struct options o = { .facility = 10, .most = 7000, .timeout = 2000 };
+	struct options o = { .format = FORMAT_RFC3164, .facility = 10, .most = 7000,
+			     .socket = { .fd = -1, .path = SYSLOG_SOCKET, .timeout = 2000 } };
 	owned_arena a = ARENA_INIT;
 	owned_str message = STR_INIT;
-	owned_fd fd = -1;
 	struct event ev;
-	bool stream = false;
 	int r;
 
-	if ((r = parse(argc, argv, &o, e)) < 0 || (r = choose(&o, e)) < 0 ||
-	    (r = event_read(&a, STDIN_FILENO, &ev, e)) < 0)
+	if ((r = parse(argc, argv, &o, e)) < 0 || (r = event_read(&a, STDIN_FILENO, &ev, e)) < 0)
 		return r;
-	if ((r = connect_to(&o, &fd, &stream, e)) < 0)
-		goto out;
-	if (o.format != FORMAT_JOURNAL) {
-		syslog_message(&o, &ev, &message);
-		r = send_all(fd, stream, &message, &o, e);
-		goto out;
-	}
-	journal_message(&o, &ev, true, &message);
-	r = send_all(fd, stream, &message, &o, e);
-	if (r == -EMSGSIZE) {
-		message.len = 0;
-		journal_message(&o, &ev, false, &message);
-		r = send_all(fd, stream, &message, &o, e);
-	}
-out:
+	syslog_message(&o, &ev, &message);
+	r = logsocket_connect(&o.socket, true, e);
+	if (r == 0)
+		r = logsocket_send(&o.socket, &message, -1, e);
+	fd_close(&o.socket.fd);
 	event_free(&ev);
 	return r;
 }
 
 int main(int argc, char **argv)
 {
-	struct err e;
-
-	if (run(argc, argv, &e) == 0)
-		return 0;
-	fprintf(stderr, "agentrun-hook-syslog: %s\n", e.text);
-	return 1;
+	return program_main("agentrun-hook-syslog", run, argc, argv);
 }

@@ -14,7 +14,11 @@ pytestmark = pytest.mark.skipif(not os.path.exists(BUILD + "/Makefile"),
 FILES = {
     "bin/agentrun": 0o755,
     "libexec/agentrun/agentrun-hook-file": 0o755,
+    "libexec/agentrun/agentrun-hook-journald": 0o755,
     "libexec/agentrun/agentrun-hook-syslog": 0o755,
+    # where libcurl is
+    **{f"libexec/agentrun/{name}": 0o755 for name in ("agentrun-hook-otlp",)
+       if os.path.exists(f"{BUILD}/{name}")},
     **{f"share/agentrun/profiles/{name}.json": 0o644 for name in (
         "agent", "audit-record.schema", "edit", "inspect", "install", "policy.schema",
         "seccomp/agent", "seccomp/agent-debug")},
