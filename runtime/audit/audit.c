@@ -108,7 +108,7 @@ static int log_open(struct log *l, const char *directory, struct err *e)
 	int r;
 
 	*l = LOG_INIT;
-	if ((r = dirs_open_private(directory, &l->dirfd, e)) < 0 || (r = lock(l, e)) < 0)
+	if ((r = dirs_open(directory, 0700, &l->dirfd, e)) < 0 || (r = lock(l, e)) < 0)
 		return r;
 	/* Only now: the log may have been renamed (rotated) while we waited. */
 	r = file_open(l->dirfd, AUDIT_LOG, O_RDWR | O_APPEND | O_CREAT, &l->fd, e);

@@ -26,7 +26,7 @@ int dirs_of_user(struct arena *a, const char *what, const char *variable, const 
 	return 0;
 }
 
-int dirs_open_private(const char *path, int *ret_fd, struct err *e)
+int dirs_open(const char *path, mode_t mode, int *ret_fd, struct err *e)
 {
 	owned_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	owned_str part = STR_INIT;
@@ -36,10 +36,10 @@ int dirs_open_private(const char *path, int *ret_fd, struct err *e)
 		str_puts(&part, path);
 		for (char *slash = part.s + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
 			*slash = 0;
-			if (mkdir(part.s, 0700) < 0 && errno != EEXIST)
+			if (mkdir(part.s, mode) < 0 && errno != EEXIST)
 				return err_set(e, errno, "create %s", part.s);
 		}
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		if (mkdir(path, mode) < 0 && errno != EEXIST)
 			return err_set(e, errno, "create %s", path);
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 
@@ -12,6 +14,6 @@
  * begins the error. */
 int dirs_of_user(struct arena *a, const char *what, const char *variable, const char *below_home,
 		 char **ret, struct err *e);
-/* Opened for reading; what is missing of it is made (0700).  -EPERM where it belongs to somebody else or
- * others may write to it. */
-int dirs_open_private(const char *path, int *ret_fd, struct err *e);
+/* Opened for reading; what is missing of it is made with that mode.  -EPERM where it belongs to somebody
+ * else or others may write to it. */
+int dirs_open(const char *path, mode_t mode, int *ret_fd, struct err *e);

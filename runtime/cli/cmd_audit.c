@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* audit list, show, verify, anchor: the log read, checked, and witnessed. */
+/* audit: the log read, checked, witnessed, and what a session made signed. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit/audit.h"
+#include "audit/key.h"
+#include "audit/provenance.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "lifecycle/hookrun.h"
+
+#define COMMANDS "list, show, verify, anchor, keygen or provenance"
 
 struct options {
 	const char *directory, *anchor;
@@ -160,6 +166,60 @@ static int check_form(const struct options *o, const char *what, const char *nam
 	return 0;
 }
 
+/* Of a log that is somebody's, beside it: this host vouches for its own alone. */
+static const char *key_directory(const struct cli *cli, const char *directory, const struct options *o)
+{
+	return o->directory || cli->runtime.rootless ? directory : "/etc/agentrun";
+}
+
+static int keygen(const char *directory, struct err *e)
+{
+	struct sign_key key;
+	char id[HASH_HEX];
+	owned_str text = STR_INIT;
+
+	if (audit_key_make(directory, &key, e) < 0)
+		return err_in(e, "audit keygen");
+	sign_key_id(&key, id);
+	sign_key_forget(&key);
+	str_printf(&text, "%s\n", id);
+	return cli_print(&text, e);
+}
+
+static int provenance(const struct cli *cli, const char *directory, const char *name,
+		      const struct options *o, struct err *e)
+{
+	owned_str statement = STR_INIT, text = STR_INIT;
+	const char *keys = key_directory(cli, directory, o);
+	struct audit_verdict v;
+	struct sign_key key;
+	struct stat st;
+	bool of_user;
+	int r;
+
+	if (!name)
+		return err_say(e, EINVAL, "audit provenance: expected a session or a container");
+	/* What was changed in the log must not get a signature. */
+	if ((r = audit_verify(directory, NULL, &v, e)) < 0 || (r = refuse_bad(&v, e)) < 0)
+		return r;
+	of_user = cli->runtime.rootless || stat(directory, &st) < 0 || st.st_uid != 0;
+	if ((r = provenance_statement(directory, name, of_user, &statement, e)) < 0)
+		return r;
+	r = audit_key_read(keys, &key, e);
+	if (r < 0 && r != -ENOENT)
+		return err_in(e, "audit provenance");
+	if (r == 0) {
+		provenance_sign(&statement, &key, &text);
+		sign_key_forget(&key);
+	} else {
+		log_warn("the statement is not signed: there is no key in %s (agentrun audit keygen makes "
+			 "one)", keys);
+		str_append(&text, statement.s, statement.len);
+		str_puts(&text, "\n");
+	}
+	return cli_print(&text, e);
+}
+
 int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct options o = { 0 };
@@ -171,7 +231,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 	if ((r = cli_parse(cli, cmd_audit_options, CLI_ANYWHERE, &o, argc, argv, &first, e)) < 0)
 		return err_in(e, "audit");
 	if (first == argc)
-		return err_say(e, EINVAL, "audit: expected list, show, verify or anchor");
+		return err_say(e, EINVAL, "audit: expected " COMMANDS);
 	what = argv[first];
 	name = first + 1 < argc ? argv[first + 1] : NULL;
 	/* The usual one is made by the first record; one that is named should be there. */
@@ -181,7 +241,8 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 		directory = arena_strdup(cli->arena, o.directory);
 	else if ((r = audit_directory(cli->arena, cli->runtime.rootless, &directory, e)) < 0)
 		return r;
-	if (argc - first > 1 + (strcmp(what, "show") == 0) && strcmp(what, "anchor") != 0)
+	if (argc - first > 1 + (strcmp(what, "show") == 0 || strcmp(what, "provenance") == 0) &&
+	    strcmp(what, "anchor") != 0)
 		return err_say(e, EINVAL, "audit %s: too many operands", what);
 	if (o.anchor && strcmp(what, "verify") != 0)
 		return err_say(e, EINVAL, "audit %s: --anchor is for verify", what);
@@ -192,13 +253,16 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 		return verify(directory, &o, e);
 	if (strcmp(what, "anchor") == 0)
 		return anchor(cli, directory, &o, argv + first + 1, e);
+	if (strcmp(what, "keygen") == 0)
+		return keygen(key_directory(cli, directory, &o), e);
+	if (strcmp(what, "provenance") == 0)
+		return provenance(cli, directory, name, &o, e);
 	if (strcmp(what, "list") == 0)
 		r = (o.json ? audit_list_json : audit_list)(directory, &text, e);
 	else if (strcmp(what, "show") == 0)
 		r = (o.json ? audit_show_json : o.markdown ? audit_show_markdown :
 		     o.html ? audit_show_html : audit_show)(directory, name, &text, e);
 	else
-		return err_say(e, EINVAL, "audit: unknown command \"%s\": expected list, show, verify "
-			       "or anchor", what);
+		return err_say(e, EINVAL, "audit: unknown command \"%s\": expected " COMMANDS, what);
 	return r < 0 ? r : cli_print(&text, e);
 }

@@ -40,8 +40,9 @@ const struct command cli_commands[] = {
 	{ "spec", "", "write a config.json to start from", cmd_spec, cmd_spec_options, 0 },
 	{ "policy", "explain [--bundle DIR] [--json] | check FILE | schema",
 	  "show what a policy does, or check its file", cmd_policy, NULL, 0 },
-	{ "audit", "list | show [NAME] | verify [--anchor HASH] | anchor [-- COMMAND [ARG...]]",
-	  "read, check and witness the audit log",
+	{ "audit", "list | show [NAME] | verify [--anchor HASH] | anchor [-- COMMAND [ARG...]] | "
+	  "keygen | provenance NAME",
+	  "read, check and witness the audit log, and sign what a session made",
 	  cmd_audit, cmd_audit_options, 0 },
 	{ "features", "", "print what this runtime supports", cmd_features, NULL, 0 },
 	{ "configure", "docker|podman|containerd", "register agentrun with an engine", cmd_configure,

@@ -197,7 +197,7 @@ int review_make(struct arena *a, const char *path, struct review_store *s, int w
 	int r;
 
 	made.path = arena_strdup(a, path);
-	if ((r = dirs_open_private(arena_strndup(a, path, directory_length(path)), &all, e)) < 0)
+	if ((r = dirs_open(arena_strndup(a, path, directory_length(path)), 0700, &all, e)) < 0)
 		return r;
 	if (mkdir(path, 0700) < 0)
 		return err_set(e, errno, "create %s", path);

@@ -5,6 +5,7 @@
  *   audit_probe append DIR SESSION EVENT COUNT	that many records (a delete: with `once`)
  *   audit_probe session DIR			one container's whole session, every member filled
  *   audit_probe exec DIR SESSION ARG...	an exec record of those arguments
+ *   audit_probe record DIR SESSION EVENT MEMBERS	one record of those members, a JSON object
  *   audit_probe show DIR NAME			the page; list: NAME ""
  *   audit_probe verify DIR			"BAD RECORDS RECOVERED REASON"
  *
@@ -122,6 +123,15 @@ static int exec_record(const char *dir, const char *session, int n, char **args,
 	return append_one(dir, session, "exec", &members, e);
 }
 
+static int any_record(const char *dir, const char *session, const char *event, const char *text,
+		      struct err *e)
+{
+	owned_str members = STR_INIT;
+
+	str_puts(&members, text);
+	return append_one(dir, session, event, &members, e);
+}
+
 static int run(int argc, char **argv, struct err *e)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -135,6 +145,8 @@ static int run(int argc, char **argv, struct err *e)
 		return whole_session(argv[2], e);
 	if (strcmp(what, "exec") == 0 && argc > 3)
 		return exec_record(argv[2], argv[3], argc - 4, argv + 4, e);
+	if (strcmp(what, "record") == 0 && argc == 6)
+		return any_record(argv[2], argv[3], argv[4], argv[5], e);
 	if (strcmp(what, "show") == 0 && argc == 4) {
 		r = audit_show(argv[2], *argv[3] ? argv[3] : NULL, &text, e);
 		return r < 0 ? r : fd_write_all(1, text.s, text.len, "output", e);

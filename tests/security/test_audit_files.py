@@ -8,55 +8,16 @@ import signal
 import subprocess
 import time
 
+import audit_log
 import pytest
 import runtime
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCES = os.path.join(runtime.REPO, "runtime")
 SCHEMA = os.path.join(runtime.REPO, "profiles", "audit-record.schema.json")
 
 
-@pytest.fixture(scope="module")
-def probe(tmp_path_factory):
-    path = str(tmp_path_factory.mktemp("audit") / "probe")
-    parts = [os.path.join(SOURCES, "audit", f) for f in os.listdir(os.path.join(SOURCES, "audit"))
-             if f.endswith(".c")]
-    parts += [os.path.join(SOURCES, "base", f"{m}.c")
-              for m in ("arena", "err", "fd", "hash", "json", "secret", "str")]
-    subprocess.run([*os.environ.get("CC", "cc").split(), "-std=gnu11", "-O1", "-D_GNU_SOURCE",
-                    f"-I{SOURCES}", "-o", path, os.path.join(HERE, "audit_probe.c"), *parts,
-                    "-lyajl", "-lnettle"], check=True, timeout=120)
-    return path
-
-
-class Log:
-    def __init__(self, probe, path):
-        self.probe = probe
-        self.dir = path
-        self.path = os.path.join(path, "audit.jsonl")
-
-    def __call__(self, what, *args, check=True, prefix=(), **kw):
-        return runtime.run([*prefix, self.probe, what, self.dir, *map(str, args)], check=check, **kw)
-
-    def append(self, session="s", event="exec", count=1, **kw):
-        return self("append", session, event, count, **kw)
-
-    def verify(self):
-        bad, records, recovered, reason = (self("verify").out.rstrip("\n") + " ").split(" ", 3)
-        return int(bad), int(records), int(recovered), reason.strip()
-
-    def lines(self):
-        with open(self.path, "rb") as f:
-            return f.read().splitlines()
-
-    def put(self, lines):
-        with open(self.path, "wb") as f:
-            f.write(b"".join(x + b"\n" for x in lines))
-
-
 @pytest.fixture
-def log(probe, work):
-    return Log(probe, os.path.join(work, "log"))
+def log(work):
+    return audit_log.Log(os.path.join(work, "log"))
 
 
 @pytest.fixture
