@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/sys.h"
 
+#include <fcntl.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,6 +19,25 @@ int sys_mount_of(int dirfd, const char *path, int flags, struct sys_mount *ret)
 		*ret = (struct sys_mount){
 			.id = st.stx_mnt_id, .ino = st.stx_ino,
 			.root = (st.stx_attributes_mask & st.stx_attributes) & STATX_ATTR_MOUNT_ROOT,
+		};
+	return r;
+}
+
+static int64_t ns(struct statx_timestamp t)
+{
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+int sys_entry_of(int dirfd, const char *name, struct sys_entry *ret)
+{
+	struct statx st;
+	int r = (int)syscall(SYS_statx, dirfd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+			     STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_CTIME | STATX_BTIME, &st);
+
+	if (r == 0)
+		*ret = (struct sys_entry){
+			.mode = st.stx_mode, .size = st.stx_size, .changed = ns(st.stx_ctime),
+			.born = st.stx_mask & STATX_BTIME ? ns(st.stx_btime) : 0,
 		};
 	return r;
 }

@@ -26,6 +26,13 @@ struct sys_sched_attr {
 	uint32_t util_min, util_max;
 };
 
+/* Of an entry itself, be it a link (statx(2), Linux 4.11). */
+struct sys_entry {
+	unsigned mode;
+	uint64_t size;
+	int64_t changed, born;	/* ns, of the file system's clock; born: 0 where it does not keep it */
+};
+int sys_entry_of(int dirfd, const char *name, struct sys_entry *ret);
 /* Of the mount that a file is on (statx(2); its number is told since Linux 5.8). */
 struct sys_mount {
 	uint64_t id, ino;	/* the mount's, and the file's own */

@@ -617,7 +617,6 @@ static int conclude(struct creation *c, struct err *e)
 /* Newest first. A failure here is a warning: the error that counts is the first one. */
 static void undo(struct creation *c)
 {
-	struct workspace_evidence nothing;
 	owned_str state = STR_INIT;
 	struct err e;
 
@@ -637,7 +636,7 @@ static void undo(struct creation *c)
 	if (c->cgroup_made && (cgroup_signal(&c->state.cgroup, SIGKILL, &e) < 0 ||
 			       cgroup_remove(&c->state.cgroup, &e) < 0))
 		log_warn("%s", e.text);
-	if (workspace_conclude(c->a, &c->state, &nothing, &e) < 0)
+	if (workspace_discard(c->a, &c->state, &e) < 0)
 		log_warn("%s", e.text);
 	if (resctrl_unmake(&c->resctrl, &e) < 0)
 		log_warn("%s", e.text);

@@ -73,7 +73,7 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 	owned_str text = STR_INIT;
 	struct state state;
 	struct spec *spec = NULL;
-	struct workspace_evidence workspace;
+	const struct workspace_changes *workspace;
 	enum status status;
 	char *root;
 	int r;
@@ -122,11 +122,7 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 		return r;
 	if (r < 0)
 		spec = NULL;
-	if (workspace_conclude(a, &state, &workspace, e) < 0) {
-		if (!force)
-			return -e->code;
-		log_warn("container %s: %s", id, e->text);
-	}
+	workspace = workspace_conclude(a, &state, spec);
 	/* Before the cgroup goes: the cost is read from it. */
 	if (spec && evidence_delete(a, &dir, &state, spec, own ? own->wait_status : -1, e) < 0)
 		return -e->code;

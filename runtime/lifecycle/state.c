@@ -209,6 +209,7 @@ static const struct field {
 	F("owner", TEXT, owner),
 	F("session", TEXT, session),
 	F("audit", TEXT, audit),
+	F("since", UNSIGNED, since),
 	F("store", TEXT, store),
 	F("pid", NUMBER, pid),
 	F("pidStart", UNSIGNED, pid_start),

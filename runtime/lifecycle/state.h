@@ -48,6 +48,7 @@ struct state {
 	char *owner;
 	char *session;		/* of the audit log; NULL where there is no policy */
 	char *audit;		/* directory of that log: later commands may lack the environment to find it */
+	uint64_t since;		/* ns: what a file system says was changed later, the container changed */
 	char *store;		/* of a copy-on-write workspace (workspace.h); NULL: none */
 	pid_t pid;		/* 0: not there yet */
 	uint64_t pid_start;	/* start time of pid, clock ticks since boot: tells pid reuse */

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "review/since.h"
 #include "review/store.h"
 #include "sandbox/overlay.h"
 
@@ -31,14 +33,19 @@ int workspace_plan(struct arena *a, const struct spec *s, struct state *state, s
 	return 0;
 }
 
-int workspace_make(struct arena *a, struct spec *s, const struct state *state,
-		   const struct state_dir *d, struct err *e)
+int workspace_make(struct arena *a, struct spec *s, struct state *state, const struct state_dir *d,
+		   struct err *e)
 {
 	const struct spec_workspace *w = copy_on_write(s);
 	owned_review made = REVIEW_INIT;
 	struct spec_mount *m;
 	struct review_store store;
+	struct stat st;
 
+	/* From a file system, whose clock is not the one that clock_gettime(2) reads. */
+	if (fstat(d->fd, &st) < 0)
+		return err_set(e, errno, "stat %s", d->path);
+	state->since = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec;
 	if (!w)
 		return 0;
 	m = &s->mounts.v[w->mount];
@@ -59,6 +66,22 @@ int workspace_make(struct arena *a, struct spec *s, const struct state *state,
 	return 0;
 }
 
+/* 1: it is open; 0: there is none, or none any more. */
+static int open_store(struct arena *a, const struct state *state, struct review *ret, struct err *e)
+{
+	int r = state->store ? review_open_path(a, state->store, ret, e) : -ENOENT;
+
+	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}
+
+int workspace_discard(struct arena *a, const struct state *state, struct err *e)
+{
+	owned_review review = REVIEW_INIT;
+	int r = open_store(a, state, &review, e);
+
+	return r > 0 ? review_remove(&review, e) : r;
+}
+
 static int is_empty(int dir, const char *name, struct err *e)
 {
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), n = 0;
@@ -72,20 +95,81 @@ static int is_empty(int dir, const char *name, struct err *e)
 	return n < 3;	/* "." and ".." */
 }
 
-int workspace_conclude(struct arena *a, const struct state *state, struct workspace_evidence *ret,
-		       struct err *e)
+/* The host's directory of the store's beginning, and no other of its name. */
+static int open_workspace(const struct review_store *s, int *ret_fd, struct err *e)
+{
+	owned_fd fd = open(s->workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(e, errno, "%s", s->workspace);
+	if (st.st_dev != s->device || st.st_ino != s->inode)
+		return err_say(e, ESTALE, "%s is another directory by now", s->workspace);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+static int read_store(struct arena *a, struct review *review, struct changes *ret, struct err *e)
+{
+	owned_fd upper = openat(review->fd, REVIEW_UPPER,
+				O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	owned_fd workspace = -1;
+	owned_str text = STR_INIT;
+
+	if (upper < 0)
+		return err_set(e, errno, "open " REVIEW_UPPER);
+	if (open_workspace(&review->s, &workspace, e) < 0 ||
+	    changes_read(a, &review->s, upper, workspace, true, ret, e) < 0)
+		return -e->code;
+	changes_write(ret, &text);
+	return file_replace(review->fd, REVIEW_CHANGES, text.s, text.len, 0600, e);
+}
+
+/* The agent's writes are in the store. */
+static int conclude_store(struct arena *a, const struct state *state, struct workspace_changes *w,
+			  struct err *e)
 {
 	owned_review review = REVIEW_INIT;
+	int r = open_store(a, state, &review, e);
+
+	w->source = "overlay";
+	if (r > 0)
+		r = is_empty(review.fd, REVIEW_UPPER, e);
+	if (r > 0)
+		return review_remove(&review, e);
+	if (r < 0 || review.fd < 0)
+		return r;
+	return read_store(a, &review, &w->changes, e);
+}
+
+/* They are in the workspace. */
+static int conclude_writable(struct arena *a, const struct state *state, const char *source,
+			     struct workspace_changes *w, struct err *e)
+{
+	owned_fd top = open(source, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (top < 0)
+		return err_set(e, errno, "%s", source);
+	w->source = "statx";
+	w->reason = "the names of what was removed are not known";
+	return changes_since(a, top, (int64_t)state->since, &w->changes, &w->reason, e);
+}
+
+const struct workspace_changes *workspace_conclude(struct arena *a, const struct state *state,
+						   const struct spec *s)
+{
+	const struct spec_workspace *place = s && s->agent ? s->agent->workspace : NULL;
+	struct workspace_changes *w = arena_new(a, struct workspace_changes);
+	struct err e;
 	int r;
 
-	*ret = (struct workspace_evidence){ 0 };
-	if (!state->store)
-		return 0;
-	r = review_open_path(a, state->store, &review, e);
-	if (r == -ENOENT)	/* removed already, or create died before it was made */
-		return 0;
-	if (r < 0)
-		return r;
-	r = is_empty(review.fd, REVIEW_UPPER, e);
-	return r > 0 ? review_remove(&review, e) : r;
+	if (!state->store && (!place || strcmp(place->mode, "rw") != 0))
+		return NULL;
+	r = state->store ? conclude_store(a, state, w, &e) :
+	    conclude_writable(a, state, place->source, w, &e);
+	if (r < 0) {
+		log_warn("container %s: changes of the workspace: %s", state->id, e.text);
+		*w = (struct workspace_changes){ .reason = arena_strdup(a, e.text) };
+	}
+	return w;
 }

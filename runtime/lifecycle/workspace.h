@@ -12,18 +12,22 @@
 /* Where the store is going to be, for state.json, before it is made: state->store.  Stays NULL where the
  * workspace is not copy-on-write. */
 int workspace_plan(struct arena *a, const struct spec *s, struct state *state, struct err *e);
-/* Makes it, and tells the workspace's mount of it. */
-int workspace_make(struct arena *a, struct spec *s, const struct state *state,
-		   const struct state_dir *d, struct err *e);
+/* Makes it, and tells the workspace's mount of it; notes the time from which changes count: state->since. */
+int workspace_make(struct arena *a, struct spec *s, struct state *state, const struct state_dir *d,
+		   struct err *e);
+/* Of a create that failed: the store, if there is one, goes with all in it. */
+int workspace_discard(struct arena *a, const struct state *state, struct err *e);
 
-/*
- * Once every process of the container is gone: writes changes.json, and removes a store in which nothing
- * is.  *ret is NULL where there is no store, else what was changed; `reason` why that is not known.
- * Called again after an interruption it finds the same.
- */
-struct workspace_evidence {
-	struct changes *changes;
-	const char *reason;
+/* What was changed in the workspace. */
+struct workspace_changes {
+	const char *source;	/* "overlay": all of it; "statx": see review/since.h; NULL: not known, */
+	const char *reason;	/* because; or what is missing */
+	struct changes changes;
 };
-int workspace_conclude(struct arena *a, const struct state *state, struct workspace_evidence *ret,
-		       struct err *e);
+/*
+ * Once every process of the container is gone: reads what was changed, writes changes.json, and removes a
+ * store in which nothing is.  NULL where there is no workspace, or one that nobody could write to.  s: NULL
+ * if create died before it was stored.  Repeatable; what fails is said in `reason`, and in a warning.
+ */
+const struct workspace_changes *workspace_conclude(struct arena *a, const struct state *state,
+						   const struct spec *s);

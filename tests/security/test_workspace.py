@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """D4, D6, D8: copy-on-write workspaces: what the agent writes stays aside until a person applies it."""
+import hashlib
 import json
 import os
 import stat
@@ -8,6 +9,7 @@ import subprocess
 import bundle
 import confined
 from bundle import shell
+from runtime import until
 
 STORES = "/var/lib/agentrun/workspaces"
 
@@ -185,3 +187,36 @@ def test_store_on_an_overlay(rt, box, work):
         subprocess.run(["umount", "/var/lib/agentrun"], check=True)
         subprocess.run(["umount", work + "/up"], check=True)
     assert stores() == known
+
+
+def changes(store):
+    """What delete found: path -> (kind, sha256)."""
+    with open(f"{STORES}/{store}/changes.json", encoding="utf-8") as f:
+        lines = [json.loads(line) for line in f]
+    return {x["path"]: x for x in lines[1:]}
+
+
+def test_delete_writes_down_what_was_changed(rt, box, work):
+    b = cow(box, work, "echo new >new; echo more >>old; rm -r dir; mkdir -p .git/hooks; "
+                       "echo x >.git/hooks/pre-commit; ln -s old link")
+    known = stores()
+    rt.run(b, check=True)
+    store, = set(stores()) - set(known)
+    found = changes(store)
+    assert {p: x["kind"] for p, x in found.items() if p not in (".git", ".git/hooks", "dir")} == {
+        "new": "added", "old": "modified", "dir/file": "deleted", "link": "added",
+        ".git/hooks/pre-commit": "added"}
+    assert found["new"]["new_hash"] == hashlib.sha256(b"new\n").hexdigest()
+    assert found["old"]["old_hash"] == hashlib.sha256(b"old\n").hexdigest()
+    assert found[".git/hooks/pre-commit"]["runs"]
+
+
+def test_a_delete_that_cannot_read_says_so_and_goes_on(rt, box, work):
+    """The workspace was replaced meanwhile: what it would be compared with is gone."""
+    b = cow(box, work, "echo new >new; sleep 100")
+    rt.up(b)
+    until(lambda: rt.exec(b, "--", "test", "-e", "new").code == 0)
+    os.rename(b.workspace, b.workspace + ".away")
+    os.mkdir(b.workspace)
+    r = rt("delete", "--force", b.id, check=True)
+    assert "is another directory by now" in r.err
