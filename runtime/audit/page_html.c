@@ -62,6 +62,7 @@ static const char style[] =
 	".track li:hover { outline: 2px solid var(--ink); z-index: 2; }\n"
 	".axis { display: flex; justify-content: space-between; margin: .3rem 0 0 6.5rem;\n"
 	"  color: var(--soft); font-size: .8rem; font-variant-numeric: tabular-nums; }\n"
+	".legend { margin: .3rem 0 0 6.5rem; color: var(--soft); font-size: .8rem; }\n"
 	"@media (max-width: 40rem) { body { padding: .7rem; } .rows { display: block; }\n"
 	"  .rows dd { margin-bottom: .4rem; } }\n"
 	"@media print { body { background: none; } }\n"
@@ -263,7 +264,8 @@ static void put_timeline(struct str *out, const struct report *r)
 		put_span(out, (uint64_t)(r->ended - r->began) / 4 * (unsigned)i);
 		str_puts(out, "</span>");
 	}
-	str_puts(out, "</div>\n</section>\n");
+	str_puts(out, "</div>\n<p class=\"legend\">Since the first record.  Red: failed; hatched: when it "
+		 "was is not known.</p>\n</section>\n");
 }
 
 void page_html(const struct report *r, struct str *out)

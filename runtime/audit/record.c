@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/record.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "audit/redact.h"
 #include "base/json.h"
-
-/* What no record of this version can tell: said in each delete record, so that none is read as more. */
-static const char *const unseen[] = {
-	"commands that processes of the container started themselves, shell built-ins, and forks",
-	"what was read or sent within an allowed connection",
-	"which files were changed", NULL,
-};
 
 static void put_safe(struct json_writer *w, const char *key, const char *text)
 {
@@ -37,6 +32,27 @@ static void put_list(struct json_writer *w, const char *key, const struct strv *
 	static const struct strv none;
 
 	json_field_strv(w, key, v ? v : &none);
+}
+
+/* RFC 3339, UTC, as the frame has it. */
+static void put_time(struct json_writer *w, const char *key, int64_t ns)
+{
+	const time_t s = ns / 1000000000;
+	char date[32], text[64];
+	struct tm t;
+
+	if (ns > 0 && gmtime_r(&s, &t) && strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &t)) {
+		snprintf(text, sizeof text, "%s.%09dZ", date, (int)(ns % 1000000000));
+		json_field(w, key, text);
+	} else {
+		json_field(w, key, NULL);
+	}
+}
+
+static void put_exit(struct json_writer *w, int code, int signal)
+{
+	put_number(w, "process.exit.code", code);
+	put_number(w, "process.exit.signal", signal);
 }
 
 static void put_process(struct json_writer *w, const struct audit_process *p)
@@ -223,6 +239,181 @@ void audit_record_exec(const struct audit_exec *x, struct str *ret_members)
 	json_writer_end(w, ret_members);
 }
 
+void audit_record_command(const struct audit_command *c, struct str *ret_members)
+{
+	struct json_writer *w = json_writer_new(false);
+	owned_arena a = ARENA_INIT;
+	const struct strv args = redact_args(&a, c->args);
+
+	json_open(w);
+	put_number(w, "process.pid", c->pid);
+	put_number(w, "process.parent_pid", c->parent_pid);
+	put_safe(w, "process.executable.path", c->executable);
+	put_list(w, "process.command_args", &args);
+	if (c->cwd)
+		put_safe(w, "process.working_directory", c->cwd);
+	put_time(w, "start_time", c->start_ns);
+	put_number(w, "duration_ns", c->duration_ns);
+	put_exit(w, c->exit_code, c->exit_signal);
+	json_field(w, "source", c->source);
+	json_close(w);
+	json_writer_end(w, ret_members);
+}
+
+void audit_record_exit(const struct audit_exit *x, struct str *ret_members)
+{
+	struct json_writer *w = json_writer_new(false);
+
+	json_open(w);
+	put_exit(w, x->exit_code, x->exit_signal);
+	put_time(w, "exit_time", x->exit_ns);
+	json_field(w, "source", x->source);
+	json_field(w, "exit_reason", x->exit_reason);
+	json_close(w);
+	json_writer_end(w, ret_members);
+}
+
+/*
+ * An agent decides how many files it changes and how long their names are.  A line has room for some
+ * hundreds; the writer stops well before a record that no reader takes (JSON_MOST), which would be lost
+ * as a whole, and says how many it left out.
+ */
+enum { LIST_MOST = 256 << 10 };		/* bytes of such a list */
+
+static size_t put_change(struct json_writer *w, const struct audit_change *c, bool found)
+{
+	json_open(w);
+	put_safe(w, "path", c->path);
+	json_field(w, "kind", c->kind);
+	json_field(w, "sha256", c->sha256 && *c->sha256 ? c->sha256 : NULL);
+	if (found) {
+		json_field_u64(w, "size", c->size);
+		json_field(w, "runs", c->runs);
+	}
+	json_close(w);
+	return 200 + (c->path ? strlen(c->path) : 0);
+}
+
+void audit_record_apply(const struct audit_apply *x, struct str *ret_members)
+{
+	struct json_writer *w = json_writer_new(false);
+	size_t size = 0, n = 0;
+
+	json_open(w);
+	json_field(w, "workspace.source", x->source);
+	json_field(w, "changes.digest", x->digest);
+	put_number(w, "caller.uid", x->caller_uid);
+	json_key(w, "applied");
+	json_open_array(w);
+	for (; n < x->n && size < LIST_MOST; n++)
+		size += put_change(w, &x->applied[n], false);
+	json_close_array(w);
+	json_field_u64(w, "omitted", x->n - n);
+	json_close(w);
+	json_writer_end(w, ret_members);
+}
+
+static void put_commands(struct json_writer *w, const struct audit_commands *c)
+{
+	json_key(w, "commands");
+	if (!c) {
+		json_put_null(w);
+		return;
+	}
+	json_open(w);
+	json_field(w, "source", c->source);
+	json_field_u64(w, "recorded", c->recorded);
+	json_field_u64(w, "lost", c->lost);
+	json_field(w, "reason", c->reason);
+	json_close(w);
+}
+
+static void put_files(struct json_writer *w, const struct audit_files *f)
+{
+	static const char *const kinds[] = { "added", "modified", "deleted", "mode", "type" };
+	size_t size = 0, written = 0;
+
+	json_key(w, "files");
+	if (!f) {
+		json_put_null(w);
+		return;
+	}
+	json_open(w);
+	json_field(w, "source", f->source);
+	json_field(w, "reason", f->reason);
+	json_field(w, "digest", f->digest);
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		uint64_t n = 0;
+
+		for (size_t i = 0; i < f->n; i++)
+			n += str_equal(f->changes[i].kind, kinds[k]);
+		json_field_u64(w, kinds[k], n);
+	}
+	json_key(w, "changes");
+	json_open_array(w);
+	/* what may run code on the host is not what gets lost */
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < f->n && size < LIST_MOST; i++) {
+			if (!f->changes[i].runs != (pass == 1))
+				continue;
+			size += put_change(w, &f->changes[i], true);
+			written++;
+		}
+	}
+	json_close_array(w);
+	json_field_u64(w, "omitted", f->n - written);
+	json_close(w);
+}
+
+static void put_installs(struct json_writer *w, const struct audit_install *installs, size_t n)
+{
+	size_t size = 0;
+
+	json_key(w, "installs");
+	json_open_array(w);
+	for (size_t i = 0; i < n && size < LIST_MOST; i++) {
+		owned_arena a = ARENA_INIT;
+		const struct strv packages = redact_args(&a, installs[i].packages);
+
+		json_open(w);
+		json_field(w, "ecosystem", installs[i].ecosystem);
+		json_field(w, "action", installs[i].action);
+		put_list(w, "packages", &packages);
+		size += 200 * (1 + packages.n);
+		json_field(w, "evidence", installs[i].evidence);
+		put_safe(w, "path", installs[i].path);
+		json_close(w);
+	}
+	json_close_array(w);
+}
+
+/* What this record cannot tell: said in each delete record, so that none is read as more. */
+static void put_unseen(struct json_writer *w, const struct audit_delete *d)
+{
+	const char *commands = d->commands ? d->commands->source : NULL;
+
+	json_key(w, "unseen");
+	json_open_array(w);
+	if (!commands)
+		json_put_string(w, "commands that processes of the container started themselves, shell "
+				"built-ins, and forks");
+	else
+		json_put_string(w, "shell built-ins, and forks that executed nothing");
+	if (str_equal(commands, "acct"))
+		json_put_string(w, "arguments of commands: the kernel's accounting keeps the beginning of "
+				"a program's name");
+	if (str_equal(commands, "claimed"))
+		json_put_string(w, "whether commands got the arguments that are recorded: these are what "
+				"the process showed when it asked");
+	json_put_string(w, "what was read or sent within an allowed connection");
+	if (!d->files || !d->files->source)
+		json_put_string(w, "which files were changed");
+	if (d->files && str_equal(d->files->source, "statx"))
+		json_put_string(w, "who changed the files: the host's processes may write to the workspace, "
+				"too");
+	json_close_array(w);
+}
+
 static void put_network(struct json_writer *w, const struct audit_network *n)
 {
 	json_key(w, "network");
@@ -259,8 +450,7 @@ void audit_record_delete(const struct audit_delete *d, struct str *ret_members)
 	struct json_writer *w = json_writer_new(false);
 
 	json_open(w);
-	put_number(w, "process.exit.code", d->exit_code);
-	put_number(w, "process.exit.signal", d->exit_signal);
+	put_exit(w, d->exit_code, d->exit_signal);
 	json_field(w, "exit_reason", d->exit_reason);
 	put_number(w, "duration_ns", d->duration_ns);
 	json_key(w, "cost");
@@ -273,10 +463,13 @@ void audit_record_delete(const struct audit_delete *d, struct str *ret_members)
 	json_close(w);
 	put_network(w, d->network);
 	json_field(w, "network_reason", d->network_reason);
+	put_commands(w, d->commands);
+	put_files(w, d->files);
+	put_installs(w, d->installs, d->n_installs);
 	if (d->unseen)
 		json_field_strv(w, "unseen", d->unseen);
 	else
-		json_field_list(w, "unseen", unseen);
+		put_unseen(w, d);
 	json_close(w);
 	json_writer_end(w, ret_members);
 }

@@ -92,6 +92,48 @@ struct audit_exec {
 };
 void audit_record_exec(const struct audit_exec *x, struct str *ret_members);
 
+/* One program that was executed in the container, by whatever process; written when it has ended, or when
+ * the container has. */
+struct audit_command {
+	int64_t pid, parent_pid;	/* on the host */
+	const char *executable;
+	const struct strv *args;
+	const char *cwd;		/* NULL: the source does not tell it; no member then */
+	int64_t start_ns;		/* since 1970 */
+	int64_t duration_ns;
+	int exit_code, exit_signal;	/* -1: not known, or it ended the other way */
+	const char *source;		/* "bpf", "acct" (a name, no arguments), "claimed" (the process's word) */
+};
+void audit_record_command(const struct audit_command *c, struct str *ret_members);
+
+/* The container's first process has ended. */
+struct audit_exit {
+	int exit_code, exit_signal;	/* as in struct audit_delete */
+	int64_t exit_ns;		/* since 1970 */
+	const char *source;		/* "wait", "bpf", "acct", "pidfd"; NULL: not known, */
+	const char *exit_reason;	/* because: */
+};
+void audit_record_exit(const struct audit_exit *x, struct str *ret_members);
+
+/* A file that is, or was taken over, as it is in the workspace. */
+struct audit_change {
+	const char *path;	/* relative to the workspace */
+	const char *kind;	/* "added", "modified", "deleted", "mode", "type" */
+	uint64_t size;		/* bytes that it has now */
+	const char *sha256;	/* of its content, or of a link's target; NULL or "": has none, or not read */
+	const char *runs;	/* why it may run code on the host; NULL: it does not seem to */
+};
+
+/* A person took changes over into the workspace. */
+struct audit_apply {
+	const char *source;	/* the workspace, a host path */
+	const char *digest;	/* of the changes as they were reviewed */
+	int64_t caller_uid;
+	const struct audit_change *applied;
+	size_t n;
+};
+void audit_record_apply(const struct audit_apply *x, struct str *ret_members);
+
 struct audit_destination {
 	const char *verdict;		/* "allowed", "reply", "denied", "inbound", "inbound-reply" */
 	const char *address, *protocol;
@@ -106,6 +148,32 @@ struct audit_network {
 	bool truncated;
 };
 
+/* The command records of the session. */
+struct audit_commands {
+	const char *source;		/* as in struct audit_command; NULL: they were not recorded, */
+	uint64_t recorded, lost;
+	const char *reason;		/* because; or why some were lost */
+};
+
+/* What was changed in the workspace. */
+struct audit_files {
+	const char *source;		/* "overlay", "statx"; NULL: not known, */
+	const char *reason;		/* because: */
+	const char *digest;		/* of all changes: what a reviewer applies is what was recorded */
+	const struct audit_change *changes;	/* all, in any order: the record counts them, and lists what fits,
+					 * those that may run code on the host first */
+	size_t n;
+};
+
+/* Packages that were asked for, as audit/supply.h recognises it. */
+struct audit_install {
+	const char *ecosystem;
+	const char *action;		/* "npm install"; NULL: a lock file was changed */
+	const struct strv *packages;	/* as the command line names them; NULL or empty: what a file lists */
+	const char *evidence;		/* "command", "lockfile" */
+	const char *path;		/* of the lock file; NULL */
+};
+
 struct audit_delete {
 	int exit_code;			/* -1: not known, or killed by a signal */
 	int exit_signal;		/* -1: not known, or exited by itself */
@@ -114,7 +182,11 @@ struct audit_delete {
 	int64_t cpu_usec, memory_peak, io_read_bytes, io_write_bytes, oom_kills;	/* -1: unknown */
 	const struct audit_network *network;	/* NULL: was not watched, */
 	const char *network_reason;		/* because: */
-	const struct strv *unseen;	/* what this evidence cannot see; NULL: the built-in list */
+	const struct audit_commands *commands;	/* NULL: nobody asked for them */
+	const struct audit_files *files;	/* NULL: there is no workspace, or nobody looked */
+	const struct audit_install *installs;
+	size_t n_installs;
+	const struct strv *unseen;	/* what this evidence cannot see; NULL: what the rest says */
 };
 void audit_record_delete(const struct audit_delete *d, struct str *ret_members);
 

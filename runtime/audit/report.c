@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is said of a session, made of its records. */
-#include "audit/report.h"
+#include "audit/report_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -168,7 +168,7 @@ int64_t time_ns(const char *time)
 	return timegm(&t) * 1000000000LL + ns;
 }
 
-static void put_clock(struct str *out, int64_t ns)
+void put_clock(struct str *out, int64_t ns)
 {
 	const time_t s = ns / 1000000000;
 	struct tm t;
@@ -429,27 +429,46 @@ static size_t destinations(struct report *r, struct report_lines *to, const char
 	return n;
 }
 
-static void exited(struct report *r, struct report_lines *to, const struct json *delete)
+static bool is_number(const struct json *object, const char *key)
 {
-	const struct json *code = json_get(delete, "process.exit.code");
-	const struct json *signal = json_get(delete, "process.exit.signal");
-	const bool has_code = code && code->type == JSON_NUMBER;
-	const bool has_signal = signal && signal->type == JSON_NUMBER;
-	enum report_tone tone = has_code && str_equal(code->text, "0") ? TONE_GOOD :
-				has_code || has_signal ? TONE_BAD : TONE_NOTE;
+	const struct json *j = json_get(object, key);
+
+	return j && j->type == JSON_NUMBER;
+}
+
+static bool has_exit(const struct json *record)
+{
+	return is_number(record, "process.exit.code") || is_number(record, "process.exit.signal");
+}
+
+/* As the delete record has it, or else the record of the exit itself. */
+static void exited(struct report *r, struct report_lines *to, const struct json *exit,
+		   const struct json *delete)
+{
+	const struct json *told = has_exit(delete) || !has_exit(exit) ? delete : exit;
+	const struct json *code = json_get(told, "process.exit.code");
+	enum report_tone tone = !has_exit(told) ? TONE_NOTE :
+				code && str_equal(code->text, "0") ? TONE_GOOD : TONE_BAD;
+	const int64_t at = time_ns(json_get_text(exit, "exit_time"));
 	owned_str text = STR_INIT;
 
-	if (!delete) {
+	if (!told) {
 		report_add(r, &r->facts, TONE_NOTE, "exit", "no delete record");
 		report_add(r, to, TONE_NOTE, "exit",
 			   "no delete record: it still runs, or the host went down");
 		return;
 	}
-	quote_form(&text, delete, has_code ? "code {process.exit.code}" :
-				  has_signal ? "killed by signal {process.exit.signal}" : "not known");
+	quote_form(&text, told, is_number(told, "process.exit.code") ? "code {process.exit.code}" :
+				is_number(told, "process.exit.signal") ?
+					"killed by signal {process.exit.signal}" : "not known");
 	report_add(r, &r->facts, tone, "exit", text.s);
-	if (json_get_text(delete, "exit_reason"))
-		quote_form(&text, delete, ": {exit_reason}");
+	report_mark(r, LANE_CONTAINER, tone == TONE_BAD ? TONE_BAD : TONE_PLAIN, at, at, text.s);
+	if (json_get_text(told, "exit_reason"))
+		quote_form(&text, told, ": {exit_reason}");
+	if (at) {
+		str_puts(&text, " at ");
+		put_clock(&text, at);
+	}
 	report_add(r, to, tone, "exit", text.s);
 }
 
@@ -491,14 +510,14 @@ static void happened(struct report *r, struct report_lines *to, const struct jso
 }
 
 static void did(struct report *r, const struct json *const *records, size_t n,
-		const struct json *delete)
+		const struct json *exit, const struct json *delete)
 {
 	const struct json *network = json_get(delete, "network");
 	struct report_lines *to = &report_section(r, "What it did", false)->lines;
 
 	for (size_t i = 0; i < n; i++)
 		happened(r, to, records[i]);
-	exited(r, to, delete);
+	exited(r, to, exit, delete);
 	if (!delete)
 		return;
 	if (!is_object(network))
@@ -610,6 +629,15 @@ static void hooks(struct report *r, const struct json *const *records, size_t n)
 	}
 }
 
+static void applied(struct report *r, const struct json *const *records, size_t n)
+{
+	struct report_section *s = report_section(r, "What a person took over", false);
+
+	for (size_t i = 0; i < n; i++)
+		if (str_equal(json_get_text(records[i], "event"), "apply"))
+			applied_say(r, &s->lines, records[i]);
+}
+
 static void evidence(struct report *r, const struct json *const *records, size_t n,
 		     size_t of_session)
 {
@@ -645,9 +673,25 @@ static void head_place(struct report *r, const struct sessions *all, const struc
 struct reading {
 	const char *session;
 	struct report *r;
-	const struct json **records;
+	const struct json **records;	/* those of commands only pass by */
 	size_t n, room;
+	struct commands commands;
+	struct supplies packages;
 };
+
+/* Its tree is gone afterwards. */
+static void visit_command(struct reading *in, const char *line, size_t n)
+{
+	owned_arena a = ARENA_INIT;
+	const struct json *record;
+	struct err ignored;
+
+	if (json_parse(&a, line, n, "record", &record, &ignored) < 0)
+		return;
+	commands_add(&in->commands, in->r, record);
+	packages_add(&in->packages, in->r, json_get(record, "process.command_args"),
+		     time_ns(json_get_text(record, "start_time")));
+}
 
 static void visit(void *ctx, const struct chain_frame *f, const char *line, size_t n)
 {
@@ -655,11 +699,19 @@ static void visit(void *ctx, const struct chain_frame *f, const char *line, size
 	const struct json *record;
 	struct err ignored;
 
-	if (strcmp(in->session, f->session) != 0 ||
-	    json_parse(&in->r->a, line, n, "record", &record, &ignored) < 0)
+	if (strcmp(in->session, f->session) != 0)
+		return;
+	if (strcmp(f->event, "command") == 0)
+		visit_command(in, line, n);
+	if (strcmp(f->event, "command") == 0 && in->n)	/* the first record of all is kept */
+		return;
+	if (json_parse(&in->r->a, line, n, "record", &record, &ignored) < 0)
 		return;
 	in->records = grow(&in->r->a, in->records, in->n, &in->room, sizeof *in->records);
 	in->records[in->n++] = record;
+	if (strcmp(f->event, "create") == 0 || strcmp(f->event, "exec") == 0)
+		packages_add(&in->packages, in->r, json_get(record, "process.command_args"),
+			     time_of(record));
 }
 
 static const struct json *event_of(const struct reading *in, const char *event)
@@ -670,12 +722,12 @@ static const struct json *event_of(const struct reading *in, const char *event)
 	return NULL;
 }
 
-static void fill(struct report *r, const struct reading *in, const struct sessions *all,
+static void fill(struct report *r, struct reading *in, const struct sessions *all,
 		 const struct session *it)
 {
 	const struct json *create = event_of(in, "create"), *start = event_of(in, "start");
-	const struct json *delete = event_of(in, "delete");
-	int64_t began = time_of(start ? start : create), ended = time_of(delete);
+	const struct json *delete = event_of(in, "delete"), *exit = event_of(in, "exit");
+	int64_t began = time_of(start ? start : create), ended;
 	owned_str title = STR_INIT;
 
 	str_puts(&title, "Session ");
@@ -695,10 +747,16 @@ static void fill(struct report *r, const struct reading *in, const struct sessio
 		report_add(r, &r->head, TONE_BAD, NULL, "The create record is not in this log: it was "
 			   "rotated away, or never written.");
 	}
-	did(r, in->records, in->n, delete);
+	did(r, in->records, in->n, exit, delete);
+	commands_say(&in->commands, r, json_get(delete, "commands"));
+	packages_say(&in->packages, r, delete);
+	ended = time_ns(json_get_text(exit, "exit_time"));
+	ended = ended ? ended : time_of(delete);
 	report_mark(r, LANE_CONTAINER, TONE_PLAIN, began, ended ? ended : r->ended,
-		    ended ? "from its start to its delete" : "from its start to its last record");
+		    ended ? "from its start to its end" : "from its start to its last record");
 	denied(r, delete);
+	files_say(r, delete);
+	applied(r, in->records, in->n);
 	cost(r, start, delete);
 	hooks(r, in->records, in->n);
 	list(r, "What this record cannot know", json_get(delete, "unseen"));
@@ -726,6 +784,7 @@ int report_read(const char *directory, const char *name, struct report *ret, str
 	else
 		r = err_say(e, EINVAL, "audit: no record of session %s can be read", it->id);
 out:
+	commands_free(&in.commands);
 	sessions_free(&all);
 	return r;
 }

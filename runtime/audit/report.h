@@ -18,7 +18,6 @@
 #include "audit/sessions.h"
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/json.h"
 #include "base/str.h"
 
 #define REPORT_QUOTE "\x01"
@@ -80,22 +79,7 @@ void page_markdown(const struct report *r, struct str *out);
 /* One file that loads nothing else and runs nothing. */
 void page_html(const struct report *r, struct str *out);
 
-/* ---- for those who fill it (report.c, report_commands.c) ---- */
+/* ---- for the printers ---- */
 
-/* The line stays the section's last; the texts are copied. */
-void report_add(struct report *r, struct report_lines *to, enum report_tone tone, const char *name,
-		const char *text);
-/* Valid until the next call. */
-struct report_section *report_section(struct report *r, const char *title, bool listed);
-void report_mark(struct report *r, enum report_lane lane, enum report_tone tone, int64_t from,
-		 int64_t to, const char *text);
-
-/* A text of a record, quoted; "unknown" for NULL. */
-void quote_text(struct str *out, const char *text);
-void quote_command(struct str *out, const struct json *args);
-/* The form with the members that it names in braces: "runs on {host.name}". */
-void quote_form(struct str *out, const struct json *object, const char *form);
 void put_size(struct str *out, uint64_t bytes);
 void put_span(struct str *out, uint64_t ns);
-/* Nanoseconds since 1970 of an RFC 3339 time in UTC; 0: unknown. */
-int64_t time_ns(const char *time);

@@ -85,6 +85,17 @@ static int whole_session(const char *dir, struct err *e)
 		{ "inbound-reply", "203.0.113.2", "tcp", 80, 1, 64 },
 	};
 	const struct audit_network network = { destinations, 5, 1, 2, 3, 4, true };
+	const struct audit_change changes[] = {
+		{ "a", "added", 1, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", NULL },
+		{ "b", "modified", 2, NULL, NULL }, { "c", "deleted", 0, "", NULL },
+		{ "d", "mode", 3, NULL, "an executable file" }, { "e", "type", 4, NULL, NULL },
+	};
+	const struct audit_commands commands = { "bpf", 1, 2, "the ring was full" };
+	const struct audit_files files = { "overlay", NULL, "0123", changes, 5 };
+	const struct audit_install installs[] = {
+		{ "npm", "npm install", &list, "command", NULL },
+		{ "go", NULL, NULL, "lockfile", "go.sum" },
+	};
 	char session[32];
 	int r;
 
@@ -104,14 +115,35 @@ static int whole_session(const char *dir, struct err *e)
 	audit_record_exec(&(struct audit_exec){ process, &list }, &m);
 	if ((r = append_one(dir, session, "exec", &m, e)) < 0)
 		return r;
+	audit_record_command(&(struct audit_command){
+		.pid = 4712, .parent_pid = 4711, .executable = "/bin/one", .args = &list, .cwd = "/w",
+		.start_ns = 1700000000123456789, .duration_ns = 5, .exit_code = 0, .exit_signal = -1,
+		.source = "bpf" }, &m);
+	if ((r = append_one(dir, session, "command", &m, e)) < 0)
+		return r;
+	audit_record_command(&(struct audit_command){
+		.pid = -1, .parent_pid = -1, .duration_ns = -1, .exit_code = -1, .exit_signal = -1,
+		.source = "acct" }, &m);
+	if ((r = append_one(dir, session, "command", &m, e)) < 0)
+		return r;
+	audit_record_exit(&(struct audit_exit){ 0, -1, 1700000001123456789, "pidfd", NULL }, &m);
+	if ((r = append_one(dir, session, "exit", &m, e)) < 0)
+		return r;
+	audit_record_exit(&(struct audit_exit){ -1, -1, 0, NULL, "no one saw it" }, &m);
+	if ((r = append_one(dir, session, "exit", &m, e)) < 0)
+		return r;
 	audit_record_hook(&(struct audit_hook){ "/h", "exec", "timeout", "late", true }, &m);
 	if ((r = append_one(dir, session, "hook", &m, e)) < 0)
 		return r;
 	audit_record_delete(&(struct audit_delete){
 		.exit_code = -1, .exit_signal = 9, .duration_ns = 1500000000, .cpu_usec = 250000,
 		.memory_peak = 1 << 20, .io_read_bytes = -1, .io_write_bytes = 4096, .oom_kills = 1,
-		.network = &network }, &m);
-	return append_one(dir, session, "delete", &m, e);
+		.network = &network, .commands = &commands, .files = &files, .installs = installs,
+		.n_installs = 2 }, &m);
+	if ((r = append_one(dir, session, "delete", &m, e)) < 0)
+		return r;
+	audit_record_apply(&(struct audit_apply){ "/srv/w", "0123", 1000, changes, 5 }, &m);
+	return append_one(dir, session, "apply", &m, e);
 }
 
 static int exec_record(const char *dir, const char *session, int n, char **args, struct err *e)

@@ -300,8 +300,8 @@ def test_records_follow_their_schema(log):
     with open(log.path + ".1", "rb") as f:
         records = [json.loads(x) for x in f]
     records += [json.loads(x) for x in lines if x != b"torn"]
-    assert {r["event"] for r in records} == {"create", "start", "exec", "hook", "delete",
-                                             "recovered"}
+    assert {r["event"] for r in records} == {"create", "start", "exec", "command", "exit", "hook",
+                                             "delete", "apply", "recovered"}
     for record in records:
         assert [e.message for e in validator.iter_errors(record)] == []
     # it is strict: a member that no one described is an error
@@ -317,5 +317,6 @@ def test_a_manual_page_names_every_member(log):
         record = json.loads(line)
         for key in record:
             assert re.search(rf"^\.B[A-Z]? {re.escape(key)}\b", manual, re.M), key
-        for key in record.get("policy", ()):
+        for key in [*(record.get("policy") or ()), *(record.get("commands") or ()),
+                    *(record.get("files") or ())]:
             assert re.search(rf'^\.B[A-Z]? (.*", " )?{key}( |$)', manual, re.M), key

@@ -24,7 +24,7 @@ class Log:
 
     def add(self, event, **members):
         self.n += 1
-        at = f"2026-03-04T05:06:{self.n % 60:02}.{self.n % 1000:03}000000Z"
+        at = f"2026-03-04T05:{6 + self.n // 60 % 50:02}:{self.n % 60:02}.000000000Z"
         record = {"v": 1, "time": at, "seq": self.n, "prev": "0" * 64, "session": "01s",
                   "session_seq": self.n, "session_prev": "0" * 64, "event": event,
                   "container.id": "box", **members}
@@ -45,6 +45,92 @@ def process(*args):
     return {"process.command_args": args, "process.working_directory": "/w", "process.user.id": 0,
             "process.group.id": 0, "process.pid": 7, "process.interactive": False}
 
+
+def stamp(ms):
+    return f"2026-03-04T05:06:{ms // 1000:02}.{ms % 1000:03}000000Z"
+
+
+def command(ms, took, *args, code=0, source="bpf", **more):
+    return {"process.pid": 100 + ms, "process.parent_pid": 7, "process.command_args": args,
+            "process.executable.path": f"/usr/bin/{args[0]}", "start_time": stamp(ms),
+            "duration_ns": took * 1000000, "process.exit.code": code, "process.exit.signal": None,
+            "source": source, **more}
+
+
+def change(path, kind="added", runs=None, size=1234):
+    return {"path": path, "kind": kind, "sha256": "ab" * 32, "size": size, "runs": runs}
+
+
+def task(log, commands=(), lost=0, changes=()):
+    """What an agent does in a minute, with every member that a record may have."""
+    log.add("create", **process("agent", "--task", "fix issue 7"), **{
+        "host.name": "builder", "container.runtime.name": "agentrun",
+        "container.runtime.version": "1.2.0", "sandbox": "agentrun: OCI namespaces and seccomp",
+        "engine": "docker", "container.image.name": "registry.example/agent:2026-03",
+        "bundle": "/run/containerd/io.containerd.runtime.v2.task/moby/3f2a", "rootfs": "/rootfs",
+        "caller.uid": 0, "caller.login_uid": 1000,
+        "mounts": [{"source": "/srv/project", "destination": "/w", "writable": True},
+                   {"source": "/srv/cache", "destination": "/cache", "writable": False}],
+        "policy": {
+            "profile": "agent", "digest": "5d41402abc4b2a76b9719d911017c592", "audit_mode": "required",
+            "workspace": {"source": "/srv/project", "destination": "/w", "mode": "cow", "owner": "keep",
+                          "guard": [".git/hooks", ".git/config"], "mask": [".env"]},
+            "egress": {"mode": "allow", "rules": [
+                {"server.address": "api.example.com", "port_first": 443, "port_last": 443,
+                 "network.transport": "tcp", "reason": "the model", "resolved": ["203.0.113.7"]},
+                {"server.address": "registry.npmjs.org", "port_first": 443, "port_last": 443,
+                 "network.transport": "tcp", "reason": "packages", "resolved": ["203.0.113.8"]}]},
+            "ingress": [], "env": {"mode": "scrub", "dropped": ["GITHUB_TOKEN", "AWS_SECRET_KEY"]},
+            "credentials": ["model-key"], "capabilities": [], "seccomp": "agent",
+            "no_new_privileges": True,
+            "changes": ["process.capabilities: dropped CAP_NET_RAW: the profile keeps none"]},
+        "claims": {"task": "issue 7", "agent": "coder 3"}})
+    log.add("start", **{"process.pid": 4711})
+    log.add("exec", **process("git", "status"), **{"env.dropped": ["SSH_AUTH_SOCK"]})
+    for c in commands:
+        log.add("command", **c)
+    log.n = max(log.n, 58)
+    log.add("exit", **{"process.exit.code": 0, "process.exit.signal": None, "exit_reason": None,
+                       "exit_time": stamp(58000), "source": "bpf"})
+    kinds = {k: sum(c["kind"] == k for c in changes)
+             for k in ("added", "modified", "deleted", "mode", "type")}
+    log.add("delete", **{
+        "process.exit.code": 0, "process.exit.signal": None, "exit_reason": None,
+        "duration_ns": 57001000000, "cost": {
+            "cpu_usec": 21412345, "memory_peak_bytes": 412 << 20, "io_read_bytes": 88 << 20,
+            "io_write_bytes": 140 << 20, "oom_kills": 0},
+        "network": {"destinations": [
+            {"verdict": "allowed", "server.address": "203.0.113.7", "server.port": 443,
+             "network.transport": "tcp", "packets": 812, "bytes": 913411},
+            {"verdict": "reply", "server.address": "203.0.113.7", "server.port": 443,
+             "network.transport": "tcp", "packets": 901, "bytes": 2913411},
+            {"verdict": "denied", "server.address": "169.254.169.254", "server.port": 80,
+             "network.transport": "tcp", "packets": 3, "bytes": 180}],
+            "denied_packets": 3, "unrecorded_packets": 0, "forwarded_packets": 0,
+            "inbound_denied_packets": 0, "truncated": False},
+        "network_reason": None,
+        "commands": {"source": "bpf", "recorded": len(commands), "lost": lost,
+                     "reason": "the ring was full" if lost else None},
+        "files": {"source": "overlay", "reason": None, "digest": "cd" * 32, **kinds,
+                  "changes": changes, "omitted": 0},
+        "installs": [{"ecosystem": "npm", "action": "npm install", "packages": ["left-pad@1.3.0"],
+                      "evidence": "command", "path": None}],
+        "unseen": ["shell built-ins, and forks that executed nothing",
+                   "what was read or sent within an allowed connection"]})
+
+
+COMMANDS = [
+    command(3000, 4, "git", "log", "-3"), command(4100, 2600, "npm", "install", "left-pad@1.3.0"),
+    command(7000, 9000, "npm", "test", code=1), command(17000, 40, "sed", "-i", "s/a/b/", "src/pad.js"),
+    command(18500, 8700, "npm", "test"), command(28000, 30, "curl", "-s", "http://169.254.169.254/", code=7),
+    command(30000, 5000, "sh", "-c", "cd tools && pip install -q requests==2.31 -r requirements.txt"),
+    command(36000, 12000, "cargo", "build", "--release", code=101), command(50000, 80, "git", "diff"),
+]
+CHANGES = [
+    change(".git/hooks/pre-push", runs="a git hook"), change("tools/run", "mode", "an executable file"),
+    change("package.json", "modified"), change("package-lock.json", "modified", size=140000),
+    change("src/pad.js", "modified"), change("src/old.js", "deleted", size=0),
+]
 
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg/onload=alert(1)>", "' onclick='x",
@@ -93,7 +179,7 @@ ALLOWED = {
     "html": {"lang"}, "head": set(), "meta": {"charset", "http-equiv", "content", "name"},
     "title": set(), "style": set(), "body": set(), "h1": set(), "h2": set(), "section": set(),
     "code": set(), "dl": {"class"}, "dt": {"class"}, "dd": {"class"}, "div": {"class"},
-    "ul": {"class"}, "li": {"class", "style", "title"}, "span": set(),
+    "p": {"class"}, "ul": {"class"}, "li": {"class", "style", "title"}, "span": set(),
 }
 
 

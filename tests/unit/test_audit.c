@@ -20,6 +20,7 @@
 #include "audit/head.h"
 #include "audit/record.h"
 #include "audit/redact.h"
+#include "audit/sessions.h"
 #include "base/fd.h"
 #include "base/json.h"
 
@@ -1046,6 +1047,104 @@ Test(audit, the_page_says_what_a_reviewer_asks)
 		cr_assert(audit_show(dir, names[n], &text, &e) == 0, "%s", e.text);
 		for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 			cr_expect(strstr(text.s, parts[i]) != NULL, "%s in\n%s", parts[i], text.s);
+	}
+}
+
+/* The members of a record as a tree. */
+static const struct json *tree_of(struct str *members)
+{
+	const struct json *tree;
+	struct err e;
+
+	cr_assert(json_parse(&arena, members->s, members->len, "members", &tree, &e) == 0, "%s",
+		  e.text);
+	str_free(members);
+	return tree;
+}
+
+Test(audit, a_command_record_says_what_is_not_known)
+{
+	struct audit_command c = { .pid = 7, .parent_pid = -1, .executable = "/bin/sh",
+		.start_ns = 1700000000000000042, .duration_ns = -1, .exit_code = -1, .exit_signal = 9,
+		.source = "bpf" };
+	struct strv args = { 0 };
+	owned_str members = STR_INIT;
+	const struct json *j;
+
+	strv_add(&arena, &args, "sh");
+	strv_add(&arena, &args, "--token=" TOKEN);
+	c.args = &args;
+	audit_record_command(&c, &members);
+	j = tree_of(&members);
+	cr_expect(eq(str, (char *)json_get_text(j, "start_time"), "2023-11-14T22:13:20.000000042Z"));
+	cr_expect(eq(str, (char *)json_get(j, "process.command_args")->items[1]->text,
+		     "--token=[redacted]"));
+	cr_expect(json_get(j, "process.exit.code")->type == JSON_NULL);
+	cr_expect(json_get(j, "duration_ns")->type == JSON_NULL);
+	cr_expect(json_get(j, "process.parent_pid")->type == JSON_NULL);
+	cr_expect(json_get(j, "process.working_directory") == NULL);
+	c.start_ns = 0;
+	audit_record_command(&c, &members);
+	cr_expect(json_get(tree_of(&members), "start_time")->type == JSON_NULL);
+}
+
+/* However many files an agent changes, the rest of its delete record stays. */
+Test(audit, F5_too_many_changes_leave_the_record_whole)
+{
+	enum { MANY = 40000 };
+	struct audit_change *changes = arena_array(&arena, struct audit_change, MANY);
+	const struct audit_files files = { .source = "overlay", .changes = changes, .n = MANY };
+	struct audit_frame frame = { .session = "s", .event = "delete" };
+	owned_str members = STR_INIT, line = STR_INIT;
+	const struct json *record, *listed, *told;
+	uint64_t omitted;
+	struct err e;
+
+	for (size_t i = 0; i < MANY; i++)
+		changes[i] = (struct audit_change){ .path = arena_printf(&arena, "%0*zu", 255, i),
+						    .kind = i % 4 ? "added" : "mode", .sha256 = "" };
+	changes[MANY - 1].runs = "a git hook";
+	audit_record_delete(&(struct audit_delete){ .exit_code = 7, .exit_signal = -1, .files = &files },
+			    &members);
+	cr_assert(audit_append(dir, &frame, &members, &line, &e) == 0, "%s", e.text);
+	cr_expect(line.len <= AUDIT_LINE_MOST);
+	record = record_of(&line);
+	cr_expect(get_number(record, "process.exit.code", NULL) == 7);
+	told = json_get(record, "files");
+	listed = json_get(told, "changes");
+	omitted = get_number(told, "omitted", NULL);
+	cr_expect(get_number(told, "added", NULL) == MANY / 4 * 3);
+	cr_expect(get_number(told, "mode", NULL) == MANY / 4);
+	cr_assert(listed && listed->n > 50 && omitted > MANY / 2 && omitted < MANY);
+	cr_expect(eq(str, (char *)json_get_text(listed->items[0], "runs"), "a git hook"));
+	cr_expect(json_get(record, "truncated")->n > 0);
+}
+
+Test(audit, what_a_delete_record_cannot_see_depends_on_what_was_watched)
+{
+	static const struct audit_commands bpf = { .source = "bpf" }, acct = { .source = "acct" },
+					   none = { .reason = "no right" };
+	static const struct audit_files files = { .source = "overlay" }, in_place = { .source = "statx" };
+	static const struct {
+		const struct audit_commands *commands;
+		const struct audit_files *files;
+		const char *said, *not_said;
+	} rows[] = {
+		{ NULL, NULL, "started themselves", "arguments" },
+		{ &none, NULL, "started themselves", "arguments" },
+		{ &bpf, NULL, "which files were changed", "started themselves" },
+		{ &bpf, &files, "shell built-ins", "which files" },
+		{ &acct, &files, "arguments of commands", "started themselves" },
+		{ &bpf, &in_place, "who changed the files", "which files" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		owned_str members = STR_INIT;
+
+		audit_record_delete(&(struct audit_delete){ .commands = rows[i].commands,
+							    .files = rows[i].files }, &members);
+		cr_expect(strstr(members.s, rows[i].said) != NULL, "%zu: %s", i, members.s);
+		cr_expect(strstr(members.s, rows[i].not_said) == NULL, "%zu: %s", i, members.s);
 	}
 }
 

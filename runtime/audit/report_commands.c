@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What ran: command records, of which a session may have many thousands, in a few lines; and the
+ * packages that were asked for.
+ */
+#include "audit/report_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one record ---- */
+
+static bool has_failed(const struct json *record)
+{
+	const char *code = NULL;
+	const struct json *j = json_get(record, "process.exit.code");
+
+	if (j && j->type == JSON_NUMBER)
+		code = j->text;
+	j = json_get(record, "process.exit.signal");
+	return (code && strcmp(code, "0") != 0) || (j && j->type == JSON_NUMBER);
+}
+
+/* What the accounting does not tell of the arguments is in the path. */
+static void put_one(struct str *out, const struct json *record)
+{
+	const struct json *args = json_get(record, "process.command_args");
+	const struct json *code = json_get(record, "process.exit.code");
+	const struct json *signal = json_get(record, "process.exit.signal");
+	bool known;
+	uint64_t ns = get_number(record, "duration_ns", &known);
+
+	if (args && args->type == JSON_ARRAY && args->n)
+		quote_command(out, args);
+	else
+		quote_text(out, json_get_text(record, "process.executable.path"));
+	if (code && code->type == JSON_NUMBER)
+		quote_form(out, record, " (code {process.exit.code}");
+	else if (signal && signal->type == JSON_NUMBER)
+		quote_form(out, record, " (signal {process.exit.signal}");
+	else
+		str_puts(out, " (end not known");
+	if (known) {
+		str_puts(out, ", ");
+		put_span(out, ns);
+	}
+	str_puts(out, ")");
+}
+
+static const char *program_of(const struct json *record)
+{
+	const struct json *args = json_get(record, "process.command_args");
+	const char *path = json_get_text(record, "process.executable.path"), *slash;
+
+	if (!path && args && args->type == JSON_ARRAY && args->n)
+		path = args->items[0]->text;
+	slash = path ? strrchr(path, '/') : NULL;
+	return slash ? slash + 1 : path ? path : "?";
+}
+
+/* ---- all of them ---- */
+
+static void remember(struct command_ring *ring, size_t size, int64_t at, bool failed,
+		     const struct str *text)
+{
+	struct command_shown *slot = &ring->v[ring->n++ % size];
+
+	slot->at = at;
+	slot->failed = failed;
+	slot->text.len = 0;
+	str_append(&slot->text, text->s, text->len);
+}
+
+static void count_program(struct commands *c, const char *name)
+{
+	size_t i = 0;
+
+	while (i < c->n_programs && strcmp(c->programs[i].name, name) != 0)
+		i++;
+	if (i == COMMAND_PROGRAMS)
+		return;
+	if (i == c->n_programs)
+		snprintf(c->programs[c->n_programs++].name, sizeof c->programs->name, "%s", name);
+	c->programs[i].n++;
+}
+
+void commands_add(struct commands *c, struct report *r, const struct json *record)
+{
+	enum { TEXTS = 400 };	/* of marks; a timeline has no room to show more, either */
+	const int64_t at = time_ns(json_get_text(record, "start_time"));
+	const bool failed = has_failed(record);
+	owned_str text = STR_INIT;
+
+	put_one(&text, record);
+	c->claimed += str_equal(json_get_text(record, "source"), "claimed");
+	c->failed += failed;
+	remember(&c->last, COMMAND_LAST, at, failed, &text);
+	if (failed)
+		remember(&c->bad, COMMAND_BAD, at, failed, &text);
+	count_program(c, program_of(record));
+	report_mark(r, LANE_COMMAND, failed ? TONE_BAD : TONE_PLAIN, at,
+		    at + (int64_t)get_number(record, "duration_ns", NULL),
+		    c->n < TEXTS ? text.s : NULL);
+	c->n++;
+}
+
+void commands_free(struct commands *c)
+{
+	for (size_t i = 0; i < COMMAND_LAST; i++)
+		str_free(&c->last.v[i].text);
+	for (size_t i = 0; i < COMMAND_BAD; i++)
+		str_free(&c->bad.v[i].text);
+}
+
+/* The newest `most` of the ring, oldest first. */
+static void say_ring(struct report *r, struct report_lines *to, const struct command_ring *ring,
+		     size_t size, size_t most, const char *name)
+{
+	size_t n = ring->n < most ? ring->n : most;
+
+	for (size_t i = ring->n - n; i < ring->n; i++) {
+		const struct command_shown *s = &ring->v[i % size];
+		owned_str text = STR_INIT;
+
+		if (s->at)
+			put_clock(&text, s->at);
+		str_printf(&text, s->at ? "  %s" : "%s", s->text.s);
+		report_add(r, to, s->failed ? TONE_BAD : TONE_PLAIN, i == ring->n - n ? name : "",
+			   text.s);
+	}
+}
+
+static int by_count(const void *x, const void *y)
+{
+	const struct command_program *a = x, *b = y;
+
+	return a->n != b->n ? (a->n < b->n) - (a->n > b->n) : strcmp(a->name, b->name);
+}
+
+static void say_programs(struct report *r, struct report_lines *to, struct commands *c)
+{
+	enum { MOST = 8 };
+	owned_str text = STR_INIT;
+
+	qsort(c->programs, c->n_programs, sizeof *c->programs, by_count);
+	for (size_t i = 0; i < c->n_programs && i < MOST; i++) {
+		str_puts(&text, i ? ", " : "");
+		quote_text(&text, c->programs[i].name);
+		str_printf(&text, " %zu", c->programs[i].n);
+	}
+	if (c->n_programs > MOST)
+		str_puts(&text, ", and others");
+	report_add(r, to, TONE_PLAIN, "programs", text.s);
+}
+
+/* How they were recorded, as the delete record has it. */
+static void say_source(struct report *r, struct report_lines *to, const struct commands *c,
+		       const struct json *summary)
+{
+	static const struct {
+		const char *source, *text;
+	} sources[] = {
+		{ "bpf", "as the kernel executed them" },
+		{ "acct", "from the kernel's accounting: names without arguments" },
+		{ "claimed", "as the processes showed them: CLAIMS, a process can show others" },
+	};
+	const char *source = json_get_text(summary, "source");
+	bool known;
+	uint64_t recorded = get_number(summary, "recorded", &known);
+	uint64_t lost = get_number(summary, "lost", NULL);
+	owned_str text = STR_INIT, missing = STR_INIT;
+
+	if (!source && c->n == 0) {
+		quote_form(&text, summary, "not recorded: {reason}");
+		report_add(r, to, TONE_NOTE, "recorded", text.s);
+		return;
+	}
+	str_printf(&text, "%zu", c->n);
+	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+		if (str_equal(source, sources[i].source))
+			str_printf(&text, ", %s", sources[i].text);
+	if (!source && c->claimed)
+		str_printf(&text, ", %zu of them CLAIMS", c->claimed);
+	report_add(r, to, c->claimed ? TONE_NOTE : TONE_PLAIN, "recorded", text.s);
+	if (known && recorded != c->n) {
+		str_printf(&missing, "%llu were recorded: the others are not in this log",
+			   (unsigned long long)recorded);
+		report_add(r, to, TONE_BAD, "", missing.s);
+	}
+	if (lost) {
+		missing.len = 0;
+		str_printf(&missing, "%llu were LOST: ", (unsigned long long)lost);
+		quote_text(&missing, json_get_text(summary, "reason"));
+		report_add(r, to, TONE_BAD, "", missing.s);
+	}
+}
+
+void commands_say(struct commands *c, struct report *r, const struct json *summary)
+{
+	enum { FEW = 5 };
+	struct report_lines *to;
+	owned_str fact = STR_INIT;
+
+	if (c->n == 0 && (!summary || summary->type != JSON_OBJECT))
+		return;
+	to = &report_section(r, "Which commands ran", false)->lines;
+	say_source(r, to, c, summary);
+	if (c->n == 0)
+		return;
+	str_printf(&fact, "%zu", c->n);
+	if (c->failed)
+		str_printf(&fact, ", %zu failed", c->failed);
+	report_add(r, &r->facts, c->failed ? TONE_NOTE : TONE_PLAIN, "commands", fact.s);
+	if (c->n <= COMMAND_LAST) {
+		say_ring(r, to, &c->last, COMMAND_LAST, COMMAND_LAST, "all of them");
+		return;
+	}
+	say_programs(r, to, c);
+	if (c->failed) {
+		owned_str text = STR_INIT;
+
+		str_printf(&text, "%zu, the last of them:", c->failed);
+		report_add(r, to, TONE_PLAIN, "failed", text.s);
+		say_ring(r, to, &c->bad, COMMAND_BAD, COMMAND_BAD, "");
+	}
+	say_ring(r, to, &c->last, COMMAND_LAST, FEW, "the last");
+}
+
+/* ---- packages ---- */
+
+void packages_add(struct supplies *found, struct report *r, const struct json *args, int64_t at)
+{
+	struct strv list = { 0 };
+	owned_arena a = ARENA_INIT;
+	const size_t before = found->n;
+
+	for (size_t i = 0; args && args->type == JSON_ARRAY && i < args->n; i++)
+		strv_add(&a, &list, args->items[i]->type == JSON_STRING ? args->items[i]->text : "");
+	supply_of_command(&r->a, &list, found);
+	if (found->n > before) {
+		owned_str text = STR_INIT;
+
+		quote_command(&text, args);
+		report_mark(r, LANE_PACKAGE, TONE_NOTE, at, at, text.s);
+	}
+}
+
+static void add_once(struct report *r, struct report_lines *to, const char *text)
+{
+	for (size_t i = 0; i < to->n; i++)
+		if (strcmp(to->v[i].text, text) == 0)
+			return;
+	report_add(r, to, TONE_NOTE, NULL, text);
+}
+
+static void say_request(struct report *r, struct report_lines *to, const char *action,
+			const char *path, const char *const *packages, size_t n)
+{
+	owned_str text = STR_INIT;
+
+	quote_text(&text, action);
+	str_puts(&text, ": ");
+	for (size_t i = 0; i < n; i++) {
+		str_puts(&text, i ? ", " : "");
+		quote_text(&text, packages[i]);
+	}
+	if (path) {
+		str_puts(&text, n ? ", and what " : "what ");
+		quote_text(&text, path);
+		str_puts(&text, " lists");
+	} else if (!n) {
+		str_puts(&text, "what a file of the project lists");
+	}
+	add_once(r, to, text.s);
+}
+
+static void say_lockfile(struct report *r, struct report_lines *to, const char *ecosystem,
+			 const char *path)
+{
+	owned_str text = STR_INIT;
+
+	str_puts(&text, "lock file ");
+	quote_text(&text, path);
+	str_puts(&text, " of ");
+	quote_text(&text, ecosystem);
+	str_puts(&text, " was changed");
+	add_once(r, to, text.s);
+}
+
+void packages_say(const struct supplies *found, struct report *r, const struct json *delete)
+{
+	enum { MOST = 24 };
+	const struct json *installs = json_get(delete, "installs");
+	const struct json *changes = json_get(json_get(delete, "files"), "changes");
+	struct report_section *s = report_section(r, "Which packages it asked for", false);
+	struct report_lines *to = &s->lines;
+	owned_str fact = STR_INIT;
+
+	for (size_t i = 0; i < found->n; i++)
+		say_request(r, to, found->v[i].action, found->v[i].path,
+			    (const char *const *)found->v[i].packages.v, found->v[i].packages.n);
+	for (size_t i = 0; installs && installs->type == JSON_ARRAY && i < installs->n; i++) {
+		const struct json *one = installs->items[i], *list = json_get(one, "packages");
+		const size_t n = list && list->type == JSON_ARRAY ? list->n : 0;
+		const char **names = arena_array(&r->a, const char *, n + 1);
+
+		for (size_t k = 0; k < n; k++)
+			names[k] = list->items[k]->text;
+		if (str_equal(json_get_text(one, "evidence"), "lockfile"))
+			say_lockfile(r, to, json_get_text(one, "ecosystem"), json_get_text(one, "path"));
+		else
+			say_request(r, to, json_get_text(one, "action"), json_get_text(one, "path"),
+				    names, n);
+	}
+	for (size_t i = 0; changes && changes->type == JSON_ARRAY && i < changes->n; i++) {
+		const char *path = json_get_text(changes->items[i], "path");
+		const char *ecosystem = path ? supply_of_path(path) : NULL;
+
+		if (ecosystem)
+			say_lockfile(r, to, ecosystem, path);
+	}
+	if (!to->n)
+		return;
+	str_printf(&fact, "%zu", to->n);
+	report_add(r, &r->facts, TONE_NOTE, "package requests", fact.s);
+	if (to->n > MOST) {
+		fact.len = 0;
+		str_printf(&fact, "and %zu more", to->n - MOST);
+		to->n = MOST;
+		report_add(r, to, TONE_NOTE, NULL, fact.s);
+	}
+	report_add(r, to, TONE_PLAIN, NULL, "Asked for, as command lines and lock files show it: that they "
+		   "were installed, and what came with them, is not known.");
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report_parts: what the files that fill a report (report.c, report_commands.c, report_files.c) share.
+ *
+ * Records are read one by one and forgotten, but for the few of which there is one a session: a page
+ * must not need the memory of all that an agent ran.
+ */
+#pragma once
+
+#include "audit/report.h"
+#include "audit/supply.h"
+#include "base/json.h"
+
+/* ---- the model ---- */
+
+/* The texts are copied. */
+void report_add(struct report *r, struct report_lines *to, enum report_tone tone, const char *name,
+		const char *text);
+/* Valid until the next call. */
+struct report_section *report_section(struct report *r, const char *title, bool listed);
+/* Nothing where `from` is 0: not known. */
+void report_mark(struct report *r, enum report_lane lane, enum report_tone tone, int64_t from,
+		 int64_t to, const char *text);
+
+/* ---- how things are said ---- */
+
+/* A text of a record, quoted; "unknown" for NULL. */
+void quote_text(struct str *out, const char *text);
+void quote_command(struct str *out, const struct json *args);
+/* The form with the members that it names in braces: "runs on {host.name}". */
+void quote_form(struct str *out, const struct json *object, const char *form);
+/* Nanoseconds since 1970 of an RFC 3339 time in UTC; 0: unknown. */
+int64_t time_ns(const char *time);
+/* The time of the day. */
+void put_clock(struct str *out, int64_t ns);
+
+/* ---- commands and packages (report_commands.c) ---- */
+
+enum {
+	COMMAND_LAST = 20,	/* as many are shown one by one */
+	COMMAND_BAD = 8,
+	COMMAND_PROGRAMS = 256,	/* are counted by name */
+};
+
+/* The newest of all that were put in: as many as the array is long. */
+struct command_ring {
+	struct command_shown {
+		int64_t at;
+		bool failed;
+		struct str text;
+	} v[COMMAND_LAST];
+	size_t n;		/* put in */
+};
+
+/* All zeros: none yet. */
+struct commands {
+	size_t n, failed, claimed;
+	struct command_ring last, bad;
+	struct command_program {
+		char name[64];
+		size_t n;
+	} programs[COMMAND_PROGRAMS];
+	size_t n_programs;
+};
+void commands_add(struct commands *c, struct report *r, const struct json *record);
+/* `summary`: member "commands" of the delete record, NULL: none. */
+void commands_say(struct commands *c, struct report *r, const struct json *summary);
+void commands_free(struct commands *c);
+
+/* What a command asks for, and when that was. */
+void packages_add(struct supplies *found, struct report *r, const struct json *args, int64_t at);
+void packages_say(const struct supplies *found, struct report *r, const struct json *delete);
+
+/* ---- files (report_files.c) ---- */
+
+void files_say(struct report *r, const struct json *delete);
+/* An apply record. */
+void applied_say(struct report *r, struct report_lines *to, const struct json *record);
