@@ -259,17 +259,28 @@ def test_syslog_state_of_another_runtime(work):
     assert '"oci.state"' in got and "hunter2" not in got and "\n" not in got
 
 
-def test_syslog_that_hangs_is_given_up(work):
-    with Receiver(f"{work}/s"):
+def fill(path):
+    """Until nobody can send to it any more: the queue is full, not a sender's own buffer."""
+    sent = True
+    while sent:
+        sent = False
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.setblocking(False)
             try:
                 while True:
-                    s.sendto(b"x" * 1000, f"{work}/s")
+                    s.sendto(b"x", path)
+                    sent = True
             except BlockingIOError:
                 pass
+
+
+@pytest.mark.parametrize("send", [to_syslog, to_journald])
+@pytest.mark.parametrize("size", [10, 600000], ids=["short", "long"])
+def test_a_log_that_hangs_is_given_up(work, send, size):
+    with Receiver(f"{work}/s"):
+        fill(f"{work}/s")
         began = time.monotonic()
-        r = to_syslog(record(), "--socket", f"{work}/s", "--timeout", "300", check=False)
+        r = send(record(text="x" * size), "--socket", f"{work}/s", "--timeout", "300", check=False)
         assert r.code == 1 and "nothing was taken for 300 ms" in r.err
         assert 0.2 < time.monotonic() - began < 3
 
@@ -747,7 +758,7 @@ def test_as_an_audit_hook(work, box, rt, kept):
     rt.run(b, check=True)
     with open(confined.LOG, encoding="utf-8") as f:
         written = [json.loads(x) for x in f]
-    assert [x for x in written if x["container.id"] == b.id] == kept.lines(3)
+    assert [x for x in written if x["container.id"] == b.id][-3:] == kept.lines(3)
 
 
 @needs_otlp
@@ -830,5 +841,5 @@ def test_journald(size):
     entry, = runtime.until(found)
     assert entry["AGENTRUN_RECORD"] + "\n" == text
     assert entry["MESSAGE"] == "container c1: delete" and entry["PRIORITY"] == "5"
-    assert entry["SYSLOG_IDENTIFIER"] == "agentrun" and entry["_COMM"] == "agentrun-hook-j"
+    assert entry["SYSLOG_IDENTIFIER"] == "agentrun" and entry["_UID"] == "0"
     assert entry["AGENTRUN_NETWORK_DENIED_PACKETS"] == "2"
