@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * execlog_parts: what the execlog*.c files share: how the maps are laid out, and
+ * what the programs must know of the kernel.
+ *
+ *   execlog.c          the log of a session: begin, read, free
+ *   execlog_set.c      the pinned set: load, find, open, sweep
+ *   execlog_btf.c      where the kernel keeps what, from its type information
+ *   execlog_program.c  the two programs
+ *
+ * Nobody else includes this header.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/bpf.h>
+
+#include "base/arena.h"
+#include "sandbox/execlog.h"
+
+/* ---- the maps ---- */
+
+enum execlog_map {
+	EXECLOG_PLACES,		/* struct execlog_namespace -> id of a session (64 bits) */
+	EXECLOG_SESSIONS,	/* id (64 bits; so in all versions) -> struct execlog_session */
+	EXECLOG_CHUNKS,		/* struct execlog_where -> CHUNK bytes of a record */
+	EXECLOG_RUNNING,	/* a process's number on the host -> where its command's record is */
+	EXECLOG_SCRATCH,	/* a record in the making, one on each CPU: it takes more than a stack */
+	EXECLOG_MAPS,
+};
+
+/* A PID namespace.  Its inode number alone would soon be another's. */
+struct execlog_namespace {
+	uint64_t started;	/* its first process, in clock ticks since boot */
+	uint32_t inode;
+	uint32_t unused;
+};
+
+/* A chunk, and whose it is.  Those of a record have numbers in a row, and where the first is missing
+ * so are the others. */
+struct execlog_where {
+	uint64_t session;
+	uint32_t number;
+	uint32_t unused;
+};
+
+/* In numbers of chunks, of which `taken` may exceed `most`. */
+struct execlog_session {
+	uint64_t most, taken;
+	uint64_t lost;		/* commands */
+	uint64_t required;
+	struct execlog_namespace place;
+};
+
+/* What a record begins with; path and arguments follow. */
+struct execlog_record {
+	uint64_t started, ended;
+	uint64_t argv_size;
+	uint32_t pid, parent;
+	uint32_t end;		/* enum execlog_end */
+	int32_t status;
+	uint32_t unlinked;	/* nonzero: no */
+	uint32_t path_kept, argv_kept;
+	uint32_t number;	/* of its first chunk */
+};
+
+enum {
+	/* With key and the kernel's own part, just within what it allocates: 512. */
+	CHUNK = 440,
+	RECORD_MOST = sizeof(struct execlog_record) + EXECLOG_PATH_MOST + EXECLOG_ARGV_MOST,
+	RECORD_CHUNKS = (RECORD_MOST + CHUNK - 1) / CHUNK,
+};
+
+/* ---- execlog_btf.c ---- */
+
+/* Offsets in bytes. */
+#define EXECLOG_FIELDS(X) \
+	X(task_struct, thread_pid) \
+	X(task_struct, tgid) \
+	X(task_struct, group_leader) \
+	X(task_struct, real_parent) \
+	X(task_struct, mm) \
+	X(task_struct, signal) \
+	X(task_struct, start_boottime) \
+	X(task_struct, exit_code) \
+	X(pid, level) \
+	X(pid, numbers) \
+	X(upid, ns) \
+	X(pid_namespace, child_reaper) \
+	X(pid_namespace, ns) \
+	X(ns_common, inum) \
+	X(signal_struct, live) \
+	X(signal_struct, flags) \
+	X(signal_struct, group_exit_code) \
+	X(mm_struct, arg_start) \
+	X(mm_struct, arg_end) \
+	X(linux_binprm, filename) \
+	X(linux_binprm, file) \
+	X(file, f_inode) \
+	X(inode, i_nlink)
+
+struct execlog_kernel {
+#define MEMBER(type, field) unsigned type##_##field;
+	EXECLOG_FIELDS(MEMBER)
+#undef MEMBER
+	unsigned upid_size;
+	unsigned exec_id, exit_id;	/* types of the tracepoints */
+};
+
+/* -EOPNOTSUPP: there is no type information, or it lacks something. */
+int execlog_kernel(struct execlog_kernel *ret, struct err *e);
+/* The same of type information in memory. */
+int execlog_kernel_of(const void *btf, size_t size, struct execlog_kernel *ret, struct err *e);
+
+/* ---- execlog_program.c ---- */
+
+#define EXECLOG_LICENSE "GPL"	/* what reads the kernel's memory must have one that fits it */
+
+/* The number of instructions, which are in the arena; maps: their descriptors. */
+size_t execlog_at_exec(struct arena *a, const struct execlog_kernel *k, const int maps[EXECLOG_MAPS],
+		       struct bpf_insn **ret);
+size_t execlog_at_exit(struct arena *a, const struct execlog_kernel *k, const int maps[EXECLOG_MAPS],
+		       struct bpf_insn **ret);
+
+/* ---- execlog_set.c ---- */
+
+/*
+ * Opens the first maps of the set of this version, as long as whose lock is held it isn't removed;
+ * where there is none, loads it if `load`, else -ENOENT.  On failure no map is open.
+ */
+int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_CHUNKS + 1], struct err *e);
+void execlog_close(int maps[EXECLOG_CHUNKS + 1]);
+/* Takes the session out of the sets of other versions, and removes those that have none left. */
+int execlog_sweep(uint64_t session, struct err *e);
+
+/* Negative errno: -ENOENT, ... */
+int execlog_lookup(int map, const void *key, void *value);
+int execlog_update(int map, const void *key, const void *value);
+int execlog_delete(int map, const void *key);
