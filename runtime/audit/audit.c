@@ -23,6 +23,7 @@
 
 #include "audit/chain.h"
 #include "audit/head.h"
+#include "audit/parts.h"
 #include "audit/shrink.h"
 #include "base/dirs.h"
 #include "base/fd.h"
@@ -31,6 +32,8 @@
 enum {
 	TAIL_MOST = 256 << 10,	/* how far back from the end the last whole record is looked for */
 	ATTEMPTS = 5,
+	FRAME_MOST = 512,		/* bytes of a record before its members */
+	BATCH = 256 << 10,		/* bytes of records written at once */
 };
 
 /* ---- where ---- */
@@ -135,10 +138,10 @@ struct tail {
 	char torn_hash[HASH_HEX];
 };
 
-static int torn_hash(const struct log *l, struct tail *t, struct err *e)
+static int torn_hash(int fd, off_t size, struct tail *t, struct err *e)
 {
 	owned_str bytes = STR_INIT;
-	ssize_t n = pread(l->fd, str_reserve(&bytes, t->torn), t->torn, l->size - (off_t)t->torn);
+	ssize_t n = pread(fd, str_reserve(&bytes, t->torn), t->torn, size - (off_t)t->torn);
 
 	if (n != (ssize_t)t->torn)
 		return err_set(e, n < 0 ? errno : EIO, "read the end of " AUDIT_LOG);
@@ -146,7 +149,7 @@ static int torn_hash(const struct log *l, struct tail *t, struct err *e)
 	return 0;
 }
 
-static int tail_find(const struct log *l, struct tail *ret, struct err *e)
+static int file_tail(int fd, off_t size, struct tail *ret, struct err *e)
 {
 	struct tail t = { .last = chain_start };
 	struct chain_back back;
@@ -155,7 +158,7 @@ static int tail_find(const struct log *l, struct tail *ret, struct err *e)
 	size_t n;
 	int r = 0;
 
-	chain_back_init(&back, l->fd, l->size);
+	chain_back_init(&back, fd, size);
 	while (t.torn < TAIL_MOST && (r = chain_back_next(&back, &line, &n, &terminated)) > 0) {
 		struct chain_frame f;
 
@@ -171,10 +174,30 @@ static int tail_find(const struct log *l, struct tail *ret, struct err *e)
 	chain_back_free(&back);
 	if (r < 0)
 		return err_set(e, -r, "read " AUDIT_LOG);
-	if (t.torn && (r = torn_hash(l, &t, e)) < 0)
+	if (t.torn && (r = torn_hash(fd, size, &t, e)) < 0)
 		return r;
 	*ret = t;
 	return 0;
+}
+
+/* Of a log that is new: of the one that was rotated away last, if it is still there. */
+static int tail_find(const struct log *l, struct tail *ret, struct err *e)
+{
+	struct parts parts;
+	size_t n;
+	int r;
+
+	if (l->size)
+		return file_tail(l->fd, l->size, ret, e);
+	if ((r = parts_open(l->dirfd, &parts, e)) < 0)
+		return r;
+	*ret = (struct tail){ .last = chain_start };
+	for (n = parts.n; n > 0 && part_is_log(&parts.v[n - 1]); n--)
+		;
+	if (n)
+		r = file_tail(parts.v[n - 1].fd, parts.v[n - 1].size, ret, e);
+	parts_close(&parts);
+	return r;
 }
 
 static bool same_link(const struct chain_link *a, const struct chain_link *b)
@@ -186,15 +209,12 @@ static bool same_link(const struct chain_link *a, const struct chain_link *b)
  * Settles where the host chain stands: l->head.last.  What was noticed goes to `why` (the log does
  * not end with what was written last), empty if all is well.
  */
-static void settle_host(struct log *l, const struct tail *t, struct str *why)
+static void settle_host(struct log *l, struct tail *t, struct str *why)
 {
 	struct head *h = &l->head;
 
 	if (!l->has_head) {
 		h->last = t->last;
-	} else if (!l->size && h->last.seq) {
-		str_printf(why, "the log is new: record %llu was the last of the one before",
-			   h->last.seq);
 	} else if (same_link(&t->last, &h->last)) {
 		head_settle(h, false);
 	} else if (h->next_at >= 0 && same_link(&t->last, &h->next)) {
@@ -202,16 +222,22 @@ static void settle_host(struct log *l, const struct tail *t, struct str *why)
 	} else if (t->last.seq > h->last.seq) {
 		/* a power cut loses the head, which is not synchronised, rather than the log */
 		h->last = t->last;
+	} else if (!l->size) {
+		/* what was rotated away last is elsewhere, or compressed */
+		*t = (struct tail){ .last = h->last };
 	} else if (t->last.seq < h->last.seq) {
 		str_printf(why, "records %llu to %llu are missing", t->last.seq + 1, h->last.seq);
 	} else {
 		str_printf(why, "record %llu is not as it was written", h->last.seq);
 	}
 	head_settle(h, false);
+	if (!l->size && h->last.seq)
+		str_printf(why, "the log is new: record %llu was the last of the one before",
+			   h->last.seq);
 	if (t->torn)
 		str_printf(why, "%s%zu bytes at the end are no record", why->len ? "; " : "",
 			   t->torn);
-	else if (t->unended)
+	else if (t->unended && l->size)
 		str_printf(why, "%sthe last record lacked its newline", why->len ? "; " : "");
 }
 
@@ -239,20 +265,24 @@ static bool is_there(const struct log *l, const struct head *h)
 	return memcmp(hash, h->next.hash, HASH_HEX) == 0;
 }
 
-/* Without a head file: the session's last record, and whether it has ended. */
-static int session_scan(const struct log *l, const char *id, struct head *ret, struct err *e)
+/* Goes on with a scan in one more file, older than those before.  1: there is no more to find. */
+static int file_scan(int fd, off_t size, const char *id, struct head *ret, struct err *e)
 {
 	struct chain_back back;
+	owned_str name = STR_INIT;
 	const char *line;
 	bool terminated;
 	size_t n;
 	int r;
 
-	chain_back_init(&back, l->fd, l->size);
+	str_printf(&name, ",\"session\":\"%s\",", id);
+	chain_back_init(&back, fd, size);
 	while ((r = chain_back_next(&back, &line, &n, &terminated)) > 0) {
 		struct chain_frame f;
 
-		if (!chain_read(line, n, &f) || strcmp(f.session, id) != 0)
+		/* most are of others: the frame's beginning tells */
+		if (!memmem(line, n < FRAME_MOST ? n : FRAME_MOST, name.s, name.len) ||
+		    !chain_read(line, n, &f) || strcmp(f.session, id) != 0)
 			continue;
 		if (!ret->last.seq) {
 			ret->last.seq = f.session_seq;
@@ -260,11 +290,31 @@ static int session_scan(const struct log *l, const char *id, struct head *ret, s
 		}
 		if (strcmp(f.event, "delete") == 0)
 			ret->ended = true;
-		if (f.session_seq <= 1)
+		if (ret->ended || f.session_seq <= 1)
 			break;
 	}
 	chain_back_free(&back);
-	return r < 0 ? err_set(e, -r, "read " AUDIT_LOG) : 0;
+	return r < 0 ? err_set(e, -r, "read " AUDIT_LOG) : r;
+}
+
+/*
+ * Without a head file: the session's last record, and whether it has ended.  A record of what became of
+ * its files may follow its end by days, so that all that was rotated away is searched, too.
+ */
+static int session_scan(const struct log *l, const char *id, struct head *ret, struct err *e)
+{
+	struct parts parts;
+	int r = file_scan(l->fd, l->size, id, ret, e);
+
+	if (r)
+		return r < 0 ? r : 0;
+	if ((r = parts_open(l->dirfd, &parts, e)) < 0)
+		return r;
+	for (size_t i = parts.n; r == 0 && i-- > 0;)
+		if (!part_is_log(&parts.v[i]))
+			r = file_scan(parts.v[i].fd, parts.v[i].size, id, ret, e);
+	parts_close(&parts);
+	return r < 0 ? r : 0;
 }
 
 static void session_path(struct session *s, const char *id)
@@ -276,13 +326,27 @@ static void session_path(struct session *s, const char *id)
 static int session_find(const struct log *l, const struct audit_frame *frame, struct session *s,
 			struct err *e)
 {
+	struct head found;
+	int r;
+
 	session_path(s, frame->session);
 	s->fd = openat(l->dirfd, s->path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	s->had_file = s->fd >= 0;
 	if (s->fd >= 0 && head_read(s->fd, &s->head) == 0 &&
 	    strcmp(s->head.boot, l->here.boot) == 0) {
-		head_settle(&s->head, s->head.next_at >= 0 && is_there(l, &s->head));
-		return 0;
+		const bool intended = s->head.next_at >= 0, written = intended && is_there(l, &s->head);
+
+		head_settle(&s->head, written);
+		if (written || !intended)
+			return 0;
+		/* of records that were to be written together some may be there; or all, in a file that
+		 * was rotated away since */
+		found = s->head;
+		found.last = chain_start;
+		r = session_scan(l, s->id, &found, e);
+		if (found.last.seq > s->head.last.seq)
+			s->head = found;
+		return r;
 	}
 	s->head = l->here;
 	if (strcmp(frame->event, "create") == 0)
@@ -300,18 +364,31 @@ static int session_file(const struct log *l, struct session *s, struct err *e)
 	return file_open(l->dirfd, s->path, O_RDWR | O_CREAT, &s->fd, e);
 }
 
-/* ---- one record ---- */
+/* ---- records ---- */
+
+/* What follows the frames of records: for each a comma and its members, without the closing brace. */
+struct inside {
+	struct str text;
+	size_t *ends;			/* of each in the text */
+	size_t n;
+};
+
+static void inside_free(struct inside *in)
+{
+	str_free(&in->text);
+	free(in->ends);
+}
 
 /* One write(), or the log as it was. */
-static int line_write(struct log *l, const struct str *line, struct err *e)
+static int lines_write(struct log *l, const struct str *lines, struct err *e)
 {
 	ssize_t n;
 	int code;
 
 	do
-		n = write(l->fd, line->s, line->len);
+		n = write(l->fd, lines->s, lines->len);
 	while (n < 0 && errno == EINTR);
-	if (n == (ssize_t)line->len) {
+	if (n == (ssize_t)lines->len) {
 		l->size += n;
 		return 0;
 	}
@@ -333,47 +410,67 @@ static void line_put(struct str *line, struct chain_frame *f, const struct audit
 	str_puts(line, "}");
 }
 
-/* Writes the frame's line; `members` is the inside of an object with a comma before it. */
-static int record_write(struct log *l, struct session *s, const struct audit_frame *frame,
-			bool newline_first, const char *members, size_t n, struct str *ret_line,
-			struct err *e)
+/* Lines that are to be written at once, and the last of them. */
+struct batch {
+	struct str lines;
+	off_t last_at;			/* where in the lines it begins */
+	struct chain_link last, session_last;
+};
+
+/* Continues both chains from where they stand with records from *next on. */
+static void batch_make(const struct log *l, const struct session *s, const struct audit_frame *frame,
+		       const struct inside *in, size_t *next, struct batch *b)
 {
-	struct chain_frame f = { .seq = l->head.last.seq + 1 };
+	struct chain_frame f = { .seq = l->head.last.seq };
+
+	chain_time(f.time);
+	b->last = l->head.last;
+	b->session_last = s ? s->head.last : chain_start;
+	for (; *next < in->n && b->lines.len < BATCH; (*next)++) {
+		const size_t start = *next ? in->ends[*next - 1] : 0;
+
+		f.seq = b->last.seq + 1;
+		f.session_seq = s ? b->session_last.seq + 1 : 0;
+		memcpy(f.prev, b->last.hash, HASH_HEX);
+		memcpy(f.session_prev, b->session_last.hash, HASH_HEX);
+		b->last_at = (off_t)b->lines.len;
+		line_put(&b->lines, &f, frame, in->text.s + start, in->ends[*next] - start);
+		b->last.seq = f.seq;
+		b->session_last.seq = f.session_seq;
+		hash_hex(b->last.hash, b->lines.s + b->last_at, b->lines.len - (size_t)b->last_at);
+		memcpy(b->session_last.hash, b->last.hash, HASH_HEX);
+		str_puts(&b->lines, "\n");
+	}
+}
+
+static int batch_write(struct log *l, struct session *s, const struct audit_frame *frame,
+		       const struct batch *b, struct err *e)
+{
 	const struct head host_before = l->head, session_before = s ? s->head : l->here;
-	owned_str line = STR_INIT;
-	char hash[HASH_HEX];
+	const off_t at = l->size + b->last_at;
 	struct err ignored;
 	struct stat st;
 	int r;
 
-	memcpy(f.prev, l->head.last.hash, HASH_HEX);
-	memcpy(f.session_prev, session_before.last.hash, HASH_HEX);
-	f.session_seq = s ? session_before.last.seq + 1 : 0;
-	if (newline_first)
-		str_puts(&line, "\n");
-	line_put(&line, &f, frame, members, n);
-	hash_hex(hash, line.s + newline_first, line.len - newline_first);
-	str_puts(&line, "\n");
-
-	head_intend(&l->head, l->size + newline_first, f.seq, hash, false);
+	head_intend(&l->head, at, b->last.seq, b->last.hash, false);
 	r = head_write(l->head_fd, &l->head, AUDIT_HEAD, e);
 	if (r == 0 && s && !s->head.ended && (r = session_file(l, s, e)) == 0) {
 		if (frame->container)
 			snprintf(s->head.container, sizeof s->head.container, "%s",
 				 frame->container);
-		head_intend(&s->head, l->size + newline_first, f.session_seq, hash, frame->once);
+		head_intend(&s->head, at, b->session_last.seq, b->last.hash, frame->once);
 		r = head_write(s->fd, &s->head, s->path, e);
 	}
 	if (r == 0)
-		r = line_write(l, &line, e);
+		r = lines_write(l, &b->lines, e);
 	if (r == 0 && fstat(l->fd, &st) == 0 && st.st_nlink == 0)
-		r = -ESTALE;	/* the log was removed while we wrote: audit_append() tries again */
+		r = -ESTALE;	/* the log was removed while we wrote: append_all() tries again */
 	if (r == 0) {
 		head_settle(&l->head, true);
-		if (s)
+		if (s && !s->head.ended)
 			head_settle(&s->head, true);
-		if (ret_line)
-			str_append(ret_line, line.s + newline_first, line.len - newline_first);
+		else if (s)
+			s->head.last = b->session_last;
 	} else {
 		l->head = host_before;
 		if (s)
@@ -384,6 +481,55 @@ static int record_write(struct log *l, struct session *s, const struct audit_fra
 	if (s && s->fd >= 0)
 		head_write(s->fd, &s->head, s->path, &ignored);
 	return r;
+}
+
+/* All of them, or the log as it was. */
+static int records_write(struct log *l, struct session *s, const struct audit_frame *frame,
+			 bool newline_first, const struct inside *in, struct str *ret_line,
+			 struct err *e)
+{
+	const struct head host_before = l->head, session_before = s ? s->head : l->here;
+	const off_t size_before = l->size;
+	struct batch b = { .last_at = 0 };
+	size_t next = 0;
+	int r = 0;
+
+	if (newline_first)
+		str_puts(&b.lines, "\n");
+	while (r == 0 && next < in->n) {
+		batch_make(l, s, frame, in, &next, &b);
+		if ((r = batch_write(l, s, frame, &b, e)) == 0 && ret_line)
+			str_append(ret_line, b.lines.s + b.last_at, b.lines.len - (size_t)b.last_at);
+		b.lines.len = 0;
+	}
+	str_free(&b.lines);
+	/* What cannot be cut off stays, and the heads say so. */
+	if (r < 0 && l->size > size_before && ftruncate(l->fd, size_before) == 0) {
+		struct err ignored;
+
+		l->size = size_before;
+		l->head = host_before;
+		head_write(l->head_fd, &l->head, AUDIT_HEAD, &ignored);
+		if (s) {
+			s->head = session_before;
+			if (s->fd >= 0)
+				head_write(s->fd, &s->head, s->path, &ignored);
+		}
+	}
+	return r;
+}
+
+/* One record of the runtime's own making: of a writer that is not pretty, which is freed. */
+static int own_record_write(struct log *l, struct session *s, const struct audit_frame *frame,
+			    bool newline_first, struct json_writer *w, struct err *e)
+{
+	owned_str text = STR_INIT;
+	size_t end;
+
+	json_writer_end(w, &text);
+	text.s[0] = ',';
+	end = text.len - 2;		/* "}\n" */
+	return records_write(l, s, frame, newline_first, &(struct inside){ text, &end, 1 }, NULL, e);
 }
 
 static void session_close(const struct log *l, struct session *s, bool forget)
@@ -398,7 +544,6 @@ static int recover(struct log *l, const struct tail *t, const char *why, struct 
 {
 	const struct audit_frame frame = { .session = CHAIN_HOST, .event = "recovered" };
 	struct json_writer *w = json_writer_new(false);
-	owned_str members = STR_INIT;
 	char last = '\n';
 
 	if (l->size > 0 && pread(l->fd, &last, 1, l->size - 1) != 1)
@@ -413,9 +558,7 @@ static int recover(struct log *l, const struct tail *t, const char *why, struct 
 		json_close(w);
 	}
 	json_close(w);
-	json_writer_end(w, &members);
-	members.s[0] = ',';
-	return record_write(l, NULL, &frame, last != '\n', members.s, members.len - 2, NULL, e);
+	return own_record_write(l, NULL, &frame, last != '\n', w, e);
 }
 
 /* ---- sessions that a power cut or a reboot ended: exactly one delete record each ---- */
@@ -426,8 +569,6 @@ static int end_session(struct log *l, const char *id, const struct head *head, s
 		.session = id, .event = "delete", .once = true, .container = head->container,
 	};
 	struct session s = { .head = *head };
-	owned_str members = STR_INIT;
-	struct json_writer *w;
 	int r;
 
 	session_path(&s, id);
@@ -436,18 +577,19 @@ static int end_session(struct log *l, const char *id, const struct head *head, s
 	s.head.last = chain_start;
 	s.head.ended = false;
 	r = session_scan(l, id, &s.head, e);
-	w = json_writer_new(false);
-	json_open(w);
-	if (*head->container)
-		json_field(w, "container.id", head->container);
-	json_key(w, "process.exit.code");
-	json_put_null(w);
-	json_field(w, "exit_reason", "the host was restarted before the container was deleted");
-	json_close(w);
-	json_writer_end(w, &members);
-	members.s[0] = ',';
-	if (r == 0 && !s.head.ended)
-		r = record_write(l, &s, &frame, false, members.s, members.len - 2, NULL, e);
+	if (r == 0 && !s.head.ended) {
+		struct json_writer *w = json_writer_new(false);
+
+		json_open(w);
+		if (*head->container)
+			json_field(w, "container.id", head->container);
+		json_key(w, "process.exit.code");
+		json_put_null(w);
+		json_field(w, "exit_reason",
+			   "the host was restarted before the container was deleted");
+		json_close(w);
+		r = own_record_write(l, &s, &frame, false, w, e);
+	}
 	session_close(l, &s, r == 0);
 	return r;
 }
@@ -493,15 +635,9 @@ static bool was_restarted(const struct log *l)
 
 /* ---- a record's content ---- */
 
-/* What follows the frame: a comma and the members, without the closing brace. */
-static int content(const struct audit_frame *frame, const struct str *members, struct str *out,
-		   struct err *e)
+/* What all records of a frame have first: ,"container.id":"ID", or nothing. */
+static int content_start(const struct audit_frame *frame, struct str *out, struct err *e)
 {
-	enum { FRAME_MOST = 512 };
-	size_t room = AUDIT_LINE_MOST - FRAME_MOST, n = members->len;
-	owned_str shorter = STR_INIT;
-	const char *text = str_text(members);
-
 	if (!chain_is_name(frame->session) || !chain_is_name(frame->event) ||
 	    strcmp(frame->session, CHAIN_HOST) == 0)
 		return err_say(e, EINVAL, "audit: \"%s\", \"%s\": no session and event",
@@ -517,8 +653,18 @@ static int content(const struct audit_frame *frame, const struct str *members, s
 		json_writer_end(w, out);
 		out->s[0] = ',';
 		out->len -= 2;		/* "}\n" */
-		room -= out->len;
 	}
+	return 0;
+}
+
+static int content(const struct str *start, const struct str *members, struct str *out,
+		   struct err *e)
+{
+	const size_t room = AUDIT_LINE_MOST - FRAME_MOST - start->len;
+	size_t n = members->len;
+	owned_str shorter = STR_INIT;
+	const char *text = str_text(members);
+
 	if (n && text[n - 1] == '\n')
 		n--;
 	if (n < 2 || text[0] != '{' || text[n - 1] != '}' || memchr(text, '\n', n))
@@ -528,6 +674,7 @@ static int content(const struct audit_frame *frame, const struct str *members, s
 		text = shorter.s;
 		n = shorter.len - 1;
 	}
+	str_append(out, str_text(start), start->len);
 	if (n > 2) {
 		str_puts(out, ",");
 		str_append(out, text + 1, n - 2);
@@ -535,10 +682,24 @@ static int content(const struct audit_frame *frame, const struct str *members, s
 	return 0;
 }
 
+static int contents(const struct audit_frame *frame, const struct str *members, size_t n,
+		    struct inside *in, struct err *e)
+{
+	owned_str start = STR_INIT;
+	int r = content_start(frame, &start, e);
+
+	in->ends = must(calloc(n + 1, sizeof *in->ends));
+	for (in->n = 0; r == 0 && in->n < n; in->n++) {
+		r = content(&start, &members[in->n], &in->text, e);
+		in->ends[in->n] = in->text.len;
+	}
+	return r;
+}
+
 /* ---- the whole ---- */
 
 /* 0, 1 (there already), -ESTALE (removed under our hands, once more) or an error. */
-static int append(struct log *l, const struct audit_frame *frame, const struct str *inside,
+static int append(struct log *l, const struct audit_frame *frame, const struct inside *in,
 		  struct str *ret_line, struct err *e)
 {
 	struct session s = { .fd = -1 };
@@ -560,27 +721,23 @@ static int append(struct log *l, const struct audit_frame *frame, const struct s
 		if (frame->once && s.head.ended)
 			r = 1;
 		else
-			r = record_write(l, &s, frame, false, inside->s, inside->len, ret_line, e);
+			r = records_write(l, &s, frame, false, in, ret_line, e);
 	}
 	session_close(l, &s, r < 0 ? !s.had_file : s.head.ended);
 	return r;
 }
 
-int audit_append(const char *directory, const struct audit_frame *frame, const struct str *members,
-		 struct str *ret_line, struct err *e)
+static int append_all(const char *directory, const struct audit_frame *frame, const struct inside *in,
+		      struct str *ret_line, struct err *e)
 {
-	owned_str inside = STR_INIT;
-	int r;
+	int r = -ESTALE;
 
-	if ((r = content(frame, members, &inside, e)) < 0)
-		return r;
-	r = -ESTALE;
 	for (int i = 0; i < ATTEMPTS && r == -ESTALE; i++) {
 		struct log l;
 
 		r = log_open(&l, directory, e);
 		if (r == 0)
-			r = append(&l, frame, &inside, ret_line, e);
+			r = append(&l, frame, in, ret_line, e);
 		/* Unlocked first: others append while we wait, and share one flush of the disk. */
 		fd_close(&l.head_fd);
 		if (r == 0 && frame->durable && fdatasync(l.fd) < 0)
@@ -594,20 +751,46 @@ int audit_append(const char *directory, const struct audit_frame *frame, const s
 	return r < 0 ? err_in(e, "audit: %s", directory) : r;
 }
 
+int audit_append(const char *directory, const struct audit_frame *frame, const struct str *members,
+		 struct str *ret_line, struct err *e)
+{
+	struct inside in = { .n = 0 };
+	int r = contents(frame, members, 1, &in, e);
+
+	if (r == 0)
+		r = append_all(directory, frame, &in, ret_line, e);
+	inside_free(&in);
+	return r;
+}
+
+int audit_append_many(const char *directory, const struct audit_frame *frame,
+		      const struct str *members, size_t n, struct err *e)
+{
+	struct inside in = { .n = 0 };
+	int r = contents(frame, members, n, &in, e);
+
+	if (r == 0 && n)
+		r = append_all(directory, frame, &in, NULL, e);
+	inside_free(&in);
+	return r;
+}
+
 int audit_unlogged(const struct audit_frame *frame, const struct str *members,
 		   struct str *ret_line, struct err *e)
 {
 	struct chain_frame f = { 0 };
-	owned_str inside = STR_INIT;
-	int r;
+	struct inside in = { .n = 0 };
+	int r = contents(frame, members, 1, &in, e);
 
-	if ((r = content(frame, members, &inside, e)) < 0)
-		return r;
-	memcpy(f.prev, chain_start.hash, HASH_HEX);
-	memcpy(f.session_prev, chain_start.hash, HASH_HEX);
-	line_put(ret_line, &f, frame, inside.s, inside.len);
-	str_puts(ret_line, "\n");
-	return 0;
+	if (r == 0) {
+		memcpy(f.prev, chain_start.hash, HASH_HEX);
+		memcpy(f.session_prev, chain_start.hash, HASH_HEX);
+		chain_time(f.time);
+		line_put(ret_line, &f, frame, in.text.s, in.text.len);
+		str_puts(ret_line, "\n");
+	}
+	inside_free(&in);
+	return r;
 }
 
 void audit_session_id(char ret[32])

@@ -7,6 +7,7 @@
  * ~/.local/state/agentrun) holds
  *
  *   audit.jsonl		the records, one JSON object a line, only ever appended to
+ *   audit.jsonl.1 ...	older ones, that were rotated away (audit/parts.h)
  *   audit.head		the lock, and the last link of the host chain
  *   sessions/<id>	the last link of each session that has not ended
  *
@@ -15,7 +16,11 @@
  * session: the session chain.  The head files make finding both links O(1); they
  * are a cache that is rebuilt from the log where they are missing, and they
  * notice a log whose end was cut off.  The lock is not on the log itself, so
- * that it may be rotated by renaming: the chain goes on in the new file.
+ * that it may be rotated by renaming: the chain goes on in the new file, and
+ * readers read all that is still there in the order of the records.
+ *
+ * A session ends with its "delete".  What becomes of its files later ("apply")
+ * is recorded behind that, days later and after a rotation, in its chain.
  *
  * Includes base/ only: audit/record.h builds the content of a record from plain
  * values, audit/audit.c adds the frame and appends.  Must not print.
@@ -60,6 +65,13 @@ struct audit_frame {
  */
 int audit_append(const char *directory, const struct audit_frame *frame, const struct str *members,
 		 struct str *ret_line, struct err *e);
+
+/*
+ * The same for many records of one session and event (`once` makes no sense), each durable only together:
+ * one lock, and one write() for hundreds of records.  All of them, or the log as it was.
+ */
+int audit_append_many(const char *directory, const struct audit_frame *frame,
+		      const struct str *members, size_t n, struct err *e);
 
 /* The line, newline included, of a record that is in no log: both of its numbers are 0. */
 int audit_unlogged(const struct audit_frame *frame, const struct str *members,

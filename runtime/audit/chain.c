@@ -22,20 +22,24 @@ bool chain_is_name(const char *text)
 	return n > 0 && n < CHAIN_NAME && !text[n];
 }
 
-void chain_put(struct str *line, const struct chain_frame *f)
+void chain_time(char ret[CHAIN_TIME])
 {
 	struct timespec now;
 	struct tm tm;
-	char date[32];
+	char date[24];
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(ret, CHAIN_TIME, "%.19s.%09ldZ", date, now.tv_nsec);
+}
+
+void chain_put(struct str *line, const struct chain_frame *f)
+{
 	str_printf(line,
-		   "{\"v\":1,\"time\":\"%s.%09ldZ\",\"seq\":%llu,\"prev\":\"%s\",\"session\":\"%s\","
+		   "{\"v\":1,\"time\":\"%s\",\"seq\":%llu,\"prev\":\"%s\",\"session\":\"%s\","
 		   "\"session_seq\":%llu,\"session_prev\":\"%s\",\"event\":\"%s\"",
-		   date, now.tv_nsec, f->seq, f->prev, f->session, f->session_seq, f->session_prev,
-		   f->event);
+		   f->time, f->seq, f->prev, f->session, f->session_seq, f->session_prev, f->event);
 }
 
 /* ---- the scanner: each step consumes its part or fails ---- */
@@ -55,12 +59,14 @@ static bool literal(struct scan *s, const char *text)
 }
 
 /* Digits stand for themselves in `form`: 'd' is any digit. */
-static bool time_of_day(struct scan *s)
+static bool time_of_day(struct scan *s, char ret[CHAIN_TIME])
 {
-	static const char form[] = "dddd-dd-ddTdd:dd:dd.dddddddddZ";
+	static const char form[CHAIN_TIME] = "dddd-dd-ddTdd:dd:dd.dddddddddZ";
 
 	if ((size_t)(s->end - s->p) < sizeof form - 1)
 		return false;
+	memcpy(ret, s->p, sizeof form - 1);
+	ret[sizeof form - 1] = 0;
 	for (const char *f = form; *f; f++, s->p++)
 		if (*f == 'd' ? *s->p < '0' || *s->p > '9' : *s->p != *f)
 			return false;
@@ -114,7 +120,7 @@ bool chain_read(const char *line, size_t n, struct chain_frame *ret)
 	struct scan s = { line, line + n };
 	struct chain_frame f;
 
-	if (!literal(&s, "{\"v\":1,\"time\":\"") || !time_of_day(&s) ||
+	if (!literal(&s, "{\"v\":1,\"time\":\"") || !time_of_day(&s, f.time) ||
 	    !literal(&s, "\",\"seq\":") || !number(&s, &f.seq) ||
 	    !literal(&s, ",\"prev\":\"") || !digest(&s, f.prev) ||
 	    !literal(&s, "\",\"session\":\"") || !name(&s, f.session) ||

@@ -16,6 +16,7 @@
 #include "base/str.h"
 
 enum { CHAIN_NAME = 64 };	/* room for a session id or an event, final NUL included */
+enum { CHAIN_TIME = 31 };	/* "2026-01-02T03:04:05.000000000Z" and the final NUL */
 
 #define CHAIN_HOST "host"	/* the session of the log's own records ("recovered") */
 
@@ -27,6 +28,7 @@ struct chain_link {
 extern const struct chain_link chain_start;
 
 struct chain_frame {
+	char time[CHAIN_TIME];
 	unsigned long long seq, session_seq;
 	char prev[HASH_HEX], session_prev[HASH_HEX];
 	char session[CHAIN_NAME], event[CHAIN_NAME];
@@ -34,6 +36,8 @@ struct chain_frame {
 
 /* Session ids and events are [0-9a-z_-], and short. */
 bool chain_is_name(const char *text);
+/* The present time as a frame has it, RFC 3339 in UTC. */
+void chain_time(char ret[CHAIN_TIME]);
 /* Appends the frame up to the event, without a comma: the record's members follow. */
 void chain_put(struct str *line, const struct chain_frame *f);
 /* `line` without its newline.  False if it is not a whole record. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit/audit.h"
@@ -90,12 +89,11 @@ void head_init(struct head *ret)
 		strcpy(ret->boot, "-");
 }
 
-int head_view_open(const char *directory, const char *log, struct head_view *ret, struct err *e)
+int head_view_open(const char *directory, struct head_view *ret, struct err *e)
 {
 	owned_fd dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	owned_fd lock = -1;
-	owned_fd fd = -1;
-	struct stat st;
+	struct head_view view = { .has_head = false };
 
 	if (dirfd < 0)
 		return err_set(e, errno, "open %s", directory);
@@ -103,15 +101,11 @@ int head_view_open(const char *directory, const char *log, struct head_view *ret
 	while (lock >= 0 && flock(lock, LOCK_SH) < 0)
 		if (errno != EINTR)
 			return err_set(e, errno, "lock %s/" AUDIT_HEAD, directory);
-	fd = openat(dirfd, log, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(e, errno, "open %s/%s", directory, log);
-	if (fstat(fd, &st) < 0)
-		return err_set(e, errno, "stat %s/%s", directory, log);
-	if (!S_ISREG(st.st_mode))
-		return err_say(e, EINVAL, "%s/%s: not a regular file", directory, log);
-	ret->has_head = lock >= 0 && head_read(lock, &ret->head) == 0;
-	ret->size = st.st_size;
-	ret->fd = fd_take(&fd);
+	if (parts_open(dirfd, &view.parts, e) < 0)
+		return err_in(e, "%s", directory);
+	if (!view.parts.n)
+		return err_set(e, ENOENT, "open %s/" AUDIT_LOG, directory);
+	view.has_head = lock >= 0 && head_read(lock, &view.head) == 0;
+	*ret = view;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "audit/chain.h"
+#include "audit/parts.h"
 #include "base/err.h"
 
 enum { HEAD_CONTAINER = 1024 };
@@ -43,13 +44,12 @@ void head_intend(struct head *h, off_t at, unsigned long long seq, const char *h
 /* Drops the intention: it was written, or it was not. */
 void head_settle(struct head *h, bool written);
 
-/* The log as it was when no one was writing: its first `size` bytes are whole records. */
+/* The log as it was when no one was writing: its parts, up to their sizes, are whole records. */
 struct head_view {
-	int fd;
-	off_t size;
+	struct parts parts;
 	bool has_head;
 	struct head head;
 };
-#define HEAD_VIEW_INIT ((struct head_view){ .fd = -1 })
-/* Opens `log` in `directory` for reading; needs no right to write. */
-int head_view_open(const char *directory, const char *log, struct head_view *ret, struct err *e);
+/* Opens the log in `directory` for reading; needs no right to write.  -ENOENT: there is none.
+ * parts_close(). */
+int head_view_open(const char *directory, struct head_view *ret, struct err *e);

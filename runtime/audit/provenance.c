@@ -2,7 +2,6 @@
 #include "audit/provenance.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +25,7 @@ struct build {
 	struct arena a;
 	const char *session;
 	const struct json *create;	/* the record; NULL: the log does not have it */
-	char created[40], deleted[40];	/* RFC 3339; "": no such record */
+	char created[CHAIN_TIME], deleted[CHAIN_TIME];	/* RFC 3339; "": no such record */
 	struct chain_link last;		/* of the session's chain */
 	unsigned long long last_seq;	/* of that record in the log */
 	const struct json **execs, **applies;
@@ -50,12 +49,6 @@ static void add_record(const struct json ***list, size_t *n, const struct json *
 	(*list)[(*n)++] = record;
 }
 
-/* "2026-01-02T03:04:05.000000000Z"; the scanner of the chain has checked its form. */
-static void take_time(char ret[40], const char *line)
-{
-	snprintf(ret, 40, "%.30s", line + strlen("{\"v\":1,\"time\":\""));
-}
-
 static void visit(void *ctx, const struct chain_frame *f, const char *line, size_t n)
 {
 	struct build *b = ctx;
@@ -70,9 +63,9 @@ static void visit(void *ctx, const struct chain_frame *f, const char *line, size
 	b->last.seq = f->session_seq;
 	hash_hex(b->last.hash, line, n);
 	if (create)
-		take_time(b->created, line);
+		memcpy(b->created, f->time, CHAIN_TIME);
 	if (strcmp(f->event, "delete") == 0)
-		take_time(b->deleted, line);
+		memcpy(b->deleted, f->time, CHAIN_TIME);
 	if (!(create || exec || apply) ||
 	    json_parse(&b->a, line, n, "record", &record, &ignored) < 0)
 		return;

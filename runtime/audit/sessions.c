@@ -8,7 +8,6 @@
 
 #include "audit/audit.h"
 #include "audit/head.h"
-#include "base/fd.h"
 
 enum {
 	TEXT_MOST = 300,	/* bytes of one text */
@@ -144,24 +143,24 @@ int each_record(const char *directory,
 		void (*visit)(void *ctx, const struct chain_frame *f, const char *line, size_t n),
 		void *ctx, struct err *e)
 {
-	struct head_view view = HEAD_VIEW_INIT;
-	struct chain_lines lines;
+	struct head_view view;
+	struct parts_lines lines;
 	const char *line;
 	bool terminated;
 	size_t n;
 	int r;
 
-	if ((r = head_view_open(directory, AUDIT_LOG, &view, e)) < 0)
+	if ((r = head_view_open(directory, &view, e)) < 0)
 		return err_in(e, "audit");
-	chain_lines_init(&lines, view.fd, view.size);
-	while ((r = chain_lines_next(&lines, &line, &n, &terminated)) > 0) {
+	parts_lines_init(&lines, &view.parts);
+	while ((r = parts_lines_next(&lines, &line, &n, &terminated)) > 0) {
 		struct chain_frame f;
 
 		if (chain_read(line, n, &f))
 			visit(ctx, &f, line, n);
 	}
-	chain_lines_free(&lines);
-	fd_close(&view.fd);
+	parts_lines_free(&lines);
+	parts_close(&view.parts);
 	return r < 0 ? err_set(e, -r, "read %s/" AUDIT_LOG, directory) : 0;
 }
 

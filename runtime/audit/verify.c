@@ -13,7 +13,6 @@
 
 #include "audit/chain.h"
 #include "audit/head.h"
-#include "base/fd.h"
 #include "base/json.h"
 
 enum { TORN_MOST = 4 << 20 };
@@ -193,17 +192,17 @@ static int check_log(const char *directory, const char *anchor, struct audit_ver
 {
 	struct audit_verdict verdict = { 0 };
 	struct check c = { .verdict = &verdict, .anchor = anchor, .last = chain_start };
-	struct head_view view = HEAD_VIEW_INIT;
-	struct chain_lines lines;
+	struct head_view view;
+	struct parts_lines lines;
 	const char *line;
 	bool terminated;
 	size_t n;
 	int r;
 
-	if ((r = head_view_open(directory, AUDIT_LOG, &view, e)) < 0)
+	if ((r = head_view_open(directory, &view, e)) < 0)
 		return err_in(e, "audit");
-	chain_lines_init(&lines, view.fd, view.size);
-	while (!verdict.bad_seq && (r = chain_lines_next(&lines, &line, &n, &terminated)) > 0) {
+	parts_lines_init(&lines, &view.parts);
+	while (!verdict.bad_seq && (r = parts_lines_next(&lines, &line, &n, &terminated)) > 0) {
 		check_line(&c, line, n, terminated);
 		if (ret_last) {
 			ret_last->len = 0;
@@ -214,8 +213,8 @@ static int check_log(const char *directory, const char *anchor, struct audit_ver
 		check_end(&c, &view);
 	verdict.last_seq = c.last.seq;
 	memcpy(verdict.head, c.last.hash, HASH_HEX);
-	chain_lines_free(&lines);
-	fd_close(&view.fd);
+	parts_lines_free(&lines);
+	parts_close(&view.parts);
 	chain_sessions_free(&c.sessions);
 	str_free(&c.torn);
 	if (r < 0)
