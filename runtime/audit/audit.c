@@ -32,7 +32,6 @@
 enum {
 	TAIL_MOST = 256 << 10,	/* how far back from the end the last whole record is looked for */
 	ATTEMPTS = 5,
-	FRAME_MOST = 512,		/* bytes of a record before its members */
 	BATCH = 256 << 10,		/* bytes of records written at once */
 };
 
@@ -251,49 +250,66 @@ struct session {
 	struct head head;
 };
 
+/* The line that the byte at `at` stands in, or that begins there, without its newline.  1, 0: it has no
+ * newline, or a negative errno. */
+static int line_at(int fd, off_t at, struct str *ret)
+{
+	struct chain_back back;
+	owned_str rest = STR_INIT;
+	ssize_t n = pread(fd, str_reserve(&rest, AUDIT_LINE_MOST), AUDIT_LINE_MOST, at);
+	const char *newline = n > 0 ? memchr(rest.s, '\n', (size_t)n) : NULL;
+	const char *line;
+	bool terminated;
+	size_t size;
+	int r;
+
+	if (!newline)
+		return n < 0 ? -errno : 0;
+	chain_back_init(&back, fd, at + (newline - rest.s) + 1);
+	if ((r = chain_back_next(&back, &line, &size, &terminated)) > 0)
+		str_append(ret, line, size);
+	chain_back_free(&back);
+	return r;
+}
+
 /* Whether the record that a head intended at next_at is there. */
 static bool is_there(const struct log *l, const struct head *h)
 {
 	owned_str line = STR_INIT;
-	ssize_t n = pread(l->fd, str_reserve(&line, AUDIT_LINE_MOST), AUDIT_LINE_MOST, h->next_at);
-	const char *newline = n > 0 ? memchr(line.s, '\n', (size_t)n) : NULL;
 	char hash[HASH_HEX];
 
-	if (!newline)
+	if (line_at(l->fd, h->next_at, &line) <= 0)
 		return false;
-	hash_hex(hash, line.s, (size_t)(newline - line.s));
+	hash_hex(hash, line.s, line.len);
 	return memcmp(hash, h->next.hash, HASH_HEX) == 0;
 }
 
 /* Goes on with a scan in one more file, older than those before.  1: there is no more to find. */
 static int file_scan(int fd, off_t size, const char *id, struct head *ret, struct err *e)
 {
-	struct chain_back back;
-	owned_str name = STR_INIT;
-	const char *line;
-	bool terminated;
-	size_t n;
+	owned_str name = STR_INIT, line = STR_INIT;
+	off_t at = size;
 	int r;
 
 	str_printf(&name, ",\"session\":\"%s\",", id);
-	chain_back_init(&back, fd, size);
-	while ((r = chain_back_next(&back, &line, &n, &terminated)) > 0) {
+	while ((r = chain_find_back(fd, at, &name, &at)) > 0) {
 		struct chain_frame f;
 
-		/* most are of others: the frame's beginning tells */
-		if (!memmem(line, n < FRAME_MOST ? n : FRAME_MOST, name.s, name.len) ||
-		    !chain_read(line, n, &f) || strcmp(f.session, id) != 0)
+		line.len = 0;
+		if ((r = line_at(fd, at, &line)) < 0)
+			break;
+		/* the name may stand anywhere in what a container says */
+		if (!r || !chain_read(line.s, line.len, &f) || strcmp(f.session, id) != 0)
 			continue;
 		if (!ret->last.seq) {
 			ret->last.seq = f.session_seq;
-			hash_hex(ret->last.hash, line, n);
+			hash_hex(ret->last.hash, line.s, line.len);
 		}
 		if (strcmp(f.event, "delete") == 0)
 			ret->ended = true;
 		if (ret->ended || f.session_seq <= 1)
 			break;
 	}
-	chain_back_free(&back);
 	return r < 0 ? err_set(e, -r, "read " AUDIT_LOG) : r;
 }
 
@@ -490,10 +506,12 @@ static int records_write(struct log *l, struct session *s, const struct audit_fr
 {
 	const struct head host_before = l->head, session_before = s ? s->head : l->here;
 	const off_t size_before = l->size;
+	const size_t size = in->text.len + in->n * CHAIN_FRAME, most = BATCH + AUDIT_LINE_MOST;
 	struct batch b = { .last_at = 0 };
 	size_t next = 0;
 	int r = 0;
 
+	str_reserve(&b.lines, size < most ? size : most);
 	if (newline_first)
 		str_puts(&b.lines, "\n");
 	while (r == 0 && next < in->n) {
@@ -660,7 +678,7 @@ static int content_start(const struct audit_frame *frame, struct str *out, struc
 static int content(const struct str *start, const struct str *members, struct str *out,
 		   struct err *e)
 {
-	const size_t room = AUDIT_LINE_MOST - FRAME_MOST - start->len;
+	const size_t room = AUDIT_LINE_MOST - CHAIN_FRAME - start->len;
 	size_t n = members->len;
 	owned_str shorter = STR_INIT;
 	const char *text = str_text(members);
@@ -687,7 +705,11 @@ static int contents(const struct audit_frame *frame, const struct str *members, 
 {
 	owned_str start = STR_INIT;
 	int r = content_start(frame, &start, e);
+	size_t size = n * start.len;
 
+	for (size_t i = 0; i < n; i++)
+		size += members[i].len;
+	str_reserve(&in->text, size);
 	in->ends = must(calloc(n + 1, sizeof *in->ends));
 	for (in->n = 0; r == 0 && in->n < n; in->n++) {
 		r = content(&start, &members[in->n], &in->text, e);

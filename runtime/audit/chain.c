@@ -34,12 +34,31 @@ void chain_time(char ret[CHAIN_TIME])
 	snprintf(ret, CHAIN_TIME, "%.19s.%09ldZ", date, now.tv_nsec);
 }
 
+static char *put_number(char *p, unsigned long long v)
+{
+	char digits[24], *first = digits + sizeof digits;
+
+	do
+		*--first = (char)('0' + v % 10);
+	while (v /= 10);
+	return mempcpy(p, first, (size_t)(digits + sizeof digits - first));
+}
+
+/* Without printf(3), which would take longer than all else where thousands are written at once. */
 void chain_put(struct str *line, const struct chain_frame *f)
 {
-	str_printf(line,
-		   "{\"v\":1,\"time\":\"%s\",\"seq\":%llu,\"prev\":\"%s\",\"session\":\"%s\","
-		   "\"session_seq\":%llu,\"session_prev\":\"%s\",\"event\":\"%s\"",
-		   f->time, f->seq, f->prev, f->session, f->session_seq, f->session_prev, f->event);
+	char *const start = str_reserve(line, CHAIN_FRAME), *p = start;
+
+	p = stpcpy(p, "{\"v\":1,\"time\":\"");
+	p = stpcpy(p, f->time);
+	p = put_number(stpcpy(p, "\",\"seq\":"), f->seq);
+	p = mempcpy(stpcpy(p, ",\"prev\":\""), f->prev, HASH_HEX - 1);
+	p = stpcpy(stpcpy(p, "\",\"session\":\""), f->session);
+	p = put_number(stpcpy(p, "\",\"session_seq\":"), f->session_seq);
+	p = mempcpy(stpcpy(p, ",\"session_prev\":\""), f->session_prev, HASH_HEX - 1);
+	p = stpcpy(stpcpy(p, "\",\"event\":\""), f->event);
+	p = stpcpy(p, "\"");
+	str_commit(line, (size_t)(p - start));
 }
 
 /* ---- the scanner: each step consumes its part or fails ---- */
@@ -197,6 +216,38 @@ int chain_back_next(struct chain_back *b, const char **line, size_t *n, bool *te
 	*n = end - start;
 	b->left = start;
 	return 1;
+}
+
+int chain_find_back(int fd, off_t end, const struct str *what, off_t *ret)
+{
+	owned_str block = STR_INIT;
+	off_t size = BLOCK;
+
+	while (end >= (off_t)what->len) {
+		const off_t at = end > size ? end - size : 0;
+		const char *last = NULL, *p;
+		ssize_t n;
+
+		n = pread(fd, str_reserve(&block, (size_t)size), (size_t)(end - at), at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n != end - at)
+			return -ESTALE;		/* cut off while it was read */
+		for (p = block.s; (p = memmem(p, (size_t)(block.s + n - p), what->s, what->len)); p++)
+			last = p;
+		if (last) {
+			*ret = at + (last - block.s);
+			return 1;
+		}
+		if (!at)
+			break;
+		/* it may stand across the border of two blocks */
+		end = at + (off_t)what->len - 1;
+		size = size < PIECE ? 2 * size : PIECE;
+	}
+	return 0;
 }
 
 /* ---- lines from the start ---- */
