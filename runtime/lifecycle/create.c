@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/self.h"
 #include "base/sys.h"
+#include "lifecycle/commands.h"
 #include "lifecycle/deadline.h"
 #include "lifecycle/evidence.h"
 #include "lifecycle/handshake.h"
@@ -382,6 +383,9 @@ static int settle(struct creation *c, struct err *e)
 	}
 	if (state_start_time(c->state.pid, &c->state.pid_start) < 0)
 		return err_say(e, ESRCH, "the container's first process ended at once");
+	/* Before it goes on to what it waits for: nothing of the container's own has run. */
+	if (commands_watch(c->a, &c->state, c->spec, e) < 0)
+		return -e->code;
 	return state_save(&c->dir, &c->state, e);
 }
 
@@ -631,12 +635,12 @@ static void undo(struct creation *c)
 	}
 	if (c->dir.fd >= 0 && hostroot_unmount(&c->dir, c->state.rootfs, &e) < 0)
 		log_warn("%s", e.text);
-	if (c->recorded && evidence_delete(c->a, &c->dir, &c->state, c->spec, -1, &e) < 0)
+	if (c->recorded && evidence_delete(c->a, &c->dir, &c->state, c->spec, -1, NULL, &e) < 0)
 		log_warn("%s", e.text);
 	if (c->cgroup_made && (cgroup_signal(&c->state.cgroup, SIGKILL, &e) < 0 ||
 			       cgroup_remove(&c->state.cgroup, &e) < 0))
 		log_warn("%s", e.text);
-	if (workspace_discard(c->a, &c->state, &e) < 0)
+	if (workspace_discard(c->a, &c->state, &e) < 0 || commands_forget(&c->state, &e) < 0)
 		log_warn("%s", e.text);
 	if (resctrl_unmake(&c->resctrl, &e) < 0)
 		log_warn("%s", e.text);

@@ -15,6 +15,7 @@
 #include "audit/record.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "lifecycle/commands.h"
 #include "lifecycle/deadline.h"
 #include "lifecycle/hookrun.h"
 
@@ -275,40 +276,156 @@ static int64_t duration_ns(const struct state *st)
 	       (int64_t)(st->pid_start * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK)));
 }
 
+static const struct audit_files *files_of(struct arena *a, const struct workspace_changes *w)
+{
+	struct audit_change *list;
+	struct audit_files files;
+
+	if (!w)
+		return NULL;
+	list = arena_array(a, struct audit_change, w->changes.n + 1);
+	for (size_t i = 0; i < w->changes.n; i++) {
+		const struct change *c = &w->changes.v[i];
+
+		list[i] = (struct audit_change){ c->path, change_kind_names[c->kind], c->new_size,
+						 c->new_hash, c->runs };
+	}
+	files = (struct audit_files){ w->source, w->reason,
+				      *w->changes.digest ? w->changes.digest : NULL, list,
+				      w->changes.n };
+	return arena_memdup(a, &files, sizeof files);
+}
+
+/* What was asked for on command lines, and by a lock file that was changed. */
+static void put_installs(struct arena *a, const struct supplies *asked, const struct workspace_changes *w,
+			 struct audit_delete *del)
+{
+	const size_t most = asked->n + (w ? w->changes.n : 0);
+	struct audit_install *list = arena_array(a, struct audit_install, most + 1);
+
+	for (size_t i = 0; i < asked->n; i++)
+		list[del->n_installs++] = (struct audit_install){
+			asked->v[i].ecosystem, asked->v[i].action, &asked->v[i].packages, "command",
+			asked->v[i].path };
+	for (size_t i = 0; w && i < w->changes.n; i++) {
+		const struct change *c = &w->changes.v[i];
+		const char *ecosystem = c->kind == CHANGE_DELETED ? NULL : supply_of_path(c->path);
+
+		if (ecosystem)
+			list[del->n_installs++] = (struct audit_install){
+				ecosystem, NULL, NULL, "lockfile", c->path };
+	}
+	del->installs = list;
+}
+
+/* The design's order: what the kernel logged, then what was waited for. */
+static void exit_of(const struct state_dir *d, const struct commands *c, bool started, int wait_status,
+		    struct audit_exit *x)
+{
+	const int status = c->ended ? c->wait_status : wait_status;
+
+	*x = (struct audit_exit){ .exit_code = -1, .exit_signal = -1, .exit_ns = -1 };
+	if (!started)
+		x->exit_reason = "it was never started";
+	else if (faccessat(d->fd, DEADLINE_FILE, F_OK, 0) == 0)
+		x->exit_reason = "limits.time was over";
+	else if (status < 0)
+		x->exit_reason = "the engine waits for the container's process, not the runtime";
+	if (!started || status < 0)
+		return;
+	x->source = c->ended ? "bpf" : "wait";
+	x->exit_ns = c->ended ? c->end_ns : -1;
+	if (WIFEXITED(status))
+		x->exit_code = WEXITSTATUS(status);
+	else
+		x->exit_signal = WTERMSIG(status);
+}
+
+static int append_commands(struct arena *a, const struct state *st, const struct commands *c,
+			   struct err *e)
+{
+	const struct audit_frame frame = { .session = st->session, .container = st->id,
+					   .event = "command" };
+	char *directory = st->audit;
+
+	if (!c->all.recorded)
+		return 0;
+	if (!directory && audit_directory(a, st->rootless, &directory, e) < 0)
+		return -e->code;
+	return audit_append_many(directory, &frame, c->members, c->all.recorded, e);
+}
+
+/* Before the record that ends the session, which makes them durable. */
+static int append_before(struct arena *a, const struct state_dir *d, const struct state *st,
+			 const struct spec_agent *agent, const struct commands *c,
+			 const struct audit_exit *x, struct err *e)
+{
+	const struct audit_frame frame = { .session = st->session, .container = st->id,
+					   .event = "exit" };
+	owned_str members = STR_INIT;
+	owned_fd marker = -1;
+
+	if (faccessat(d->fd, STATE_RECORDED, F_OK, 0) == 0)
+		return 0;
+	if (append_commands(a, st, c, e) < 0) {
+		if (str_equal(agent->audit_mode, "required"))
+			return err_in(e, "audit records of commands (audit.mode=required)");
+		log_warn("no audit records of commands: %s", e->text);
+	}
+	audit_record_exit(x, &members);
+	if (append(a, st, agent, &frame, &members, e) < 0)
+		return -e->code;
+	marker = openat(d->fd, STATE_RECORDED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	return marker < 0 ? err_set(e, errno, "create %s/%s", d->path, STATE_RECORDED) : 0;
+}
+
+static void put_cost(const struct cgroup *cgroup, struct audit_delete *del)
+{
+	struct cgroup_cost cost = { 0 };
+
+	cgroup_read_cost(cgroup, &cost);
+	del->cpu_usec = known(cost.cpu_usec);
+	del->memory_peak = known(cost.memory_peak);
+	del->io_read_bytes = known(cost.io_read_bytes);
+	del->io_write_bytes = known(cost.io_write_bytes);
+	del->oom_kills = known(cost.oom_kills);
+}
+
 int evidence_delete(struct arena *a, const struct state_dir *d, const struct state *st,
-		    const struct spec *s, int wait_status, struct err *e)
+		    const struct spec *s, int wait_status,
+		    const struct workspace_changes *changes, struct err *e)
 {
 	struct audit_frame frame = { .session = st->session, .container = st->id,
 				     .event = "delete", .durable = true, .once = true };
-	struct audit_network network;
-	struct audit_delete del = { .exit_code = -1, .exit_signal = -1, .duration_ns = -1 };
 	const bool started = st->ready && st->pid_start &&
 			     faccessat(d->fd, STATE_START, F_OK, 0) < 0;
-	struct cgroup_cost cost = { 0 };
+	struct audit_network network;
+	struct audit_exit x;
+	struct audit_delete del = { .duration_ns = -1 };
+	struct commands *commands = arena_new(a, struct commands);
 	owned_str members = STR_INIT;
+	int r;
 
 	if (!s->agent)
 		return 0;
+	commands_read(a, st, commands);
+	exit_of(d, commands, started, wait_status, &x);
+	r = started ? append_before(a, d, st, s->agent, commands, &x, e) : 0;
+	del.exit_code = x.exit_code;
+	del.exit_signal = x.exit_signal;
+	del.exit_reason = x.exit_reason;
 	if (started)
 		del.duration_ns = duration_ns(st);
-	if (!started)
-		del.exit_reason = "it was never started";
-	else if (faccessat(d->fd, DEADLINE_FILE, F_OK, 0) == 0)
-		del.exit_reason = "limits.time was over";
-	else if (wait_status < 0)
-		del.exit_reason = "the engine waits for the container's process, not the runtime";
-	if (wait_status >= 0 && WIFEXITED(wait_status))
-		del.exit_code = WEXITSTATUS(wait_status);
-	else if (wait_status >= 0)
-		del.exit_signal = WTERMSIG(wait_status);
-	cgroup_read_cost(&st->cgroup, &cost);
-	del.cpu_usec = known(cost.cpu_usec);
-	del.memory_peak = known(cost.memory_peak);
-	del.io_read_bytes = known(cost.io_read_bytes);
-	del.io_write_bytes = known(cost.io_write_bytes);
-	del.oom_kills = known(cost.oom_kills);
-	if (read_network(a, d, s->agent, &network, &del.network_reason) == 0)
+	put_cost(&st->cgroup, &del);
+	del.commands = &commands->all;
+	del.files = files_of(a, changes);
+	put_installs(a, &commands->asked, changes, &del);
+	if (r == 0 && read_network(a, d, s->agent, &network, &del.network_reason) == 0)
 		del.network = &network;
-	audit_record_delete(&del, &members);
-	return append(a, st, s->agent, &frame, &members, e);
+	if (r == 0) {
+		audit_record_delete(&del, &members);
+		r = append(a, st, s->agent, &frame, &members, e);
+	}
+	commands_close(commands);
+	return r;
 }

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "lifecycle/create.h"
 #include "lifecycle/state.h"
+#include "lifecycle/workspace.h"
 #include "sandbox/egress.h"
 
 int evidence_create(struct arena *a, const struct state *st, const struct spec *asked,
@@ -20,6 +21,8 @@ int evidence_start(struct arena *a, const struct state *st, const struct spec *s
 int evidence_exec(struct arena *a, const struct state *st, const struct spec *s,
 		  const struct spec_process *p, pid_t pid, const struct strv *dropped,
 		  struct err *e);
-/* wait_status: what waitpid(2) said, where the runtime waited for it itself (run); else -1. */
+/* The commands, the exit, and the end.  wait_status: what waitpid(2) said, where the runtime waited for it
+ * itself (run); else -1.  changes: of the workspace; NULL: none could be made. */
 int evidence_delete(struct arena *a, const struct state_dir *d, const struct state *st,
-		    const struct spec *s, int wait_status, struct err *e);
+		    const struct spec *s, int wait_status,
+		    const struct workspace_changes *changes, struct err *e);

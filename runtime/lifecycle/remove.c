@@ -9,6 +9,7 @@
 #include "base/host.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "lifecycle/commands.h"
 #include "lifecycle/evidence.h"
 #include "lifecycle/hookrun.h"
 #include "lifecycle/hostroot.h"
@@ -124,8 +125,10 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 		spec = NULL;
 	workspace = workspace_conclude(a, &state, spec);
 	/* Before the cgroup goes: the cost is read from it. */
-	if (spec && evidence_delete(a, &dir, &state, spec, own ? own->wait_status : -1, e) < 0)
+	if (spec && evidence_delete(a, &dir, &state, spec, own ? own->wait_status : -1, workspace, e) < 0)
 		return -e->code;
+	if (commands_forget(&state, e) < 0)
+		log_warn("container %s: %s", id, e->text);
 	if (cgroup_remove(&state.cgroup, e) < 0 || remove_resctrl(a, spec, id, e) < 0)
 		return -e->code;
 	if (spec && spec->hooks && spec->hooks->poststop.n) {

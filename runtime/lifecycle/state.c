@@ -210,6 +210,7 @@ static const struct field {
 	F("session", TEXT, session),
 	F("audit", TEXT, audit),
 	F("since", UNSIGNED, since),
+	F("unwatched", TEXT, unwatched),
 	F("store", TEXT, store),
 	F("pid", NUMBER, pid),
 	F("pidStart", UNSIGNED, pid_start),

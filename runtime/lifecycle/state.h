@@ -9,6 +9,7 @@
  *   filters      its seccomp rules, compiled (plan.h); config.json is without them
  *   start        the socket on which a created container waits; gone once it was started
  *   deadline     only if limits.time ended it
+ *   recorded     a delete has recorded the commands and the exit: one that is repeated does not again
  *   netns        the network namespace, pinned for the evidence (only under a policy)
  *   hosts        /etc/hosts with the allowed names (only under a policy)
  *   notify       directory of the socket for sd_notify(3) (only if systemd wants to hear; notify.h)
@@ -36,6 +37,7 @@
 #define STATE_HOSTS "hosts"
 #define STATE_HOSTROOT "hostroot"
 #define STATE_NOTIFY "notify"
+#define STATE_RECORDED "recorded"
 
 enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 extern const char *const status_names[];
@@ -50,6 +52,7 @@ struct state {
 	char *audit;		/* directory of that log: later commands may lack the environment to find it */
 	uint64_t since;		/* ns: what a file system says was changed later, the container changed */
 	char *store;		/* of a copy-on-write workspace (workspace.h); NULL: none */
+	char *unwatched;	/* why what is executed is not logged (commands.h); NULL: it is */
 	pid_t pid;		/* 0: not there yet */
 	uint64_t pid_start;	/* start time of pid, clock ticks since boot: tells pid reuse */
 	bool ready;		/* create came to its end */

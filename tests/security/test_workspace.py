@@ -5,9 +5,11 @@ import json
 import os
 import stat
 import subprocess
+import time
 
 import bundle
 import confined
+import pytest
 from bundle import shell
 from runtime import until
 
@@ -220,3 +222,32 @@ def test_a_delete_that_cannot_read_says_so_and_goes_on(rt, box, work):
     os.mkdir(b.workspace)
     r = rt("delete", "--force", b.id, check=True)
     assert "is another directory by now" in r.err
+
+
+def record(b, event):
+    with open(confined.LOG, encoding="utf-8") as f:
+        found = [json.loads(line) for line in f]
+    r, = [r for r in found if r["event"] == event and r.get("container.id") == b.id]
+    return r
+
+
+@pytest.mark.parametrize("mode, source", [("cow", "overlay"), ("rw", "statx"), ("ro", None)])
+def test_the_record_tells_what_was_changed(rt, box, work, mode, source):
+    script = {"ro": "cat old"}.get(mode, "echo new >new; echo more >>old; mkdir d; echo x >d/package-lock.json; "
+                                         "mkdir -p .githooks; cp /bin/sh .githooks/x")
+    b = cow(box, work, script, workspace_mode=mode)
+    time.sleep(0.02)    # the clock of file systems ticks every 4 ms or 10
+    rt.run(b, check=True)
+    files = record(b, "delete")["files"]
+    if not source:
+        assert files is None
+        return
+    assert files["source"] == source and (files["reason"] is None) == (mode == "cow")
+    found = {x["path"]: x for x in files["changes"] if x["path"] not in ("d", ".githooks")}
+    assert {p: x["kind"] for p, x in found.items()} == {
+        "new": "added", "old": "modified", "d/package-lock.json": "added", ".githooks/x": "added"}
+    assert found["new"]["sha256"] == hashlib.sha256(b"new\n").hexdigest()
+    assert found["old"]["sha256"] == hashlib.sha256(b"old\nmore\n").hexdigest()
+    assert found[".githooks/x"]["runs"] and not found["new"]["runs"]
+    install, = record(b, "delete")["installs"]
+    assert (install["ecosystem"], install["evidence"]) == ("npm", "lockfile")

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lifecycle/commands.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "sandbox/execlog.h"
+
+/* Why the kernel is not asked at all; NULL: it is. */
+static const char *why_not(const struct state *state, const struct spec *s)
+{
+	const struct spec_namespace *pid = spec_namespace_find(s, "pid");
+
+	if (state->rootless)
+		return "without root the kernel lets nobody watch";
+	if (!pid || pid->path)
+		return "the container has no PID namespace of its own";
+	return NULL;
+}
+
+int commands_watch(struct arena *a, struct state *state, const struct spec *s, struct err *e)
+{
+	const struct execlog_place place = { state->pid, state->pid_start };
+	const char *reason;
+	bool required;
+
+	if (!s->agent)
+		return 0;
+	required = str_equal(s->agent->audit_mode, "required");
+	reason = why_not(state, s);
+	if (!reason && execlog_watch(state->session, &place, EXECLOG_MOST, required, e) == 0)
+		return 0;
+	if (!reason && required && e->code != EOPNOTSUPP)
+		return err_in(e, "log of commands (audit.mode=required)");
+	if (!reason)
+		log_debug("%s", e->text);
+	state->unwatched = arena_strdup(a, reason ? reason : e->text);
+	return 0;
+}
+
+int commands_forget(const struct state *state, struct err *e)
+{
+	return state->session && !state->rootless && !state->unwatched ?
+	       execlog_free(state->session, e) : 0;
+}
+
+/* ---- at delete ---- */
+
+struct reading {
+	struct arena *a;
+	const struct state *state;
+	struct commands *c;
+	size_t room;
+	int64_t boot_ns;		/* when this host started, since 1970 */
+	bool entered;			/* the first process is past stage two */
+};
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static struct strv arguments(struct arena *a, const struct execlog_command *c)
+{
+	struct strv args = { 0 };
+
+	for (size_t at = 0; at < c->argv_kept;) {
+		const char *arg = arena_strndup(a, c->argv + at, strnlen(c->argv + at, c->argv_kept - at));
+
+		strv_add(a, &args, arg);
+		at += strlen(arg) + 1;
+	}
+	if (c->argv_size > c->argv_kept)
+		strv_add(a, &args, arena_printf(a, "[cut after %zu of %llu bytes]", c->argv_kept,
+						c->argv_size));
+	return args;
+}
+
+static int add(void *arg, const struct execlog_command *x, struct err *e)
+{
+	struct reading *r = arg;
+	struct strv args = arguments(r->a, x);
+	struct audit_command command = {
+		.pid = x->pid, .parent_pid = x->parent, .executable = x->path, .args = &args,
+		.start_ns = r->boot_ns + (int64_t)x->started,
+		.duration_ns = x->end == EXECLOG_UNSEEN ? -1 : (int64_t)(x->ended - x->started),
+		.exit_code = -1, .exit_signal = -1, .source = "bpf",
+	};
+
+	(void)e;
+	if (x->pid == r->state->pid && !r->entered) {
+		r->entered = true;	/* stage two: it is ours, and nothing of the container ran before */
+		return 0;
+	}
+	if (x->end == EXECLOG_EXITED && WIFEXITED(x->status))
+		command.exit_code = WEXITSTATUS(x->status);
+	else if (x->end == EXECLOG_EXITED)
+		command.exit_signal = WTERMSIG(x->status);
+	if (x->end == EXECLOG_EXITED && x->pid == r->state->pid) {
+		r->c->ended = true;
+		r->c->wait_status = x->status;
+		r->c->end_ns = r->boot_ns + (int64_t)x->ended;
+	}
+	supply_of_command(r->a, &args, &r->c->asked);
+	if (r->c->all.recorded == r->room) {
+		r->room = 2 * r->room + 64;
+		r->c->members = must(realloc(r->c->members, r->room * sizeof *r->c->members));
+	}
+	r->c->members[r->c->all.recorded] = STR_INIT;
+	audit_record_command(&command, &r->c->members[r->c->all.recorded++]);
+	return 0;
+}
+
+void commands_read(struct arena *a, const struct state *state, struct commands *ret)
+{
+	struct reading r = { .a = a, .state = state, .c = ret,
+			     .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
+	struct execlog_total total = { 0 };
+	struct err e;
+
+	if (state->unwatched) {
+		ret->all.reason = state->unwatched;
+	} else if (execlog_read(state->session, add, &r, &total, &e) < 0) {
+		ret->all.reason = arena_strdup(a, e.text);
+	} else {
+		ret->all.source = "bpf";
+		ret->all.lost = total.lost;
+		if (total.lost)
+			ret->all.reason = "the log was full";
+	}
+}
+
+void commands_close(struct commands *c)
+{
+	for (size_t i = 0; i < c->all.recorded; i++)
+		str_free(&c->members[i]);
+	free(c->members);
+}
