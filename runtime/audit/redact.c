@@ -42,6 +42,34 @@ static size_t userinfo_length(const char *p, size_t *user)
 	return n;
 }
 
+/* A header that is all secret, whatever words it has. */
+static bool is_header(const char *name, size_t n)
+{
+	static const char *const names[] = { "authorization", "cookie" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		size_t least = strlen(names[i]);
+
+		if (n >= least && strncasecmp(name + n - least, names[i], least) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A parameter of a URL that grants access, though its name says so nowhere else. */
+static bool is_grant(const char *text, const char *name, size_t n)
+{
+	static const char *const names[] = { "key", "sig", "signature", "X-Amz-Signature",
+					     "X-Goog-Signature", "code" };
+
+	if (name == text || !strchr("?&", name[-1]) || name[n] != '=')
+		return false;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strlen(names[i]) == n && strncasecmp(name, names[i], n) == 0)
+			return true;
+	return false;
+}
+
 /* The value behind a name: quoted as a whole, or up to where a shell or a list would end it. */
 static size_t value_length(const char *p)
 {
@@ -54,20 +82,23 @@ static size_t value_length(const char *p)
 	return strcspn(p, " \t\n;&|,\"')}");
 }
 
-/* Behind a secret name: '=' or ':' with blanks and quotes around it; bytes up to the value, 0: none. */
+/* Behind a secret name: '=', "=>" or ':' with blanks and quotes around it; bytes up to the value, 0: none. */
 static size_t separator_length(const char *p)
 {
 	size_t n = 0;
 
 	if (p[n] == '"' || p[n] == '\'')
 		n++;
-	if (p[n] == '=')
+	if (p[n] == '=')	/* what follows a blank then is a shell's next word */
 		return n + 1;
 	while (p[n] == ' ')
 		n++;
-	if (p[n] != ':' || p[n + 1] == '/')
+	if (p[n] == '=' && p[n + 1] != '=')
+		n += p[n + 1] == '>' ? 2 : 1;
+	else if (p[n] == ':' && p[n + 1] != '/')
+		n++;
+	else
 		return 0;
-	n++;
 	while (p[n] == ' ')
 		n++;
 	/* "Authorization: Bearer xyz": the scheme may stay */
@@ -80,14 +111,124 @@ static size_t separator_length(const char *p)
 	return n;
 }
 
+/* ---- words of a command: an option and what follows it ---- */
+
+enum next {
+	NEXT_PLAIN,
+	NEXT_SECRET,
+	NEXT_USER,		/* name:password, or name%password */
+};
+
+/* Lists are words with a blank around each. */
+static const struct secret_option {
+	const char *after;	/* the program, or the verb: any of these has come before */
+	const char *options;
+	bool attached;		/* -pSECRET is meant, too, or alone */
+	bool apart;		/* -p SECRET */
+	enum next what;
+} secret_options[] = {
+	{ " curl ", " -u -U --user --proxy-user ", true, true, NEXT_USER },
+	{ " curl ", " -b --cookie ", true, true, NEXT_SECRET },
+	{ " smbclient mount.cifs ", " -U --user ", true, true, NEXT_USER },
+	{ " sshpass ", " -p ", true, true, NEXT_SECRET },
+	{ " mysql mysqldump mysqladmin mariadb mariadb-dump 7z 7za rar unrar ", " -p ", true, false,
+	  NEXT_SECRET },
+	{ " login ", " -p ", true, true, NEXT_SECRET },		/* docker run -p is a port */
+	{ " redis-cli ", " -a ", false, true, NEXT_SECRET },
+	{ " ldapsearch ldapadd ldapmodify ldapdelete ", " -w ", true, true, NEXT_SECRET },
+	{ " zip unzip ", " -P ", true, true, NEXT_SECRET },
+};
+enum { SECRET_OPTIONS = sizeof secret_options / sizeof *secret_options };
+
+/* What the words so far say of the next. */
+struct words {
+	bool after[SECRET_OPTIONS];
+	bool set;		/* the last word was "set": aws configure set NAME VALUE */
+	enum next next;
+};
+
+static bool in_list(const char *list, const char *word, size_t n)
+{
+	for (const char *p = list; n && (p = memmem(p, strlen(p), word, n)); p++)
+		if (p > list && p[-1] == ' ' && p[n] == ' ')
+			return true;
+	return false;
+}
+
+/* Reads the n bytes of a word that is no secret itself; from the returned one on it is. */
+static size_t read_word(struct words *w, const char *word, size_t n)
+{
+	const char *slash = memrchr(word, '/', n);
+	const char *name = slash ? slash + 1 : word;
+	const bool was_set = w->set;
+
+	w->set = n == 3 && memcmp(word, "set", 3) == 0;
+	w->next = NEXT_PLAIN;
+	if ((was_set || *word == '-') && !memchr(word, '=', n) && secret_name(word, n)) {
+		w->next = NEXT_SECRET;
+		return n;
+	}
+	for (size_t i = 0; i < SECRET_OPTIONS; i++) {
+		const struct secret_option *o = &secret_options[i];
+		size_t option = n > 2 && word[1] == '-' ? strcspn(word, "=") : 2;
+
+		w->after[i] = w->after[i] || in_list(o->after, name, n - (size_t)(name - word));
+		if (!w->after[i] || *word != '-' || n < 2 || option > n || !in_list(o->options, word, option))
+			continue;
+		if (option < n && o->attached) {
+			size_t user = o->what == NEXT_USER ? strcspn(word, ":%") + 1 : 0;
+
+			option += word[option] == '=';
+			return user > n ? n : user > option ? user : option;
+		}
+		if (option == n && o->apart)
+			w->next = o->what;
+	}
+	return n;
+}
+
+/* How many bytes of the word behind such an option may be shown: all of them where it holds no secret. */
+static size_t shown_length(enum next next, const char *word, size_t n)
+{
+	size_t user = 0;
+
+	while (user < n && word[user] != ':' && word[user] != '%')
+		user++;
+	if (next == NEXT_SECRET)
+		return *word == '-' ? n : 0;
+	return next == NEXT_PLAIN || user == n || strspn(word + user + 1, "0123456789") >= n - user - 1
+		? n : user + 1;		/* 1000:1000 are no password */
+}
+
+/* ---- texts ---- */
+
 void redact_text(const char *text, struct str *out)
 {
+	static const char blanks[] = " \t\n", ends[] = " \t\n;&|()";
+	const bool command = strpbrk(text, blanks) != NULL;	/* a shell's, maybe: of words */
+	struct words words = { 0 };
 	const char *p = text;
 
 	while (*p) {
 		bool at_word = p == text || !is_name_char(p[-1]);
 		size_t n = 0, keep = 0;
 
+		if (command && (p == text || strchr(ends, p[-1])) && !strchr(ends, *p)) {
+			const enum next next = words.next;
+			size_t word = *p == '"' || *p == '\'' ? value_length(p) : strcspn(p, ends);
+			size_t shown = shown_length(next, p, word);
+
+			if (shown == word)
+				shown = read_word(&words, p, word);
+			else
+				words.next = NEXT_PLAIN;
+			if (shown < word) {
+				str_append(out, p, shown);
+				str_puts(out, REDACTED);
+				p += word;
+				continue;
+			}
+		}
 		if (str_has_prefix(p, "://") && userinfo_length(p + 3, &keep) > 0) {
 			n = 3 + userinfo_length(p + 3, &keep);
 			keep += 3;
@@ -98,11 +239,13 @@ void redact_text(const char *text, struct str *out)
 
 			while (is_name_char(p[name]))
 				name++;
-			sep = secret_name(p, name) ? separator_length(p + name) : 0;
+			sep = is_grant(text, p, name) || secret_name(p, name) ?
+				separator_length(p + name) : 0;
 			keep = name;
 			if (sep && value_length(p + name + sep) > 0) {
 				keep += sep;
-				n = keep + value_length(p + keep);
+				n = keep + (is_header(p, name) && p[keep] != '"' ?
+					    strcspn(p + keep, "\n\"'") : value_length(p + keep));
 			} else if (sep) {
 				keep += sep;
 			}
@@ -125,21 +268,24 @@ void redact_text(const char *text, struct str *out)
 struct strv redact_args(struct arena *a, const struct strv *args)
 {
 	struct strv ret = { 0 };
-	bool hide_next = false;
+	struct words words = { 0 };
 
 	for (size_t i = 0; args && i < args->n; i++) {
 		const char *arg = args->v[i];
+		const size_t n = strlen(arg);
+		size_t shown = shown_length(words.next, arg, n);
 		owned_str text = STR_INIT;
 
-		if (hide_next && *arg != '-') {
-			strv_add(a, &ret, REDACTED);
-			hide_next = false;
-			continue;
+		if (shown == n)
+			shown = read_word(&words, arg, n);
+		else
+			words.next = NEXT_PLAIN;
+		if (shown < n)
+			strv_add(a, &ret, arena_printf(a, "%.*s" REDACTED, (int)shown, arg));
+		else {
+			redact_text(arg, &text);
+			strv_add(a, &ret, text.s);
 		}
-		hide_next = str_has_prefix(arg, "--") && !strpbrk(arg, "= \n") &&
-			    secret_name(arg, strlen(arg));
-		redact_text(arg, &text);
-		strv_add(a, &ret, text.s);
 	}
 	return ret;
 }

@@ -126,6 +126,61 @@ def test_E1_no_secret_reaches_the_log(rt, agent):
     assert records(b, "exec")[0]["env.dropped"] == ["DB_PASSWORD"]
 
 
+def secret(n):
+    return f"S3cret{n:02}x9Kq7Lw2Zt5Vb8Nm4Rj6Hd1Gf3Ps0Yc"
+
+
+# One secret each, as arguments; the same in one text for a shell.
+PLANTED = [
+    lambda s: ["curl", "-u", f"me:{s}", "h"], lambda s: ["curl", f"-ume:{s}", "h"],
+    lambda s: ["curl", f"--user=me:{s}", "h"], lambda s: ["curl", "-H", f"X-Api-Key: {s}"],
+    lambda s: ["curl", "-H", f"Authorization: Custom {s}"], lambda s: ["curl", "-b", f"session={s}"],
+    lambda s: ["curl", "-H", f"Cookie: a=b; session={s}"], lambda s: ["curl", f"https://h/?access_token={s}&x"],
+    lambda s: ["curl", f"https://h/?x&key={s}"], lambda s: ["curl", f"https://h/?sig={s}"],
+    lambda s: ["curl", "-d", f'{{"password": "{s}"}}'], lambda s: ["curl", "-d", f"a=b&client_secret={s}"],
+    lambda s: ["git", "clone", f"https://me:{s}@h/x"], lambda s: ["git", "clone", f"https://{s}@h/x"],
+    lambda s: ["git", "-c", f"http.extraheader=AUTHORIZATION: basic {s}"],
+    lambda s: ["psql", f"postgres://me:{s}@h/db"], lambda s: ["psql", f"host=h password={s} user=x"],
+    lambda s: ["redis-cli", "-a", s], lambda s: ["mysql", f"-p{s}"], lambda s: ["sshpass", "-p", s, "ssh"],
+    lambda s: ["docker", "login", "-u", "me", "-p", s], lambda s: ["docker", "login", "--password", s],
+    lambda s: ["docker", "run", "-e", f"DB_PASSWORD={s}"], lambda s: ["openssl", "enc", "-pass", f"pass:{s}"],
+    lambda s: ["aws", "configure", "set", "aws_secret_access_key", s],
+    lambda s: ["npm", "config", "set", "//r.example/:_authToken", s],
+    lambda s: ["npm", f"--//r.example/:_authToken={s}"], lambda s: ["kubectl", "--token", s],
+    lambda s: ["tool", f"--api-key={s}"], lambda s: ["tool", "-password", s],
+    lambda s: ["tool", f"api_key = '{s}'"], lambda s: ["tool", f"token: {s}"],
+    lambda s: ["env", f"AWS_SECRET_ACCESS_KEY={s}"], lambda s: ["tool", "Bearer " + s],
+    lambda s: ["zip", "-P", s, "x"], lambda s: ["ldapsearch", "-w", s],
+    lambda s: ["tool", "ghp_" + s], lambda s: ["tool", f"glpat-{s}"], lambda s: ["tool", "npm_" + s],
+    lambda s: ["tool", f"-----BEGIN RSA PRIVATE KEY-----\n{s}\n-----END RSA PRIVATE KEY-----"],
+]
+
+
+def test_E1_forty_secrets_are_in_no_form_of_the_report(rt, agent, hosted, work):
+    """In commands, as arguments and in a shell's text; in the environment, a label, a reason, a hook's error."""
+    assert len(PLANTED) == 40
+    hosted(path=script(f"{work}/hook", f"echo TOKEN={secret(95)} >&2; exit 3"), events=["create"])
+    b = agent(["sleep", "60"], label_note=f"password={secret(96)}", egress="allow",
+              egress_allow=f"203.0.113.1:443 (token: {secret(97)})")
+    b.config["process"]["env"].append(f"INNOCENT=ghp_{secret(98)}")
+    b.save()
+    rt.up(b)
+    for n, plant in enumerate(PLANTED):
+        rt.exec(b, "--env", f"DB_PASSWORD={secret(99)}", "--", "true", *plant(secret(n)), check=True)
+        text = " ".join(a if re.fullmatch(r"[\w:/=@.-]+", a) else f'"{a}"' for a in plant(secret(n + 40))
+                        if '"' not in a)
+        rt.exec(b, "--", "sh", "-c", f"true || {text}", check=True)
+    rt.delete(b, "--force", check=True)
+    with open(confined.LOG, encoding="utf-8") as f:
+        forms = {"log": f.read()}
+    for form in ("--json", "--markdown", "--html"):
+        forms[form] = audit("show", form, b.id).out
+    forms["text"], forms["list"] = audit("show", b.id).out, audit("list").out
+    assert forms["log"].count('"event":"exec"') == 80
+    for where, text in forms.items():
+        assert sorted(set(re.findall(r"S3cret(\d\d)", text))) == [], where
+
+
 def test_E1_the_report_tells_what_exec_dropped(rt, agent):
     b = rt.up(agent(["sleep", "60"]))
     rt.exec(b, "--env", f"GITHUB_TOKEN={TOKEN}", "--env", "A=1", "--", "true", "it", check=True)

@@ -956,6 +956,21 @@ Test(audit, secrets_do_not_reach_a_record)
 		{ "git commit -m 'fix the token parser'", "git commit -m 'fix the token parser'" },
 		{ "mask-detector sk-1", "mask-detector sk-1" },
 		{ "a=b --tokens", "a=b --tokens" },
+		{ "curl -u me:abc h", "curl -u me:[redacted] h" },
+		{ "curl -ume:abc; id -u me:abc", "curl -ume:[redacted]; id -u me:[redacted]" },
+		{ "sudo -u me:abc", "sudo -u me:abc" },
+		{ "docker run -u 1000:1000 -p 80:80 x", "docker run -u 1000:1000 -p 80:80 x" },
+		{ "docker login -p abc", "docker login -p [redacted]" },
+		{ "tool --password 'a b' c", "tool --password [redacted] c" },
+		{ "tool --password -v", "tool --password -v" },
+		{ "/usr/bin/mysql -pabc -p x", "/usr/bin/mysql -p[redacted] -p x" },
+		{ "aws configure set aws_secret_access_key abc", "aws configure set aws_secret_access_key "
+		  "[redacted]" },
+		{ "api_key = 'abc'", "api_key = [redacted]" },
+		{ "if token == abc", "if token == abc" },
+		{ "Cookie: a=b; c=d\nHost: x", "Cookie: [redacted]\nHost: x" },
+		{ "https://h/?a=b&key=abc&c=d", "https://h/?a=b&key=[redacted]&c=d" },
+		{ "key=abc", "key=abc" },
 		{ "", "" },
 	};
 
@@ -970,12 +985,16 @@ Test(audit, secrets_do_not_reach_a_record)
 Test(audit, the_argument_after_a_secret_option_is_hidden)
 {
 	struct strv args = { 0 }, out;
-	static const char *const in[] = { "login", "--password", "hunter2", "--token", "-v", "me" };
+	static const char *const in[] = { "login", "--password", "hunter2", "--token", "-v", "me",
+					  "curl", "-u", "me:hunter2", "-u", "me", "-u", "1:2" };
 
-	for (size_t i = 0; i < 6; i++)
+	for (size_t i = 0; i < sizeof in / sizeof *in; i++)
 		strv_add(&arena, &args, in[i]);
 	out = redact_args(&arena, &args);
-	cr_assert(out.n == 6);
+	cr_assert(out.n == sizeof in / sizeof *in);
+	cr_expect(eq(str, out.v[8], "me:[redacted]"));
+	cr_expect(eq(str, out.v[10], "me"));
+	cr_expect(eq(str, out.v[12], "1:2"));
 	cr_expect(eq(str, out.v[2], "[redacted]"));
 	cr_expect(eq(str, out.v[4], "-v"));
 	cr_expect(eq(str, out.v[5], "me"));
