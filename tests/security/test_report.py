@@ -160,12 +160,25 @@ def hostile(log):
             "capabilities": HOSTILE, "no_new_privileges": True, "changes": HOSTILE}})
     log.add("start", **{"process.pid": 7})
     log.add("exec", **process(*HOSTILE), **{"env.dropped": HOSTILE})
+    for arg in HOSTILE:
+        log.add("command", **{**command(5000, 10, arg, text, code=1), "process.executable.path": arg})
+        log.add("command", **command(6000, 10, "sh", "-c", f"npm install '{arg}'; pip install -r '{arg}'"))
     log.add("hook", **{"hook.path": text, "hook.event": text, "hook.detail": text})
     log.add("delete", **{
         "process.exit.code": 0, "exit_reason": text, "unseen": HOSTILE, "truncated": HOSTILE,
+        "commands": {"source": "bpf", "recorded": 1, "lost": 2, "reason": text},
+        "files": {"source": "overlay", "digest": text, "added": 99,
+                  "changes": [change(t, runs=r) for t in HOSTILE for r in (t, None)] +
+                             [change(t + "/go.sum") for t in HOSTILE]},
+        "installs": [{"ecosystem": t, "action": t, "packages": HOSTILE, "evidence": e, "path": t}
+                     for t in HOSTILE for e in ("command", "lockfile")],
         "network_reason": text, "network": {"denied_packets": 3, "destinations": [
             {"verdict": v, "server.address": t, "server.port": 5, "network.transport": t,
              "packets": 1, "bytes": 2} for t in HOSTILE for v in ("denied", "allowed")]}})
+
+
+    log.add("apply", **{"workspace.source": text, "changes.digest": text, "caller.uid": 0,
+                        "applied": [change(t) for t in HOSTILE]})
 
 
 def test_F5_no_form_moves_a_terminal(log):
@@ -236,6 +249,105 @@ def test_F5_markdown_holds_our_syntax_alone(log):
         assert not line or re.match(r"( {2})?- |## |### |<|exit: |packets denied: ", line), line
 
 
+# ---- what it says
+
+
+def test_the_records_of_these_tests_follow_the_schema(log):
+    jsonschema = pytest.importorskip("jsonschema")
+    with open(os.path.join(runtime.REPO, "profiles", "audit-record.schema.json"), encoding="utf-8") as f:
+        validator = jsonschema.Draft202012Validator(json.load(f))
+    task(log, COMMANDS, 3, CHANGES)
+    with open(f"{log.path}/audit.jsonl", encoding="utf-8") as f:
+        for line in f:
+            assert [e.message for e in validator.iter_errors(json.loads(line))] == []
+
+
+SAID = [
+    "commands: 9, 3 failed", "package requests: 3", "packets denied: 3 out",
+    "files changed: 6, 2 may run code on the host", "code 0 at 05:06:58",
+    "05:06:07  npm test (code 1, 9.000 s)", "npm install: left-pad@1.3.0",
+    "pip install: requests==2.31, and what requirements.txt lists",
+    "lock file package-lock.json of npm was changed", "added .git/hooks/pre-push: a git hook",
+    "mode of tools/run: an executable file", "modified package-lock.json, 136.7 KiB",
+    "deleted src/old.js", "1 added, 3 modified, 1 deleted, 1 of another mode",
+]
+
+
+def test_every_form_answers_the_same(log):
+    task(log, COMMANDS, changes=CHANGES)
+    text, markdown = log.show(), log.show("--markdown")
+    tags = Tags()
+    tags.feed(log.show("--html"))
+    forms = [text, re.sub(r"[`*]", "", markdown), "".join(tags.texts)]
+    for part in SAID[4:]:
+        for form in forms:
+            assert part in form, part
+    for part in SAID[:4]:
+        assert part in forms[0] and part in forms[1], part
+    # each request once, whatever shows it
+    assert text.count("left-pad") == 2 and text.count("package-lock.json of npm") == 1
+
+
+def test_thousands_of_commands_make_one_page(log):
+    many = [command(3000 + i * 10, 5, ["git", "node", "ls"][i % 3], f"step{i}", code=int(i % 100 == 0))
+            for i in range(5000)]
+    task(log, many, lost=17, changes=[change(f"src/f{i}") for i in range(500)])
+    text = log.show()
+    assert len(text.splitlines()) < 120
+    for part in ("commands: 5000, 50 failed", "git 1667, node 1667, ls 1666", "17 were LOST: the ring was full",
+                 "step4999", "failed       50, the last of them:", "and 484 more"):
+        assert part in text, part
+    assert "step4990 " not in text and "step4900 " in text     # not of the last five; the last that failed
+    html = log.show("--html")
+    assert len(html) < 100000 and html.count("<li class=\"span") < 500
+
+
+@pytest.mark.parametrize("source, said", [
+    ("acct", "names without arguments"), ("claimed", "CLAIMS"), (None, "not recorded: no right")])
+def test_where_the_commands_come_from(log, source, said):
+    task(log, [{**command(5000, 4, "x", source=source), "process.command_args": []}] if source else [])
+    with open(f"{log.path}/audit.jsonl", encoding="utf-8") as f:
+        text = f.read()
+    with open(f"{log.path}/audit.jsonl", "w", encoding="utf-8") as f:
+        f.write(text.replace('"commands":{"source":"bpf"', f'"commands":{{"source":{json.dumps(source)}')
+                .replace('"lost":0,"reason":null', '"lost":0,"reason":"no right"'))
+    page = log.show()
+    assert said in page and (not source or "/usr/bin/x (code 0" in page)
+
+
+def test_a_session_that_still_runs(log):
+    log.add("create", **process("agent"))
+    log.add("start", **{"process.pid": 7})
+    log.add("command", **command(5000, 4, "npm", "ci"))
+    for form in FORMS:
+        page = log.show(*form)
+        assert "no delete record" in page and "npm ci" in page, form
+    log.add("exit", **{"process.exit.code": None, "process.exit.signal": 11, "exit_reason": None,
+                       "exit_time": stamp(9000), "source": "bpf"})
+    assert "killed by signal 11 at 05:06:09" in log.show()
+
+
+def test_what_a_person_took_over(log):
+    task(log, changes=CHANGES)
+    log.add("apply", **{"workspace.source": "/srv/project", "changes.digest": "cd" * 32,
+                        "caller.uid": 1000, "omitted": 3,
+                        "applied": [{"path": "src/pad.js", "kind": "modified", "sha256": None}]})
+    page = log.show()
+    assert "4 files into /srv/project by uid 1000" in page and "and 3 more" in page
+
+
+@pytest.mark.parametrize("args, said", [
+    (("show", "--html"), "--html is for show NAME"), (("list", "--markdown"), "--markdown is for show NAME"),
+    (("verify", "--html"), "--html is for show NAME"),
+    (("show", "01s", "--html", "--json"), "exclude each other"),
+    (("show", "01s", "--html", "--markdown"), "exclude each other")])
+def test_one_form_of_one_page(log, args, said):
+    log.add("start", **{"process.pid": 7})
+    runtime.run([runtime.program(), "audit", "--directory", log.path, *args], check=said)
+
+
+# ---- in a browser
+
 CHROMIUM = shutil.which("chromium")
 
 
@@ -264,3 +376,23 @@ def test_F5_a_browser_finds_nothing_to_run(log, work):
     probe = page.replace("</h1>", "</h1><script>document.title = 'ran'</script>")
     assert "<title>ran</title>" not in browse(work, probe, "--dump-dom")
     assert "<title>ran</title>" in browse(work, probe.replace("default-src 'none'; ", ""), "--dump-dom")
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
+@pytest.mark.parametrize("width", [400, 1300])
+def test_a_browser_shows_all_of_it(log, work, width):
+    """Measured by a script that is let in for that: nothing wider than the window, and every mark seen."""
+    task(log, COMMANDS, changes=CHANGES)
+    measure = """<script>addEventListener("load", () => {
+        const seen = e => { const r = e.getBoundingClientRect(); return r.width >= 4 && r.height >= 10; };
+        const marks = [...document.querySelectorAll(".track li")];
+        const tracks = [...document.querySelectorAll(".track")].map(t => t.getBoundingClientRect());
+        const inside = marks.every(m => { const r = m.getBoundingClientRect();
+            return tracks.some(t => r.left >= t.left - 1 && r.right <= t.right + 1 && r.top >= t.top - 1); });
+        document.title = [innerWidth, document.documentElement.scrollWidth <= innerWidth, marks.length,
+                          marks.every(seen), inside].join(" ");
+    });</script></body>"""
+    page = log.show("--html").replace("default-src 'none'; ", "").replace("</body>", measure)
+    title = re.search(r"<title>(.*)</title>", browse(work, page, f"--window-size={width},900", "--dump-dom"))
+    got, *rest = title[1].split()
+    assert int(got) >= width // 2 and rest == ["true", "17", "true", "true"]
