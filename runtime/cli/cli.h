@@ -83,8 +83,10 @@ int cmd_spec(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_spec
 int cmd_features(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_features.c */
 int cmd_policy(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_policy.c */
 int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_audit.c */
+int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_workspace.c */
 int cmd_configure(struct cli *cli, int argc, char **argv, struct err *e);	/* cmd_configure.c */
 
 extern const struct cli_option cmd_audit_options[], cmd_create_options[], cmd_run_options[],
 	cmd_exec_options[], cmd_kill_options[], cmd_delete_options[], cmd_update_options[], cmd_list_options[],
-	cmd_ps_options[], cmd_events_options[], cmd_spec_options[], cmd_configure_options[];
+	cmd_ps_options[], cmd_events_options[], cmd_spec_options[], cmd_configure_options[],
+	cmd_workspace_options[];

@@ -40,9 +40,9 @@ struct above {
 	mode_t mode;
 };
 
-static int64_t changed_at(const struct stat *st)
+static int64_t in_ns(struct timespec t)
 {
-	return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static bool same_type(const struct stat *a, const struct stat *b)
@@ -85,8 +85,8 @@ static size_t add(struct reader *r, enum change_kind kind, const struct stat *ne
 		.old_mode = old->st_mode, .new_mode = new->st_mode,
 		.old_size = size_of(old), .new_size = size_of(new),
 		.runs = risk_of(path_of(r), old->st_mode, new->st_mode),
-		.old_inode = old->st_ino,
-		.old_changed = old->st_mode ? changed_at(old) : 0,
+		.old_inode = old->st_ino, .old_links = old->st_nlink,
+		.old_changed = in_ns(old->st_ctim), .old_written = in_ns(old->st_mtim),
 	};
 	return c->n++;
 }
@@ -319,10 +319,8 @@ static const char changed_below[] = "something in it was changed on the host mea
  */
 static bool host_changed(const struct reader *r, const struct stat *st)
 {
-	int64_t written = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-
-	return changed_at(st) > r->s->since &&
-	       !(S_ISDIR(st->st_mode) && written > r->s->since);
+	return in_ns(st->st_ctim) > r->s->since &&
+	       !(S_ISDIR(st->st_mode) && in_ns(st->st_mtim) > r->s->since);
 }
 
 static int delete_tree(struct reader *r, const char *conflict, bool *ret_conflict);
@@ -578,6 +576,138 @@ int changes_read(struct arena *a, const struct review_store *s, int upper_fd, in
 	str_free(&r.value);
 	str_free(&r.other);
 	return x;
+}
+
+/* ---- a part of it ---- */
+
+struct change *changes_find(const struct changes *c, const char *path)
+{
+	const struct change key = { .path = path };
+
+	return c->n ? bsearch(&key, c->v, c->n, sizeof *c->v, by_path) : NULL;
+}
+
+/* "./a//b/" as "a/b"; "" is the top with all in it. */
+static char *tidy(struct arena *a, const char *path)
+{
+	char *tidied = arena_alloc(a, strlen(path) + 1), *out = tidied;
+
+	while (*path) {
+		size_t n = strcspn(path, "/");
+
+		if (n && !(n == 1 && *path == '.')) {
+			if (out > tidied)
+				*out++ = '/';
+			memcpy(out, path, n);
+			out += n;
+		}
+		path += n + (path[n] == '/');
+	}
+	return tidied;
+}
+
+static bool is_within(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+
+	return !n || (strncmp(path, top, n) == 0 && (!path[n] || path[n] == '/'));
+}
+
+/* The directories above it that are to be made. */
+static void pick_above(const struct changes *all, const char *path, bool *picked)
+{
+	owned_str above = STR_INIT;
+
+	str_puts(&above, path);
+	for (char *slash; (slash = strrchr(above.s, '/'));) {
+		struct change *c;
+
+		*slash = '\0';
+		c = changes_find(all, above.s);
+		if (c && S_ISDIR(c->new_mode) && !S_ISDIR(c->old_mode))
+			picked[c - all->v] = true;
+	}
+}
+
+static struct changes take_picked(struct arena *a, const struct changes *all, const bool *picked)
+{
+	struct changes some = { .v = arena_array(a, struct change, all->n) };
+
+	for (size_t i = 0; i < all->n; i++)
+		if (picked[i])
+			some.v[some.n++] = all->v[i];
+	strcpy(some.digest, all->digest);
+	return some;
+}
+
+int changes_select(struct arena *a, const struct changes *all, const struct strv *paths,
+		   struct changes *ret, struct err *e)
+{
+	bool *picked;
+
+	if (!paths->n) {
+		*ret = *all;
+		return 0;
+	}
+	picked = arena_array(a, bool, all->n);
+	for (size_t i = 0; i < paths->n; i++) {
+		const char *top = tidy(a, paths->v[i]);
+		bool any = false;
+
+		for (size_t j = 0; j < all->n; j++)
+			if (is_within(all->v[j].path, top)) {
+				any = picked[j] = true;
+				pick_above(all, all->v[j].path, picked);
+			}
+		if (!any)
+			return err_say(e, ENOENT, "%s: nothing is changed there (the path is relative "
+				       "to the workspace)", paths->v[i]);
+	}
+	*ret = take_picked(a, all, picked);
+	return 0;
+}
+
+bool changes_any_below(const struct changes *c, const char *path)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (is_within(c->v[i].path, path) && strcmp(c->v[i].path, path) != 0)
+			return true;
+	return false;
+}
+
+/* Directories that go must be empty: not while something in them stays. */
+static void keep_above(const struct changes *all, const char *path, bool *picked)
+{
+	owned_str above = STR_INIT;
+
+	str_puts(&above, path);
+	for (char *slash; (slash = strrchr(above.s, '/'));) {
+		struct change *c;
+
+		*slash = '\0';
+		c = changes_find(all, above.s);
+		if (c && S_ISDIR(c->old_mode) && !S_ISDIR(c->new_mode))
+			picked[c - all->v] = false;
+	}
+}
+
+void changes_pick(struct arena *a, const struct changes *all, const struct strv *paths,
+		  struct changes *ret)
+{
+	bool *picked = arena_array(a, bool, all->n);
+
+	for (size_t i = 0; i < paths->n; i++) {
+		struct change *c = changes_find(all, paths->v[i]);
+
+		if (!c)
+			continue;
+		picked[c - all->v] = true;
+		pick_above(all, c->path, picked);
+	}
+	for (size_t i = 0; i < all->n; i++)
+		if (!picked[i] && all->v[i].kind == CHANGE_DELETED)
+			keep_above(all, all->v[i].path, picked);
+	*ret = take_picked(a, all, picked);
 }
 
 /* ---- changes.json ---- */

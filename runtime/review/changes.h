@@ -41,10 +41,10 @@ struct change {
 	const char *refused;	/* why it can never be applied (a device, a socket, a set-id bit, ...), NULL: it can */
 	const char *conflict;	/* the host's copy was changed meanwhile: how; NULL: it was not */
 	const char *runs;	/* why it may run code on the host ("a git hook", "an executable file"); NULL */
-	/* The host's entry that was judged, to be found again: its inode, and its change time in ns; 0: there
-	 * was none, or loaded from a file. */
-	uint64_t old_inode;
-	int64_t old_changed;
+	/* The host's entry that was judged, to be found again: its inode, how many names it has, and the times
+	 * of its last change and of the last write in ns; 0: there was none, or loaded from a file. */
+	uint64_t old_inode, old_links;
+	int64_t old_changed, old_written;
 };
 /* Ends the reading of a tree: an agent can make more than anybody would review. */
 enum { CHANGES_MOST = 1 << 20 };
@@ -65,11 +65,24 @@ struct changes {
 int changes_read(struct arena *a, const struct review_store *s, int upper_fd, int workspace_fd,
 		 bool hash, struct changes *ret, struct err *e);
 
+/* What of `all` is at one of the paths or below it, with the directories that are to be made for it; all if
+ * there is no path.  -ENOENT names a path that changes nothing. */
+int changes_select(struct arena *a, const struct changes *all, const struct strv *paths,
+		   struct changes *ret, struct err *e);
+/* Those of exactly these paths, with the directories that are to be made for them, and without those to be
+ * removed that something else keeps. */
+void changes_pick(struct arena *a, const struct changes *all, const struct strv *paths,
+		  struct changes *ret);
+/* Whether there is a change of what is in that directory. */
+bool changes_any_below(const struct changes *c, const char *path);
+/* The change of that path; NULL: there is none. */
+struct change *changes_find(const struct changes *c, const char *path);
+
 /* One as an object of JSON. */
 void change_write(const struct change *c, struct json_writer *w);
 
-/* changes.json: a line of JSON with the digest, then one for each change, all of it but old_inode and
- * old_changed. */
+/* changes.json: a line of JSON with the digest, then one for each change, all of it but what finds
+ * the host's entry again. */
 void changes_write(const struct changes *c, struct str *out);
 /* Reads it back (bounded by the file's size alone: 50,000 entries are usual for a build).  -EBADMSG: it is
  * not what changes_write() wrote. */

@@ -11,6 +11,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <linux/limits.h>
+
 #include "base/fd.h"
 #include "base/sys.h"
 
@@ -56,6 +58,11 @@ int entry_open(const struct entry *x, int flags)
 	int fd = open(proc_path(x).s, flags | O_CLOEXEC | O_NOCTTY);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int entry_chmod(const struct entry *x, mode_t mode)
+{
+	return chmod(proc_path(x).s, mode) < 0 ? -errno : 0;
 }
 
 int entry_target(const struct entry *x, struct str *ret)

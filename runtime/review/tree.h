@@ -34,6 +34,9 @@ int entry_look(int top, const char *path, struct entry *ret);
 /* Opens what the entry is, and nothing else that may stand at its path by now; negative errno. */
 int entry_open(const struct entry *x, int flags);
 
+/* Permissions, not of a link; negative errno. */
+int entry_chmod(const struct entry *x, mode_t mode);
+
 /* SHA-256 of the content of a file or of the target of a link; negative errno. */
 int entry_hash(const struct entry *x, char ret[HASH_HEX]);
 /* The target of a link; negative errno. */

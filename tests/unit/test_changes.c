@@ -7,11 +7,7 @@
 #include <sys/xattr.h>
 #include <time.h>
 
-#include "base/arena.h"
-#include "base/fd.h"
-#include "base/json.h"
-#include "review/changes.h"
-#include "sandboxed.h"
+#include "trees.h"
 
 enum { MOST_XATTRS = 4 };
 
@@ -30,17 +26,6 @@ struct row {
 	const char *expected;	/* a line for each change: kind, path, and how it is marked */
 	bool no_hash;
 };
-
-static void in(struct outcome *o, const char *directory, const char *script)
-{
-	char *command = NULL;
-
-	if (!script)
-		return;
-	WANT(o, asprintf(&command, "set -e; cd %s; %s", directory, script) > 0 && system(command) == 0,
-	     "%s", script);
-	free(command);
-}
 
 static void wait_a_tick(void)
 {
@@ -362,16 +347,6 @@ Test(changes, d6_conflicts)
 
 /* ---- trees that are only made to be read ---- */
 
-static struct changes read_trees(struct arena *a, bool hash, struct outcome *o)
-{
-	static const struct review_store s = { .since = INT64_MAX };
-	owned_fd upper = open("upper", O_PATH | O_CLOEXEC), workspace = open("ws", O_PATH | O_CLOEXEC);
-	struct changes c = { 0 };
-
-	o->r = changes_read(a, &s, upper, workspace, hash, &c, &o->e);
-	return c;
-}
-
 /* An agent may make them deeper than any path is long. */
 static void run_deep(const void *row, struct outcome *o)
 {
@@ -385,7 +360,7 @@ static void run_deep(const void *row, struct outcome *o)
 	for (int i = 0; i < 10000; i++)
 		WANT(o, mkdir("d", 0755) == 0 && chdir("d") == 0, "mkdir");
 	WANT(o, fchdir(top) == 0, "fchdir");
-	c = read_trees(&a, true, o);
+	c = read_trees(&a, true, o).c;
 	WANT(o, c.n == 2049, "%zu changes", c.n);
 	for (size_t i = 0; o->r == 0 && i < c.n; i++)
 		WANT(o, (c.v[i].refused != NULL) == (strlen(c.v[i].path) == 4095 && i == c.n - 1) ||
@@ -411,8 +386,8 @@ static void run_digest(const void *row, struct outcome *o)
 	in(o, ".", "mkdir upper ws");
 	for (size_t i = 0; i < ROWS(steps); i++) {
 		in(o, ".", steps[i]);
-		strcpy(seen[i], read_trees(&a, true, o).digest);
-		WANT(o, strcmp(seen[i], read_trees(&a, true, o).digest) == 0, "%zu changes", i);
+		strcpy(seen[i], read_trees(&a, true, o).c.digest);
+		WANT(o, strcmp(seen[i], read_trees(&a, true, o).c.digest) == 0, "%zu changes", i);
 		for (size_t j = 0; j < i; j++)
 			WANT(o, strcmp(seen[i], seen[j]) != 0, "%s", steps[i]);
 	}

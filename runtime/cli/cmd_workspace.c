@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* workspace list, diff, apply, discard, prune: what containers wrote, looked at and brought in by a person. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "review/apply.h"
+#include "review/changes.h"
+#include "review/diff.h"
+#include "review/store.h"
+
+struct options {
+	const char *reviewed, *older_than;
+	bool json, stat, name_only, nul, interactive, allow_exec, discard;
+};
+
+#define O(member) offsetof(struct options, member)
+const struct cli_option cmd_workspace_options[] = {
+	{ 0, "json", CLI_FLAG, O(json), NULL, "list, diff: print JSON" },
+	{ 0, "stat", CLI_FLAG, O(stat), NULL, "diff: how many lines of each file, for the patch" },
+	{ 0, "name-only", CLI_FLAG, O(name_only), NULL, "diff: only the paths" },
+	{ 'z', "null", CLI_FLAG, O(nul), NULL, "diff: the paths as they are, each with a final NUL" },
+	{ 'i', "interactive", CLI_FLAG, O(interactive), NULL, "apply: ask for each change" },
+	{ 0, "allow-exec", CLI_FLAG, O(allow_exec), NULL,
+	  "apply: also what may run code on this host" },
+	{ 0, "reviewed", CLI_TEXT, O(reviewed), "DIGEST",
+	  "apply: only if the changes are those with this digest, which diff prints" },
+	{ 0, "discard", CLI_FLAG, O(discard), NULL, "apply: if all was applied, discard the session" },
+	{ 0, "older-than", CLI_TEXT, O(older_than), "DURATION",
+	  "prune: discard what is older than DURATION (30d, 12h)" },
+	{ 0, NULL, 0, 0, NULL, NULL },
+};
+
+/* ---- a session, opened ---- */
+
+struct session {
+	struct review r;
+	int upper, workspace;		/* descriptors of the two tops; owned */
+};
+#define SESSION_INIT ((struct session){ .r = REVIEW_INIT, .upper = -1, .workspace = -1 })
+#define owned_session __attribute__((cleanup(session_close))) struct session
+
+static void session_close(struct session *s)
+{
+	fd_close(&s->upper);
+	fd_close(&s->workspace);
+	review_close(&s->r);
+}
+
+static int open_trees(struct session *s, struct err *e)
+{
+	struct stat st;
+
+	s->upper = openat(s->r.fd, REVIEW_UPPER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->upper < 0)
+		return err_set(e, errno, "open %s/" REVIEW_UPPER, s->r.path);
+	s->workspace = open(s->r.s.workspace, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->workspace < 0)
+		return err_set(e, errno, "open the workspace %s", s->r.s.workspace);
+	if (fstat(s->workspace, &st) < 0)
+		return err_set(e, errno, "stat %s", s->r.s.workspace);
+	if (st.st_dev != s->r.s.device || st.st_ino != s->r.s.inode)
+		return err_say(e, ESTALE, "%s is another directory than the one that the container had",
+			       s->r.s.workspace);
+	return 0;
+}
+
+/* `writing`: nobody else may use it, not even its container. */
+static int session_open(struct cli *cli, const char *directory, const char *name, bool writing,
+			struct session *ret, struct err *e)
+{
+	int r = review_open(cli->arena, directory, name, &ret->r, e);
+
+	if (r < 0 || (writing && (r = review_lock(&ret->r, e)) < 0))
+		return r;
+	return open_trees(ret, e);
+}
+
+/* ---- list and prune ---- */
+
+/* Of RFC 3339 in UTC; 0 if it is not. */
+static time_t parse_time(const char *text)
+{
+	struct tm t = { 0 };
+
+	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &t.tm_year, &t.tm_mon, &t.tm_mday,
+			    &t.tm_hour, &t.tm_min, &t.tm_sec) != 6)
+		return 0;
+	t.tm_year -= 1900;
+	t.tm_mon -= 1;
+	return timegm(&t);
+}
+
+static const struct {
+	char letter;
+	long seconds;
+} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 7 * 86400 } };
+enum { UNITS = sizeof units / sizeof *units };
+
+static int parse_duration(const char *text, long *ret, struct err *e)
+{
+	long n, unit = 0;
+	char *end;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	for (size_t i = 0; i < UNITS; i++)
+		if (*end == units[i].letter && !end[1])
+			unit = units[i].seconds;
+	if (errno || *text < '0' || *text > '9' || !unit || n > LONG_MAX / unit)
+		return err_say(e, EINVAL, "--older-than %s: expected a number and s, m, h, d or w", text);
+	*ret = n * unit;
+	return 0;
+}
+
+static void put_age(struct str *out, time_t age)
+{
+	size_t i = UNITS - 2;	/* days are the largest */
+
+	while (i > 0 && age < 2 * units[i].seconds)
+		i--;
+	str_printf(out, "%lld%c", (long long)(age > 0 ? age / units[i].seconds : 0), units[i].letter);
+}
+
+/* How much there is to review; -1: the error says why that can't be told. */
+static int measure(struct cli *cli, const char *directory, const char *session, size_t *ret_changes,
+		   uint64_t *ret_bytes, struct err *e)
+{
+	owned_session s = SESSION_INIT;
+	owned_arena a = ARENA_INIT;
+	struct changes c;
+
+	if (session_open(cli, directory, session, false, &s, e) < 0 ||
+	    changes_read(&a, &s.r.s, s.upper, s.workspace, false, &c, e) < 0)
+		return -1;
+	*ret_changes = c.n;
+	*ret_bytes = 0;
+	for (size_t i = 0; i < c.n; i++)
+		*ret_bytes += c.v[i].new_size;
+	return 0;
+}
+
+static void list_json(const struct review_entry *x, const char *error, bool in_use, size_t changes,
+		      uint64_t bytes, struct json_writer *w)
+{
+	json_open(w);
+	json_field(w, "session", x->s.session);
+	json_field(w, "container", x->s.container);
+	json_field(w, "workspace", x->s.workspace);
+	json_field(w, "created", x->s.created);
+	json_field_bool(w, "inUse", in_use);
+	if (error) {
+		json_field(w, "error", error);
+	} else {
+		json_field_u64(w, "changes", changes);
+		json_field_u64(w, "bytes", bytes);
+	}
+	json_close(w);
+}
+
+static void list_row(const struct review_entry *x, const char *error, bool in_use, size_t changes,
+		     uint64_t bytes, struct str *out)
+{
+	owned_str age = STR_INIT, safe = STR_INIT;
+
+	str_put_safe(&safe, error ? error : x->s.workspace, 400);
+	if (x->s.created)
+		put_age(&age, time(NULL) - parse_time(x->s.created));
+	str_printf(out, "%-32s %-20s %5s ", x->s.session, x->s.container ? x->s.container : "-",
+		   age.len ? age.s : "-");
+	if (error)
+		str_printf(out, "%7s %10s %-6s %s\n", "-", "-", in_use ? "in use" : "bad", safe.s);
+	else
+		str_printf(out, "%7zu %9lluK %-6s %s\n", changes,
+			   (unsigned long long)(bytes + 1023) / 1024, in_use ? "in use" : "", safe.s);
+}
+
+static int list(struct cli *cli, const char *directory, const struct options *o, struct str *out,
+		struct err *e)
+{
+	owned_str unused = STR_INIT;
+	struct json_writer *w;
+	struct review_entry *v;
+	size_t n;
+
+	if (review_list(cli->arena, directory, &v, &n, e) < 0)
+		return -e->code;
+	w = json_writer_new(false);
+	json_open_array(w);
+	if (n && !o->json)
+		str_printf(out, "%-32s %-20s %5s %7s %10s %-6s %s\n", "SESSION", "CONTAINER", "AGE",
+			   "CHANGES", "SIZE", "", "WORKSPACE");
+	for (size_t i = 0; i < n; i++) {
+		const char *error = v[i].error;
+		bool in_use = !error && review_in_use(&v[i].s);
+		size_t changes = 0;
+		uint64_t bytes = 0;
+		struct err bad;
+
+		if (!error && measure(cli, directory, v[i].s.session, &changes, &bytes, &bad) < 0)
+			error = bad.text;
+		if (o->json)
+			list_json(&v[i], error, in_use, changes, bytes, w);
+		else
+			list_row(&v[i], error, in_use, changes, bytes, out);
+	}
+	json_close_array(w);
+	json_writer_end(w, o->json ? out : &unused);
+	return 0;
+}
+
+/* Locks and removes it, whatever became of the workspace. */
+static int discard(struct cli *cli, const char *directory, const char *name, struct str *out,
+		   struct err *e)
+{
+	owned_review r = REVIEW_INIT;
+
+	if (review_open(cli->arena, directory, name, &r, e) < 0 || review_lock(&r, e) < 0 ||
+	    review_remove(&r, e) < 0)
+		return -e->code;
+	str_printf(out, "discarded %s\n", r.s.session);
+	return 0;
+}
+
+static int prune(struct cli *cli, const char *directory, const struct options *o, struct str *out,
+		 struct err *e)
+{
+	struct review_entry *v;
+	long seconds = 0;
+	size_t n;
+
+	if (!o->older_than)
+		return err_say(e, EINVAL, "expected --older-than DURATION");
+	if (parse_duration(o->older_than, &seconds, e) < 0 ||
+	    review_list(cli->arena, directory, &v, &n, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < n; i++) {
+		struct err kept;
+
+		if (v[i].error)
+			str_printf(out, "kept %s: %s\n", v[i].s.session, v[i].error);
+		else if (time(NULL) - parse_time(v[i].s.created) < seconds)
+			continue;
+		else if (discard(cli, directory, v[i].s.session, out, &kept) < 0)
+			str_printf(out, "kept %s: %s\n", v[i].s.session, kept.text);
+	}
+	return 0;
+}
+
+/* ---- diff ---- */
+
+static int diff(struct cli *cli, const char *directory, const char *name, const struct strv *paths,
+		const struct options *o, struct str *out, struct err *e)
+{
+	owned_session s = SESSION_INIT;
+	struct changes all, c;
+	struct diff_view v = { .s = &s.r.s, .c = &c, .terminal = isatty(1) };
+
+	if (o->json + o->stat + (o->name_only || o->nul) > 1)
+		return err_say(e, EINVAL, "--json, --stat and --name-only exclude each other");
+	if (session_open(cli, directory, name, false, &s, e) < 0 ||
+	    changes_read(cli->arena, &s.r.s, s.upper, s.workspace, true, &all, e) < 0 ||
+	    changes_select(cli->arena, &all, paths, &c, e) < 0)
+		return -e->code;
+	v.upper = s.upper;
+	v.workspace = s.workspace;
+	if (o->json) {
+		diff_json(&v, out);
+		return 0;
+	}
+	if (o->name_only || o->nul) {
+		diff_names(&c, o->nul, out);
+		return 0;
+	}
+	if (review_in_use(&s.r.s))
+		str_puts(out, "The container still exists, and may go on writing.\n");
+	diff_summary(&v, out);
+	if (o->stat)
+		return diff_stat(&v, out, e);
+	str_puts(out, "\n");
+	if (cli_print(out, e) < 0)
+		return -e->code;
+	out->len = 0;
+	return diff_patch(&v, 1, e);
+}
+
+/* ---- apply ---- */
+
+enum answer { YES, NO, ALL, QUIT };
+
+/* The diff of one change is what 'd' shows. */
+static int ask(const struct diff_view *v, const struct change *c, enum answer *ret, struct err *e)
+{
+	static const char letters[] = "ynaq";
+	struct changes one = { (struct change *)(uintptr_t)c, 1, "" };
+	struct diff_view view = *v;
+	char line[64];
+
+	view.c = &one;
+	for (;;) {
+		owned_str text = STR_INIT;
+		const char *found;
+
+		diff_line(c, c->runs, &text);
+		str_puts(&text, "Apply it? (y)es, (n)o, (a)ll that run no code, (d)iff, (q)uit: ");
+		if (cli_print(&text, e) < 0)
+			return -e->code;
+		if (!fgets(line, sizeof line, stdin))
+			return err_say(e, ECANCELED, "nothing was applied: no answer");
+		if (*line == 'd' && diff_patch(&view, 1, e) < 0)
+			return -e->code;
+		found = *line && *line != '\n' ? strchr(letters, *line) : NULL;
+		if (found) {
+			*ret = (enum answer)(found - letters);
+			return 0;
+		}
+	}
+}
+
+/* Directories are made and removed as their contents need it. */
+static bool is_asked(const struct changes *all, const struct change *c)
+{
+	if (c->kind == CHANGE_DELETED)
+		return !S_ISDIR(c->old_mode);
+	return c->kind != CHANGE_ADDED || !S_ISDIR(c->new_mode) || !changes_any_below(all, c->path);
+}
+
+/* *chosen becomes what was answered with yes; what can't be applied is named and left out. */
+static int choose(struct cli *cli, const struct diff_view *v, const struct changes *reviewed,
+		  struct changes *chosen, struct err *e)
+{
+	struct strv paths = { 0 };
+	bool all = false;
+
+	if (!isatty(0))
+		return err_say(e, ENOTTY, "--interactive asks a terminal, and standard input is none");
+	for (size_t i = 0; i < chosen->n; i++) {
+		const struct change *c = &chosen->v[i];
+		const char *why = apply_hindrance(c, reviewed);
+		owned_str text = STR_INIT;
+		enum answer answer = YES;
+
+		if (why) {
+			str_puts(&text, "Left out:");
+			diff_line(c, why, &text);
+			if (cli_print(&text, e) < 0)
+				return -e->code;
+			continue;
+		}
+		if (!is_asked(chosen, c) && c->kind == CHANGE_ADDED)
+			continue;
+		if (is_asked(chosen, c) && (c->runs || !all) && ask(v, c, &answer, e) < 0)
+			return -e->code;
+		if (answer == QUIT)
+			return err_say(e, ECANCELED, "nothing was applied");
+		all |= answer == ALL;
+		if (answer != NO)
+			strv_add(cli->arena, &paths, c->path);
+	}
+	changes_pick(cli->arena, chosen, &paths, chosen);
+	return 0;
+}
+
+static int check_digest(const struct options *o, const struct session *s, const struct changes *now,
+			struct changes *reviewed, struct arena *a, struct err *e)
+{
+	if (o->reviewed && strcmp(o->reviewed, now->digest) != 0)
+		return err_say(e, ESTALE, "nothing was applied: the digest of the changes is now %s: "
+			       "review them again", now->digest);
+	if (o->reviewed || changes_load(a, s->r.fd, reviewed, e) == 0)
+		return 0;
+	return err_say(e, e->code, "%s\nNothing was applied: what the container left was not recorded: "
+		       "review it, and give the digest that diff prints with --reviewed",
+		       arena_strdup(a, e->text));
+}
+
+static int apply(struct cli *cli, const char *directory, const char *name, const struct strv *paths,
+		 const struct options *o, struct str *out, struct err *e)
+{
+	owned_session s = SESSION_INIT;
+	struct changes all, chosen, done, reviewed;
+	struct diff_view v = { .s = &s.r.s, .c = &chosen, .terminal = isatty(1) };
+	bool recorded = !o->reviewed;
+	int r;
+
+	if (session_open(cli, directory, name, true, &s, e) < 0 ||
+	    changes_read(cli->arena, &s.r.s, s.upper, s.workspace, true, &all, e) < 0 ||
+	    check_digest(o, &s, &all, &reviewed, cli->arena, e) < 0 ||
+	    changes_select(cli->arena, &all, paths, &chosen, e) < 0)
+		return -e->code;
+	v.upper = s.upper;
+	v.workspace = s.workspace;
+	if (o->interactive && choose(cli, &v, recorded ? &reviewed : NULL, &chosen, e) < 0)
+		return -e->code;
+	if (apply_check(&chosen, recorded ? &reviewed : NULL, o->allow_exec || o->interactive, e) < 0)
+		return -e->code;
+	r = apply_changes(cli->arena, &s.r.s, &chosen, s.upper, s.workspace, &done, e);
+	str_printf(out, "applied %zu of %zu changes to %s\n", done.n, all.n, s.r.s.workspace);
+	if (r < 0)
+		return err_in(e, "%zu of %zu changes were applied, and it can be run again", done.n,
+			      chosen.n);
+	if (o->discard && chosen.n < all.n)
+		str_puts(out, "kept the session: not all of it was applied\n");
+	else if (o->discard && (r = review_remove(&s.r, e)) == 0)
+		str_printf(out, "discarded %s\n", s.r.s.session);
+	return r;
+}
+
+/* ---- the command ---- */
+
+int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e)
+{
+	struct options o = { 0 };
+	owned_str out = STR_INIT;
+	struct strv rest = { 0 };
+	struct err second;
+	const char *what, *name;
+	char *directory;
+	int first, r;
+
+	if (cli_parse(cli, cmd_workspace_options, CLI_ANYWHERE, &o, argc, argv, &first, e) < 0)
+		return err_in(e, "workspace");
+	if (first == argc)
+		return err_say(e, EINVAL, "workspace: expected list, diff, apply, discard or prune");
+	what = argv[first];
+	name = first + 1 < argc ? argv[first + 1] : NULL;
+	for (int i = first + 2; i < argc; i++)
+		strv_add(cli->arena, &rest, argv[i]);
+	if (review_directory(cli->arena, cli->runtime.rootless, &directory, e) < 0)
+		return -e->code;
+
+	if (strcmp(what, "list") == 0 || strcmp(what, "prune") == 0) {
+		if (name)
+			return err_say(e, EINVAL, "workspace %s: too many operands", what);
+		r = (*what == 'l' ? list : prune)(cli, directory, &o, &out, e);
+	} else if (!name) {
+		return err_say(e, EINVAL, "workspace %s: expected a session or a container "
+			       "(agentrun workspace list)", what);
+	} else if (strcmp(what, "diff") == 0) {
+		r = diff(cli, directory, name, &rest, &o, &out, e);
+	} else if (strcmp(what, "apply") == 0) {
+		r = apply(cli, directory, name, &rest, &o, &out, e);
+	} else if (strcmp(what, "discard") == 0 && !rest.n) {
+		r = discard(cli, directory, name, &out, e);
+	} else {
+		return err_say(e, EINVAL, "workspace: unknown command \"%s\", or too many operands", what);
+	}
+	if (r < 0) {
+		cli_print(&out, &second);
+		return err_in(e, "workspace %s", what);
+	}
+	return cli_print(&out, e);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "review/apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "review/diff.h"
+#include "review/tree.h"
+
+enum { COPY_CHUNK = 1 << 16, NAMED_MOST = 6 };
+
+/* ---- what keeps a change from being applied ---- */
+
+enum obstacle { REFUSED, CONFLICT, UNREVIEWED, RUNS, OBSTACLES };
+
+static const struct {
+	const char *what, *remedy;
+} obstacles[OBSTACLES] = {
+	[REFUSED] = { "can never be applied", "name the paths to apply, without these" },
+	[CONFLICT] = { "in conflict with the host", "merge these by hand, and name the other paths" },
+	[UNREVIEWED] = { "not as recorded when the container was deleted", "look at `agentrun "
+			 "workspace diff` again, and give its digest with --reviewed" },
+	[RUNS] = { "may run code on this host", "look at them; then --allow-exec applies them, or "
+		   "--interactive asks for each" },
+};
+
+static bool as_reviewed(const struct changes *reviewed, const struct change *c)
+{
+	const struct change *then = reviewed ? changes_find(reviewed, c->path) : c;
+
+	return then && then->new_mode == c->new_mode && strcmp(then->new_hash, c->new_hash) == 0 &&
+	       (!then->old_mode || c->old_mode || S_ISDIR(c->new_mode));
+}
+
+/* What hinders it: an obstacle, or OBSTACLES; *ret_why says more. */
+static enum obstacle obstacle_of(const struct change *c, const struct changes *reviewed,
+				 bool allow_exec, const char **ret_why)
+{
+	*ret_why = c->refused;
+	if (*ret_why)
+		return REFUSED;
+	*ret_why = c->conflict;
+	if (*ret_why)
+		return CONFLICT;
+	*ret_why = "changed since";
+	if (!as_reviewed(reviewed, c))
+		return UNREVIEWED;
+	*ret_why = c->runs;
+	return c->runs && !allow_exec ? RUNS : OBSTACLES;
+}
+
+const char *apply_hindrance(const struct change *c, const struct changes *reviewed)
+{
+	const char *why;
+
+	return obstacle_of(c, reviewed, true, &why) < OBSTACLES ? why : NULL;
+}
+
+int apply_check(const struct changes *c, const struct changes *reviewed, bool allow_exec,
+		struct err *e)
+{
+	owned_str text = STR_INIT;
+
+	for (enum obstacle by = 0; by < OBSTACLES && !text.len; by++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < c->n; i++) {
+			const char *why;
+
+			if (obstacle_of(&c->v[i], reviewed, allow_exec, &why) == by &&
+			    n++ < NAMED_MOST)
+				diff_line(&c->v[i], why, &text);
+		}
+		if (n > NAMED_MOST)
+			str_printf(&text, "  ... and %zu more\n", n - NAMED_MOST);
+		if (n)
+			return err_say(e, by == RUNS ? EPERM : EINVAL, "nothing was applied: %zu of %zu "
+				       "changes %s:\n%s%s", n, c->n, obstacles[by].what, text.s,
+				       obstacles[by].remedy);
+	}
+	return 0;
+}
+
+/* ---- one entry ---- */
+
+struct applier {
+	const struct review_store *s;
+	int upper, workspace;
+	char *temporary;	/* name of what is not finished: the same in each directory */
+	struct err *e;
+};
+
+/* Where an entry is: its directory, opened, and its name there. */
+struct place {
+	int dir;		/* owned */
+	struct stat st;		/* of the directory */
+	const char *name;
+};
+#define owned_place __attribute__((cleanup(place_close))) struct place
+
+static void place_close(struct place *p)
+{
+	fd_close(&p->dir);
+}
+
+static int place_open(const struct applier *x, const char *path, struct place *ret)
+{
+	const char *slash = strrchr(path, '/');
+	owned_entry above = ENTRY_INIT;
+	owned_str directory = STR_INIT;
+	int r;
+
+	str_append(&directory, path, slash ? (size_t)(slash - path) : 0);
+	if ((r = entry_look(x->workspace, directory.s, &above)) < 0)
+		return err_set(x->e, -r, "open its directory");
+	if (above.fd < 0 || !S_ISDIR(above.st.st_mode))
+		return err_say(x->e, ENOTDIR, "its directory is not there (any more)");
+	*ret = (struct place){ fd_take(&above.fd), above.st, slash ? slash + 1 : path };
+	return 0;
+}
+
+static int64_t in_ns(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Whether what is there is still what was judged.  A directory's times, and the change time of a file with
+ * several names, are changed by what is applied, too. */
+static int check_judged(const struct applier *x, const struct place *p, const struct change *c)
+{
+	struct stat st;
+
+	if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno != ENOENT ? err_set(x->e, errno, "stat") :
+		       c->old_mode ? err_say(x->e, ESTALE, "the host's was just removed") : 0;
+	if (!c->old_mode)
+		return err_say(x->e, EEXIST, "somebody just made it on the host");
+	if (st.st_ino == c->old_inode && st.st_mode == c->old_mode &&
+	    (S_ISDIR(st.st_mode) || in_ns(st.st_ctim) == c->old_changed ||
+	     (c->old_links > 1 && in_ns(st.st_mtim) == c->old_written)))
+		return 0;
+	return err_say(x->e, ESTALE, "the host's was changed just now");
+}
+
+/* The host's file keeps its owner; what is new gets that of its directory. */
+static int give_owner(const struct applier *x, int dir, const char *name, const struct stat *owner,
+		      bool kept)
+{
+	if (fchownat(dir, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    (!kept && errno == EPERM))
+		return 0;
+	return err_set(x->e, errno, "give it to %u:%u", owner->st_uid, owner->st_gid);
+}
+
+/* Those that belong to the host's file and not to what is in it. */
+static int copy_xattrs(const struct applier *x, const struct entry *from, int to)
+{
+	owned_str names = STR_INIT, value = STR_INIT;
+	int r = entry_xattrs(from, &names);
+
+	if (r < 0)
+		return err_set(x->e, -r, "list the extended attributes of the host's");
+	for (const char *n = str_text(&names); n < names.s + names.len; n += strlen(n) + 1) {
+		if (!str_has_prefix(n, "user.") && strcmp(n, "system.posix_acl_access") != 0)
+			continue;
+		value.len = 0;
+		if ((r = entry_xattr(from, n, &value)) < 0 ||
+		    fsetxattr(to, n, str_text(&value), value.len, 0) < 0)
+			return err_set(x->e, r < 0 ? -r : errno, "copy the host's %s", n);
+	}
+	return 0;
+}
+
+static bool is_zero(const char *p, size_t n)
+{
+	return n > 0 && *p == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+/* With its holes; the content must be the one that was reviewed. */
+static int copy_content(const struct applier *x, const struct change *c, int from, int to)
+{
+	owned_str buffer = STR_INIT;
+	char *chunk = str_reserve(&buffer, COPY_CHUNK), found[HASH_HEX];
+	struct hash *h = hash_new();
+	off_t size = 0;
+	ssize_t n;
+	int r = 0;
+
+	while (r == 0 && ((n = read(from, chunk, COPY_CHUNK)) > 0 || (n < 0 && errno == EINTR))) {
+		if (n < 0)
+			continue;
+		hash_add(h, chunk, (size_t)n);
+		if (!is_zero(chunk, (size_t)n))
+			r = fd_write_all(to, chunk, (size_t)n, "it", x->e);
+		else if (lseek(to, n, SEEK_CUR) < 0)
+			r = err_set(x->e, errno, "write it");
+		size += n;
+	}
+	if (r == 0 && n < 0)
+		r = err_set(x->e, errno, "read it");
+	hash_end(h, found);
+	if (r == 0 && strcmp(found, c->new_hash) != 0)
+		r = err_say(x->e, ESTALE, "it is not what was reviewed: it changed while it was copied");
+	if (r == 0 && (ftruncate(to, size) < 0))
+		r = err_set(x->e, errno, "write it");
+	return r;
+}
+
+/* Makes the temporary file complete; the caller removes it where this fails. */
+static int fill_file(const struct applier *x, const struct change *c, const struct place *p,
+		     const struct entry *u, const struct entry *old, int fd)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, u->st.st_mtim };
+	bool kept = S_ISREG(old->st.st_mode);
+	owned_fd from = entry_open(u, O_RDONLY);
+	int r;
+
+	if (from < 0)
+		return err_set(x->e, -from, "open it");
+	if ((r = copy_content(x, c, from, fd)) < 0 ||
+	    (r = give_owner(x, p->dir, x->temporary, kept ? &old->st : &p->st, kept)) < 0 ||
+	    (kept && (r = copy_xattrs(x, old, fd)) < 0))
+		return r;
+	if (fchmod(fd, c->new_mode & 0777) < 0 || futimens(fd, times) < 0 || fsync(fd) < 0)
+		return err_set(x->e, errno, "write it");
+	return 0;
+}
+
+static int make_file(const struct applier *x, const struct change *c, const struct place *p,
+		     const struct entry *u)
+{
+	owned_entry old = ENTRY_INIT;
+	owned_fd fd = -1;
+	int r = entry_look(x->workspace, c->path, &old);
+
+	if (r < 0)
+		return err_set(x->e, -r, "open the host's");
+	fd = openat(p->dir, x->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set(x->e, errno, "create a temporary file beside it");
+	return fill_file(x, c, p, u, &old, fd);
+}
+
+static int make_link(const struct applier *x, const struct change *c, const struct place *p,
+		     const struct entry *u)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, u->st.st_mtim };
+	owned_str target = STR_INIT;
+	char found[HASH_HEX];
+	int r = entry_target(u, &target);
+
+	if (r < 0)
+		return err_set(x->e, -r, "read the link");
+	hash_hex(found, target.s, target.len);
+	if (strcmp(found, c->new_hash) != 0)
+		return err_say(x->e, ESTALE, "it is not what was reviewed");
+	if (symlinkat(target.s, p->dir, x->temporary) < 0)
+		return err_set(x->e, errno, "create it");
+	if ((r = give_owner(x, p->dir, x->temporary, &p->st, false)) < 0)
+		return r;
+	if (utimensat(p->dir, x->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(x->e, errno, "set its time");
+	return 0;
+}
+
+/* A file or a link: made beside, then renamed. */
+static int put_entry(const struct applier *x, const struct change *c, const struct place *p,
+		     const struct entry *u)
+{
+	int r;
+
+	/* One that an apply left which was killed. */
+	if (unlinkat(p->dir, x->temporary, 0) < 0 && errno != ENOENT)
+		return err_set(x->e, errno, "write in its directory");
+	r = (S_ISLNK(c->new_mode) ? make_link : make_file)(x, c, p, u);
+	if (r == 0)
+		r = check_judged(x, p, c);
+	if (r == 0 && S_ISDIR(c->old_mode) && unlinkat(p->dir, p->name, AT_REMOVEDIR) < 0)
+		r = err_set(x->e, errno, "remove the directory in its place");
+	if (r == 0 && renameat(p->dir, x->temporary, p->dir, p->name) < 0)
+		r = err_set(x->e, errno, "rename it to its place");
+	if (r < 0)
+		unlinkat(p->dir, x->temporary, 0);
+	return r;
+}
+
+static int make_directory(const struct applier *x, const struct change *c, const struct place *p)
+{
+	int r = check_judged(x, p, c);
+
+	if (r < 0)
+		return r;
+	if (c->old_mode && unlinkat(p->dir, p->name, 0) < 0)
+		return err_set(x->e, errno, "remove what is in its place");
+	/* Its own mode may keep us from filling it: that comes last. */
+	if (mkdirat(p->dir, p->name, 0700) < 0)
+		return err_set(x->e, errno, "create it");
+	return give_owner(x, p->dir, p->name, &p->st, false);
+}
+
+static int set_mode(const struct applier *x, const struct change *c)
+{
+	owned_entry h = ENTRY_INIT;
+	int r = entry_look(x->workspace, strcmp(c->path, ".") == 0 ? "" : c->path, &h);
+
+	if (r < 0)
+		return err_set(x->e, -r, "open the host's");
+	if (h.fd < 0 || (h.st.st_mode & S_IFMT) != (c->new_mode & S_IFMT) ||
+	    (c->kind == CHANGE_MODE && (h.st.st_ino != c->old_inode || (!S_ISDIR(h.st.st_mode) &&
+	     c->old_links == 1 && in_ns(h.st.st_ctim) != c->old_changed))))
+		return err_say(x->e, ESTALE, "the host's was changed just now");
+	r = entry_chmod(&h, (c->new_mode & 0777) | (S_ISDIR(h.st.st_mode) ? h.st.st_mode & 07000 : 0));
+	return r < 0 ? err_set(x->e, -r, "change its mode") : 0;
+}
+
+static int remove_old(const struct applier *x, const struct change *c, const struct place *p)
+{
+	int r = check_judged(x, p, c);
+
+	if (r < 0)
+		return r;
+	return unlinkat(p->dir, p->name, S_ISDIR(c->old_mode) ? AT_REMOVEDIR : 0) < 0 ?
+	       err_set(x->e, errno, "remove it") : 0;
+}
+
+/* ---- all of them ---- */
+
+/* Deletions come first, from the bottom; then what is made, from the top; then the modes of directories,
+ * from the bottom, since they may forbid what is done in them. */
+enum pass { PASS_DELETE, PASS_MAKE, PASS_DIRECTORY_MODE, PASSES };
+
+static bool is_of_pass(const struct change *c, enum pass pass)
+{
+	switch (pass) {
+	case PASS_DELETE:
+		return c->kind == CHANGE_DELETED;
+	case PASS_MAKE:
+		return c->kind != CHANGE_DELETED &&
+		       !(c->kind == CHANGE_MODE && S_ISDIR(c->new_mode));
+	default:
+		return S_ISDIR(c->new_mode);
+	}
+}
+
+static int apply_one(const struct applier *x, const struct change *c, enum pass pass)
+{
+	owned_entry u = ENTRY_INIT;
+	owned_place p = { .dir = -1 };
+	int r;
+
+	if (pass == PASS_DIRECTORY_MODE || c->kind == CHANGE_MODE)
+		return set_mode(x, c);
+	if ((r = place_open(x, c->path, &p)) < 0)
+		return r;
+	if (pass == PASS_DELETE)
+		return remove_old(x, c, &p);
+	if (S_ISDIR(c->new_mode))
+		return make_directory(x, c, &p);
+	r = entry_look(x->upper, c->path, &u);
+	if (r < 0 || (u.st.st_mode != c->new_mode))
+		return err_say(x->e, ESTALE, "it is not what was reviewed");
+	return put_entry(x, c, &p, &u);
+}
+
+/* A signal that ends the program waits until an entry is whole. */
+static int apply_whole(const struct applier *x, const struct change *c, enum pass pass)
+{
+	owned_str name = STR_INIT;
+	sigset_t held, before;
+	int r;
+
+	sigfillset(&held);
+	sigprocmask(SIG_BLOCK, &held, &before);
+	r = apply_one(x, c, pass);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (r == 0)
+		return 0;
+	str_put_safe(&name, c->path, 400);
+	return err_in(x->e, "%s", name.s);
+}
+
+int apply_changes(struct arena *a, const struct review_store *s, const struct changes *c, int upper_fd,
+		  int workspace_fd, struct changes *ret_done, struct err *e)
+{
+	struct applier x = { .s = s, .upper = upper_fd, .workspace = workspace_fd, .e = e };
+	struct stat st;
+	int r = 0;
+
+	*ret_done = (struct changes){ .v = arena_array(a, struct change, c->n) };
+	x.temporary = arena_printf(a, ".agentrun-apply-%.64s", s->session);
+	if (fstat(workspace_fd, &st) < 0)
+		return err_set(e, errno, "stat the workspace");
+	if (st.st_dev != s->device || st.st_ino != s->inode)
+		return err_say(e, ESTALE, "%s is another directory than the one that the container had",
+			       s->workspace);
+	for (enum pass pass = 0; pass < PASSES; pass++)
+		for (size_t i = 0; r == 0 && i < c->n; i++) {
+			const struct change *one = &c->v[pass == PASS_MAKE ? i : c->n - 1 - i];
+
+			if (!is_of_pass(one, pass))
+				continue;
+			r = apply_whole(&x, one, pass);
+			if (r == 0 && (pass != PASS_DIRECTORY_MODE || one->kind == CHANGE_MODE))
+				ret_done->v[ret_done->n++] = *one;
+		}
+	return r;
+}

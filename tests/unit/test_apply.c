@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* apply: what is brought into the workspace, what never is, and that nothing is done by halves (THREATS D6). */
+#include <errno.h>
+#include <sys/xattr.h>
+
+#include "review/apply.h"
+#include "trees.h"
+
+struct row {
+	const char *what;
+	const char *host, *upper;	/* shell: make the trees */
+	struct strv paths;
+	bool allow_exec;
+	const char *meanwhile;		/* shell: between the reading and the writing */
+	const char *after;		/* shell: must succeed, in the workspace; nothing else is changed */
+	size_t done;
+	const char *refused;		/* a part of the error */
+};
+
+/* Nothing outside of the workspace is touched: here it would show. */
+#define OUTSIDE "{ cat outside/secret; ls -lnR --time-style=full-iso outside; }"
+
+static void run_apply(const void *row_, struct outcome *o)
+{
+	const struct row *row = row_;
+	owned_arena a = ARENA_INIT;
+	struct changes chosen, done = { 0 };
+	struct trees t;
+
+	umask(0022);
+	in(o, ".", "mkdir ws upper outside; echo secret >outside/secret; " OUTSIDE " >before");
+	in(o, "ws", row->host);
+	in(o, "upper", row->upper);
+	t = read_trees(&a, true, o);
+	if (o->r < 0)
+		return;
+	in(o, ".", row->meanwhile);
+	o->r = changes_select(&a, &t.c, &row->paths, &chosen, &o->e);
+	if (o->r == 0)
+		o->r = apply_check(&chosen, NULL, row->allow_exec, &o->e);
+	if (o->r == 0)
+		o->r = apply_changes(&a, &t.s, &chosen, t.upper, t.workspace, &done, &o->e);
+	in(o, "ws", row->after);
+	WANT(o, done.n == row->done, "%zu done", done.n);
+	in(o, ".", OUTSIDE " | diff before -; ! find ws -name '.agentrun*' | grep .");
+	if (o->r < 0 || row->paths.n)
+		return;
+	/* All of it is there: nothing is left to apply. */
+	t = read_trees(&a, true, o);
+	WANT(o, t.c.n == 0, "%zu changes are left, the first is %s", t.c.n,
+	     t.c.n ? t.c.v[0].path : "");
+}
+
+static void expect_applied(const struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		expect_sandboxed(rows[i].what, run_apply, &rows[i], 0, rows[i].refused);
+}
+
+#define TREE "mkdir -p d/e; echo 1 >a; echo 2 >d/b; echo 3 >d/e/c; ln -s a l"
+
+Test(apply, applied)
+{
+	const struct row rows[] = {
+		{ .what = "nothing", .host = TREE, .after = "grep -q 1 a" },
+		{ .what = "of each kind", .host = TREE, .allow_exec = true, .done = 8,
+		  .upper = "echo 9 >a; mkdir -p d/n/m; echo 5 >d/n/m/f; mknod d/b c 0 0; mkdir d/e; "
+			   "echo 3 >d/e/c; chmod 755 d/e/c; ln -s d l; chmod 700 d",
+		  .after = "grep -q 9 a; grep -q 5 d/n/m/f; test ! -e d/b; test -x d/e/c; "
+			   "test $(readlink l) = d; test $(stat -c %a d) = 700" },
+		{ .what = "a directory that goes", .host = TREE, .upper = "mknod d c 0 0", .done = 4,
+		  .after = "test ! -e d; test -e a" },
+		{ .what = "other types", .host = TREE, .allow_exec = true, .done = 7,
+		  .upper = "mkdir a; echo 1 >a/x; echo 2 >d; echo 3 >l",
+		  .after = "grep -q 1 a/x; grep -q 2 d; test -f l; grep -q 3 l" },
+		{ .what = "owner, mode and time", .host = "echo 1 >a; chown 7:8 a; mkdir d; chown 5:6 d",
+		  .upper = "echo 2 >a; chmod 640 a; touch -d @1000000000 a; mkdir d; chown 5:6 d; "
+			   "echo 3 >d/n; mkdir d/m; ln -s x d/l; chown 9:9 d/n d/m",
+		  .allow_exec = true, .done = 4,
+		  .after = "test \"$(stat -c %u:%g:%a:%Y a)\" = 7:8:640:1000000000; "
+			   "test \"$(stat -c %u:%g d/n d/m d/l | uniq)\" = 5:6" },
+		{ .what = "a directory that nobody may write to", .done = 3,
+		  .upper = "mkdir -p d/e; echo >d/e/f; chmod 555 d/e d",
+		  .after = "test \"$(stat -c %a d d/e | uniq)\" = 555" },
+		{ .what = "names", .upper = "echo >'a\nb'; echo >'-x'; echo >\"$(printf '\\377')\"",
+		  .done = 3, .after = "test -f ./-x" },
+		{ .what = "a sparse file stays one", .upper = "truncate -s 100M s; echo x >>s", .done = 1,
+		  .after = "test $(stat -c %s s) = 104857602; test $(stat -c %b s) -lt 2000" },
+		{ .what = "files with two names", .host = "echo 1 >a; ln a b; ln a c",
+		  .upper = "mknod a c 0 0; mknod b c 0 0; echo 2 >c", .done = 3,
+		  .after = "test ! -e a; test ! -e b; grep -q 2 c" },
+		{ .what = "paths", .host = TREE, .paths = STRV("./n//m/f", "d/e"), .done = 4,
+		  .upper = "mkdir -p n/m n/o; echo >n/m/f; echo >n/m/g; echo 9 >a; mkdir -p d/e; "
+			   "echo 4 >d/e/c",
+		  .after = "test -e n/m/f; test ! -e n/m/g; test ! -e n/o; grep -q 1 a; grep -q 4 d/e/c" },
+	};
+
+	expect_applied(rows, ROWS(rows));
+}
+
+Test(apply, d6_nothing_is_applied)
+{
+	const struct row rows[] = {
+		{ .what = "D6: refused", .host = TREE, .upper = "echo 9 >a; mkfifo p",
+		  .after = "grep -q 1 a", .refused = "nothing was applied: 1 of 2 changes can never be "
+		  "applied:\n  added     p (a named pipe)\nname the paths to apply, without these" },
+		{ .what = "D6: refused, left out", .host = TREE, .upper = "echo 9 >a; mkfifo p",
+		  .paths = STRV("a"), .done = 1, .after = "grep -q 9 a; test ! -e p" },
+		{ .what = "D6: links that lead out", .host = TREE, .allow_exec = true,
+		  .upper = "ln -s /etc x; ln -s ../outside y; echo 9 >a", .after = "grep -q 1 a",
+		  .refused = "2 of 3 changes can never be applied" },
+		{ .what = "D4: runs code", .upper = "mkdir -p .git/hooks; echo >.git/hooks/pre-commit; "
+		  "echo >a", .after = "test ! -e a; test ! -e .git",
+		  .refused = ".git/hooks/pre-commit (a git hook)\nlook at them; then --allow-exec" },
+		{ .what = "no such path", .upper = "echo >a", .paths = STRV("b"),
+		  .refused = "b: nothing is changed there" },
+	};
+
+	expect_applied(rows, ROWS(rows));
+}
+
+Test(apply, d6_changed_after_review)
+{
+	const struct row rows[] = {
+		{ .what = "D6: upper's file", .host = TREE, .upper = "echo 9 >a",
+		  .meanwhile = "echo 8 >upper/a", .after = "grep -q 1 a",
+		  .refused = "a: it is not what was reviewed: it changed while it was copied" },
+		{ .what = "D6: upper's mode", .host = TREE, .upper = "echo 9 >a",
+		  .meanwhile = "chmod 755 upper/a", .after = "grep -q 1 a", .refused = "a: it is not what" },
+		{ .what = "D6: upper's link", .upper = "ln -s x l", .allow_exec = true,
+		  .meanwhile = "ln -sfn /etc upper/l", .after = "test ! -L l",
+		  .refused = "l: it is not what was reviewed" },
+		{ .what = "D6: upper's file became a link out", .upper = "echo 9 >n",
+		  .meanwhile = "ln -sf ../outside/secret upper/n", .after = "test ! -e n",
+		  .refused = "n: it is not what" },
+		{ .what = "D6: the host's file", .host = TREE, .upper = "echo 9 >a",
+		  .meanwhile = "echo 7 >ws/a", .after = "grep -q 7 a", .refused = "a: the host's was changed" },
+		{ .what = "D6: the host's file that goes", .host = TREE, .upper = "mknod a c 0 0",
+		  .meanwhile = "echo 7 >ws/a", .after = "grep -q 7 a", .refused = "a: the host's was changed" },
+		{ .what = "D6: made on the host", .upper = "echo 9 >n", .meanwhile = "echo 7 >ws/n",
+		  .after = "grep -q 7 n", .refused = "n: somebody just made it" },
+		{ .what = "D6: the host's directory became a link out", .host = TREE,
+		  .upper = "mkdir d; echo x >d/secret",
+		  .meanwhile = "rm -r ws/d; ln -s ../outside ws/d", .after = "test -L d",
+		  .refused = "d/secret: its directory is not there" },
+		{ .what = "D6: a directory in it became a link out", .host = TREE,
+		  .upper = "mkdir -p d/e; echo x >d/e/secret",
+		  .meanwhile = "mv ws/d ws/z; ln -s ../outside ws/d; true",
+		  .after = "test -L d", .refused = "d/e/secret: open its directory: Too many levels" },
+	};
+
+	expect_applied(rows, ROWS(rows));
+}
+
+/* ---- when the disk is full ---- */
+
+static void run_full(const void *row, struct outcome *o)
+{
+	owned_arena a = ARENA_INIT;
+	struct changes done = { 0 };
+	struct trees t;
+
+	(void)row;
+	in(o, ".", "mkdir ws upper; mount -t tmpfs -o size=64k,mode=755 x ws; echo 1 >ws/b; "
+		   "echo 9 >upper/a; head -c 200000 /dev/urandom >upper/b; echo 9 >upper/c");
+	t = read_trees(&a, true, o);
+	o->r = apply_changes(&a, &t.s, &t.c, t.upper, t.workspace, &done, &o->e);
+	in(o, "ws", "grep -q 9 a; grep -q 1 b; test ! -e c; test $(ls -A | wc -l) = 2");
+	WANT(o, done.n == 1, "%zu done", done.n);
+	/* With room it goes on. */
+	WANT(o, mount("x", "ws", NULL, MS_REMOUNT, "size=1m") == 0, "remount");
+	t = read_trees(&a, true, o);
+	WANT(o, t.c.n == 2, "%zu changes are left", t.c.n);
+	WANT(o, apply_changes(&a, &t.s, &t.c, t.upper, t.workspace, &done, &o->e) == 0,
+	     "again: %s", o->e.text);
+	in(o, ".", "diff -r ws upper; echo 8 >upper/a");
+	WANT(o, mount("x", "ws", NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0, "remount");
+	t = read_trees(&a, true, o);
+	o->r = apply_changes(&a, &t.s, &t.c, t.upper, t.workspace, &done, &o->e);
+	WANT(o, strstr(o->e.text, "Read-only file system"), "%s", o->e.text);
+}
+
+Test(apply, no_room)
+{
+	expect_sandboxed("no room, and no writing", run_full, NULL, 0, "a: ");
+}
+
+/* ---- what was recorded when the container was deleted ---- */
+
+static void run_recorded(const void *row, struct outcome *o)
+{
+	static const struct {
+		const char *step;
+		size_t differ;
+	} steps[] = {
+		{ "true", 0 }, { "echo 8 >upper/a", 1 }, { "echo 9 >upper/a; echo >upper/n", 1 },
+		{ "rm upper/n; rm ws/a", 1 }, { "echo 1 >ws/a; echo >ws/d/new", 1 },
+		{ "rm ws/d/new ws/d/b", 0 },
+	};
+	owned_arena a = ARENA_INIT;
+	struct changes reviewed;
+
+	(void)row;
+	in(o, ".", "mkdir ws upper; cd ws; " TREE "; cd ../upper; echo 9 >a; mknod d c 0 0");
+	reviewed = read_trees(&a, true, o).c;
+	for (size_t i = 0; i < ROWS(steps); i++) {
+		struct changes c;
+		size_t n = 0;
+
+		in(o, ".", steps[i].step);
+		c = read_trees(&a, true, o).c;
+		for (size_t j = 0; j < c.n; j++)
+			n += apply_hindrance(&c.v[j], &reviewed) != NULL;
+		WANT(o, n == steps[i].differ, "%s: %zu", steps[i].step, n);
+	}
+}
+
+Test(apply, d6_recorded)
+{
+	expect_sandboxed("D6: recorded", run_recorded, NULL, 0, NULL);
+}
+
+/* ---- a part, as it is chosen one by one ---- */
+
+static void run_pick(const void *row, struct outcome *o)
+{
+	owned_arena a = ARENA_INIT;
+	struct strv paths = STRV("d", "d/b", "d/e", "n/m/f");
+	struct changes all, some;
+	owned_str text = STR_INIT;
+
+	(void)row;
+	in(o, ".", "mkdir ws upper; cd ws; " TREE "; cd ../upper; mknod d c 0 0; mkdir -p n/m n/o; "
+		   "echo >n/m/f; echo >n/g");
+	all = read_trees(&a, true, o).c;
+	changes_pick(&a, &all, &paths, &some);
+	for (size_t i = 0; i < some.n; i++)
+		str_printf(&text, "%s ", some.v[i].path);
+	/* d and d/e hold d/e/c, which stays. */
+	WANT(o, strcmp(text.s, "d/b n n/m n/m/f ") == 0, "%s", text.s);
+}
+
+Test(apply, pick)
+{
+	expect_sandboxed("pick", run_pick, NULL, 0, NULL);
+}
