@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""D4, D6: what containers wrote aside is shown, and applied by a person or not at all."""
+import json
+import os
+import re
+import stat
+import subprocess
+import time
+
+import confined
+import pytest
+import terminal
+from bundle import shell
+from test_workspace import snapshot
+
+STORES = "/var/lib/agentrun/workspaces"
+
+
+@pytest.fixture
+def session(rt, box, work):
+    """session(script, host): a container that ran the script over what `host` made, and is gone."""
+    made = []
+
+    def make(script, host="true"):
+        b = confined.confine(box(shell("umask 022; " + script)), work, profile="edit")
+        subprocess.run(["sh", "-ec", "umask 022; " + host], cwd=b.workspace, check=True, timeout=30)
+        time.sleep(0.02)  # what is made in the tick of the start counts as made after it
+        rt.run(b, check=True)
+        made.append(b.id)
+        return b
+    yield make
+    for cid in made:
+        rt("workspace", "discard", cid)
+
+
+def diff(rt, b, *args, **kw):
+    return rt("workspace", "diff", *args, b.id, check=True, **kw).out
+
+
+def digest(rt, b):
+    return json.loads(diff(rt, b, "--json"))["digest"]
+
+
+def apply(rt, b, *args, check=True):
+    """Of what was there now: the test is the reviewer."""
+    return rt("workspace", "apply", "--reviewed", digest(rt, b), b.id, *args, check=check)
+
+
+def read(b, path):
+    with open(os.path.join(b.workspace, path), encoding="utf-8") as f:
+        return f.read()
+
+
+HOST = "echo 1 >a; mkdir -p d/e; echo 2 >d/b; echo 3 >d/e/c"
+AGENT = "echo 9 >a; rm -r d/e; mkdir -p n/m; echo 5 >n/m/f; chmod 600 d/b"
+
+
+def test_apply_all(rt, session):
+    b = session(AGENT, HOST)
+    page = diff(rt, b)
+    assert "+9\n" in page and "-1\n" in page and "deleted file mode 100644" in page
+    assert rt("workspace", "diff", "--name-only", b.id, check=True).out.split() == [
+        "a", "d/b", "d/e", "d/e/c", "n", "n/m", "n/m/f"]
+    out = apply(rt, b, "--discard").out
+    assert re.match(r"applied 7 of 7 changes to \S+\ndiscarded \S+\n$", out)
+    assert read(b, "a") == "9\n" and read(b, "n/m/f") == "5\n"
+    assert not os.path.exists(b.workspace + "/d/e")
+    assert stat.S_IMODE(os.stat(b.workspace + "/d/b").st_mode) == 0o600
+    rt("workspace", "diff", b.id, check="no such session")
+
+
+def test_apply_paths_then_the_rest(rt, session):
+    b = session(AGENT, HOST)
+    apply(rt, b, "n/m", "a")
+    assert read(b, "a") == "9\n" and read(b, "n/m/f") == "5\n" and read(b, "d/e/c") == "3\n"
+    assert "3 changes of" in diff(rt, b)
+    apply(rt, b)
+    assert "0 changes of" in diff(rt, b)
+    apply(rt, b)
+
+
+def test_git_takes_the_patch(rt, session, work):
+    if subprocess.run(["sh", "-c", "command -v git"], check=False, capture_output=True).returncode:
+        pytest.skip("no git")
+    b = session("echo 9 >a; rm -r d/e; mkdir n; echo 5 >'n/f g'; ln -s a l; chmod 755 d/b", HOST)
+    with open(work + "/patch", "w", encoding="utf-8") as f:
+        f.write(diff(rt, b))
+    subprocess.run(["git", "apply", work + "/patch"], cwd=b.workspace, check=True, timeout=30)
+    assert json.loads(diff(rt, b, "--json"))["changes"] == []
+
+
+def test_d6_digest(rt, session):
+    b = session(AGENT, HOST)
+    before = snapshot(b.workspace)
+    rt("workspace", "apply", "--reviewed", "0" * 64, b.id, check="nothing was applied: the digest")
+    assert snapshot(b.workspace) == before
+
+
+def test_d6_recorded_at_delete(rt, session):
+    """Without a digest only what was recorded when the container was deleted is applied."""
+    b = session(AGENT, HOST)
+    store = json.loads(diff(rt, b, "--json"))["session"]
+    if not os.path.exists(f"{STORES}/{store}/changes.json"):
+        before = snapshot(b.workspace)
+        rt("workspace", "apply", b.id, check="Nothing was applied: what the container left was not")
+        assert snapshot(b.workspace) == before
+        return
+    with open(f"{STORES}/{store}/upper/a", "w", encoding="ascii") as f:
+        f.write("8\n")
+    rt("workspace", "apply", b.id, check="not as recorded when the container was deleted")
+    assert read(b, "a") == "1\n"
+    rt("workspace", "apply", b.id, "n", check=True)
+    assert read(b, "n/m/f") == "5\n"
+
+
+def test_d6_conflict(rt, session):
+    b = session("echo 9 >a; echo 8 >d/b; rm -r d/e", HOST)
+    with open(b.workspace + "/a", "w", encoding="ascii") as f:
+        f.write("7\n")
+    assert "In conflict with the host:\n  modified  a (the host's was changed" in diff(rt, b)
+    before = snapshot(b.workspace)
+    r = apply(rt, b, check="nothing was applied: 1 of 4 changes in conflict")
+    assert "merge these by hand" in r.err
+    assert snapshot(b.workspace) == before
+    apply(rt, b, "d")
+    assert read(b, "a") == "7\n" and read(b, "d/b") == "8\n"
+
+
+def test_d6_refused(rt, session):
+    b = session("mkfifo p; ln -s /etc/passwd l; ln -s ../../x m; echo >x; chmod 4755 x; echo 9 >a",
+                HOST)
+    before = snapshot(b.workspace)
+    apply(rt, b, "--allow-exec", check="nothing was applied: 4 of 5 changes can never be applied")
+    assert snapshot(b.workspace) == before
+    apply(rt, b, "a")
+    assert read(b, "a") == "9\n" and sorted(os.listdir(b.workspace)) == ["a", "d"]
+
+
+def test_d6_marks_of_another_mount(rt, session):
+    """root's overlays are marked by trusted.*: what the agent can set means nothing."""
+    b = session("mkdir q", HOST)
+    store = json.loads(diff(rt, b, "--json"))["session"]
+    upper = f"{STORES}/{store}/upper/d"
+    os.mkdir(upper)
+    try:
+        os.setxattr(upper, "user.overlay.opaque", b"y")
+    except OSError as e:
+        pytest.skip(f"no user attributes here: {e}")
+    changes = json.loads(diff(rt, b, "--json"))["changes"]
+    assert [c["path"] for c in changes] == ["d", "q"]
+    assert "user.overlay.opaque" in changes[0]["refused"]
+
+
+RUNS_CODE = [".git/hooks/pre-commit", ".git/config", ".envrc", ".vscode/tasks.json",
+             ".devcontainer/devcontainer.json", ".github/workflows/x.yml", ".claude/settings.json",
+             ".codex/config.toml", "Makefile"]
+
+
+def test_d4_what_runs_code_is_shown_apart(rt, session):
+    b = session("for f in %s; do mkdir -p $(dirname $f); echo x >$f; done; echo x >plain; "
+                "echo x >tool; chmod 755 tool" % " ".join(RUNS_CODE), HOST)
+    page = diff(rt, b)
+    head = page.partition("diff --git")[0].partition("May run code on this host:\n")[2]
+    for path in RUNS_CODE + ["tool"]:
+        assert f"  added     {path} (" in head, path
+    assert "plain" not in head
+    before = snapshot(b.workspace)
+    apply(rt, b, check="changes may run code on this host")
+    assert snapshot(b.workspace) == before
+    apply(rt, b, "plain")
+    assert read(b, "plain") == "x\n" and not os.path.exists(b.workspace + "/.git")
+    apply(rt, b, "--allow-exec")
+    assert read(b, ".git/config") == "x\n"
+
+
+def test_interactive(rt, session):
+    b = session("echo 9 >a; echo >b; echo >c; echo >d/n; echo x >Makefile; rm -r d/e", HOST)
+    args = rt.argv("workspace", "apply", "-i", "--reviewed", digest(rt, b), b.id)
+    with terminal.Spawned(args) as t:
+        assert "added     Makefile (a build script)" in t.expect("uit: ")
+        t.write("d\n")
+        assert "\x1b[32m+x" in t.expect("uit: ")
+        t.write("n\n")
+        assert "modified  a" in t.expect("uit: ")
+        t.write("y\n")
+        t.expect("uit: ")
+        t.write("?\n")
+        assert "added     b" in t.expect("uit: ")
+        t.write("n\n")
+        assert "added     c" in t.expect("uit: ")
+        t.write("a\n")
+        t.expect("applied 5 of 7 changes")
+        assert t.wait() == 0
+    assert sorted(os.listdir(b.workspace)) == ["a", "c", "d"]
+    assert sorted(os.listdir(b.workspace + "/d")) == ["b", "n"]
+    with terminal.Spawned(args[:-3] + ["--reviewed", digest(rt, b), b.id]) as t:
+        t.expect("uit: ")
+        t.write("q\n")
+        assert "nothing was applied" in t.expect("\n") + t.rest()
+        assert t.wait() == 1
+
+
+def test_interactive_needs_a_terminal(rt, session):
+    b = session("echo 9 >a", HOST)
+    apply(rt, b, "-i", check="--interactive asks a terminal")
+    assert read(b, "a") == "1\n"
+
+
+def test_a_running_container_is_not_touched(rt, box, work):
+    b = confined.confine(box(shell("echo 9 >a; sleep 100")), work, profile="edit")
+    rt.up(b)
+    try:
+        for what in (["apply"], ["discard"]):
+            rt("workspace", *what, b.id, check=f"container {b.id} still exists")
+        assert "kept" in rt("workspace", "prune", "--older-than", "0s", check=True).out
+        rows = [x for x in json.loads(rt("workspace", "list", "--json", check=True).out)
+                if x["container"] == b.id]
+        assert rows[0]["inUse"] is True
+        assert "may go on writing" in diff(rt, b)
+    finally:
+        rt.delete(b, "--force", check=True)
+        rt("workspace", "discard", b.id)
+    assert os.listdir(b.workspace) == []
+
+
+def test_list_and_prune(rt, session):
+    b = session("echo 12345 >a; echo >n", HOST)
+    row, = [x for x in rt("workspace", "list", check=True).out.splitlines() if f" {b.id} " in x]
+    assert row.split()[3] == "2" and row.endswith(b.workspace)
+    row, = [x for x in json.loads(rt("workspace", "list", "--json", check=True).out)
+            if x["container"] == b.id]
+    assert row["changes"] == 2 and row["bytes"] == 7 and row["inUse"] is False
+    assert row["session"] not in rt("workspace", "prune", "--older-than", "1h", check=True).out
+    out = rt("workspace", "prune", "--older-than", "0s", check=True).out
+    assert f"discarded {row['session']}\n" in out
+    assert not os.path.exists(f"{STORES}/{row['session']}")
+
+
+@pytest.mark.parametrize("duration", ["", "1", "d", "-1d", "1y", "1dd", "99999999999999999999d"])
+def test_bad_duration(rt, duration):
+    rt("workspace", "prune", "--older-than", duration, check="expected a number and s, m, h, d or w")
+
+
+@pytest.mark.parametrize("args, says", [
+    ([], "expected list, diff, apply, discard or prune"),
+    (["apply"], "expected a session or a container"),
+    (["nonsense", "x"], "unknown command"),
+    (["discard", "x", "y"], "too many operands"),
+    (["list", "x"], "too many operands"),
+    (["prune"], "expected --older-than"),
+    (["diff", "nothing"], "no such session"),
+])
+def test_bad_command_line(rt, args, says):
+    rt("workspace", *args, check=says)
+
+
+def test_a_workspace_that_is_another_one(rt, session, work):
+    b = session("echo 9 >a", HOST)
+    os.rename(b.workspace, work + "/old")
+    os.mkdir(b.workspace)
+    rt("workspace", "apply", b.id, check="is another directory than the one that the container had")
+    assert os.listdir(b.workspace) == []
