@@ -284,8 +284,6 @@ static int add_headers(const struct options *o, struct curl_slist **list, struct
 	const char *text = setting(HEADERS);
 
 	*list = must(curl_slist_append(*list, "Content-Type: application/json"));
-	/* else 100-continue is awaited before a long body */
-	*list = must(curl_slist_append(*list, "Expect:"));
 	if (o->headers_file)
 		return headers_of_file(o->headers_file, list, e);
 	return text ? headers_of_variable(text, list, e) : 0;
@@ -390,7 +388,6 @@ static void prepare(CURL *curl, const struct options *o, const char *url,
 		    const struct curl_slist *headers, const struct str *body)
 {
 	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");	/* not even http_proxy's */

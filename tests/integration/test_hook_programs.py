@@ -489,6 +489,7 @@ def test_otlp_headers(work):
     ("Content-Length: 3\n", 0o600, "line 1: no header"),
     ("Transfer-Encoding: chunked\n", 0o600, "line 1: no header"),
     ("A: hunter2\x01\n", 0o600, "line 1: a control character"),
+    ("A: hunter2\x7f\n", 0o600, "line 1: a control character"),
     ("A: hunter2\rB: c\n", 0o600, "line 1: a control character"),
     ("x" * 70000, 0o600, "larger than 65536 bytes")])
 def test_otlp_refuses_headers(work, text, mode, why):
@@ -655,22 +656,24 @@ def test_otlp_follows_nobody():
 
 
 @pytest.fixture
-def authority(work):
-    """A certificate of localhost's own."""
+def certify(work):
+    """certify(name, option...): a certificate that vouches for itself, and a server's context with it."""
     if not shutil.which("openssl"):
         pytest.skip("no openssl")
-    runtime.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                 "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                 "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{work}/key", "-out",
-                 f"{work}/ca"], check=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(f"{work}/ca", f"{work}/key")
-    return f"{work}/ca", context
+
+    def make(name, *options):
+        runtime.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                     "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                     "-keyout", f"{work}/key", "-out", f"{work}/ca", *options], check=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{work}/ca", f"{work}/key")
+        return f"{work}/ca", context
+    return make
 
 
 @needs_otlp
-def test_otlp_tls(authority):
-    ca, context = authority
+def test_otlp_tls(certify):
+    ca, context = certify("localhost", "-addext", "subjectAltName=DNS:localhost")
     with Collector(tls=context) as c:
         to_otlp(record(), "--endpoint", c.url, "--ca-file", ca)
         to_otlp(record(), "--endpoint", c.url, env={"OTEL_EXPORTER_OTLP_CERTIFICATE": ca})
@@ -680,6 +683,14 @@ def test_otlp_tls(authority):
         to_otlp(record(), "--endpoint", c.url.replace("https", "http"), "--timeout", "500",
                 check="agentrun-hook-otlp: http://localhost")
         assert len(c.requests) == 2
+
+
+@needs_otlp
+def test_otlp_shows_a_certificates_name_safely(certify):
+    ca, context = certify("a\x1b[31mb")
+    with Collector(tls=context) as c:
+        r = to_otlp(record(), "--endpoint", c.url, "--ca-file", ca, check="certificate")
+        assert "\x1b" not in r.err and not c.requests
 
 
 # ---- every forwarder, as a hook
