@@ -11,19 +11,18 @@
 
 #include "base/fd.h"
 #include "base/hash.h"
-#include "base/sys.h"
 #include "sandbox/execlog_parts.h"
 
 /* The pinned maps, and the lock that keeps them. */
 struct log {
-	int maps[EXECLOG_CHUNKS + 1];
+	int maps[EXECLOG_SEGMENTS + 1];
 	int lock;
 	uint64_t id;
 };
 
 #define owned_log __attribute__((cleanup(log_close))) struct log
 #define LOG_INIT { { -1, -1, -1 }, -1, 0 }
-_Static_assert(EXECLOG_CHUNKS == 2, "LOG_INIT has them all");
+_Static_assert(EXECLOG_SEGMENTS == 2, "LOG_INIT has them all");
 
 static void log_close(struct log *l)
 {
@@ -41,8 +40,8 @@ static int log_open(const char *key, bool load, struct log *l, struct err *e)
 	return execlog_open(load, &l->lock, l->maps, e);
 }
 
-/* Numbers of chunks that the session may have. */
-static uint64_t chunks_of(const struct execlog_session *s)
+/* Bytes in which there may be records. */
+static uint64_t used_of(const struct execlog_session *s)
 {
 	return s->taken < s->most ? s->taken : s->most;
 }
@@ -72,7 +71,7 @@ static int forget(const struct log *l, struct err *e);
 int execlog_watch(const char *key, const struct execlog_place *place, size_t most, bool required,
 		  struct err *e)
 {
-	struct execlog_session s = { .most = most / CHUNK, .required = required };
+	struct execlog_session s = { .most = most, .required = required };
 	owned_log l = LOG_INIT;
 	int r;
 
@@ -88,105 +87,100 @@ int execlog_watch(const char *key, const struct execlog_place *place, size_t mos
 
 /* ---- the records ---- */
 
-/* The whole record, and how many chunks it takes; -ENOENT: there is none of that number. */
-static int read_record(const struct log *l, uint32_t number, char buffer[RECORD_CHUNKS * CHUNK],
-		       struct execlog_command *ret, uint32_t *ret_chunks)
-{
-	struct execlog_where where = { .session = l->id, .number = number };
-	const struct execlog_record *record = (const struct execlog_record *)buffer;
-	size_t size, have = CHUNK;
-	const char *texts = buffer + sizeof *record;
-	int r = execlog_lookup(l->maps[EXECLOG_CHUNKS], &where, buffer);
+/* A segment at a time. */
+struct reader {
+	const struct log *log;
+	uint64_t segment;
+	bool have;
+	_Alignas(struct execlog_record) char bytes[SEGMENT];
+};
 
-	if (r == 0 && record->number != number)	/* a later part of one that is being written */
-		r = -ENOENT;
-	if (r < 0)
-		return r;
-	size = sizeof *record + record->path_kept + record->argv_kept;
-	*ret_chunks = (uint32_t)((size + CHUNK - 1) / CHUNK);
-	/* What the kernel had no memory for is missing at the end. */
-	for (; have < size && r == 0; have += r == 0 ? CHUNK : 0) {
-		where.number++;
-		r = execlog_lookup(l->maps[EXECLOG_CHUNKS], &where, buffer + have);
+/* The record at that place; -ENOENT: there is none. */
+static int find_record(struct reader *r, uint64_t at, const struct execlog_record **ret)
+{
+	struct execlog_where where = { .session = r->log->id, .at = at / STARTS };
+	const struct execlog_record *record;
+	int result;
+
+	if (!r->have || r->segment != where.at) {
+		result = execlog_lookup(r->log->maps[EXECLOG_SEGMENTS], &where, r->bytes);
+		r->have = result == 0;
+		r->segment = where.at;
+		if (result < 0)
+			return result;
 	}
-	if (have > size)
-		have = size;
-	have -= sizeof *record;
-	*ret = (struct execlog_command){
-		.pid = (pid_t)record->pid,
-		.parent = (pid_t)record->parent,
-		.end = (enum execlog_end)record->end,
-		.status = record->status,
-		.started = record->started,
-		.ended = record->ended,
-		.path = record->path_kept && record->path_kept <= have ? texts : "",
-		.path_cut = record->path_kept == EXECLOG_PATH_MOST || record->path_kept > have,
-		.unlinked = record->unlinked,
-		.argv = texts + record->path_kept,
-		.argv_kept = have > record->path_kept ? have - record->path_kept : 0,
-		.argv_size = record->argv_size,
-	};
+	record = (const struct execlog_record *)(r->bytes + at % STARTS);
+	if (record->number != at + 1 || record->path_kept > EXECLOG_PATH_MOST ||
+	    record->argv_kept > EXECLOG_ARGV_MOST)
+		return -ENOENT;
+	*ret = record;
 	return 0;
+}
+
+static uint64_t size_of(const struct execlog_record *r)
+{
+	return (sizeof *r + r->path_kept + r->argv_kept + 7) & ~7ull;
+}
+
+static struct execlog_command command_of(const struct execlog_record *r)
+{
+	const char *texts = (const char *)(r + 1);
+
+	return (struct execlog_command){
+		.pid = (pid_t)r->pid,
+		.parent = (pid_t)r->parent,
+		.end = (enum execlog_end)r->end,
+		.status = r->status,
+		.started = r->started,
+		.ended = r->ended,
+		.path = r->path_kept ? texts : "",
+		.path_cut = r->path_kept == EXECLOG_PATH_MOST,
+		.unlinked = r->unlinked,
+		.argv = texts + r->path_kept,
+		.argv_kept = r->argv_kept,
+		.argv_size = r->argv_size,
+	};
 }
 
 int execlog_read(const char *key,
 		 int (*each)(void *arg, const struct execlog_command *c, struct err *e), void *arg,
 		 struct execlog_total *ret, struct err *e)
 {
-	_Alignas(struct execlog_record) char buffer[RECORD_CHUNKS * CHUNK];
 	struct execlog_total total = { 0 };
+	const struct execlog_record *record;
 	struct execlog_session s;
 	owned_log l = LOG_INIT;
-	uint32_t chunks;
+	struct reader reader = { .log = &l };
 	int r;
 
 	if ((r = log_open(key, false, &l, e)) < 0)
 		return r;
 	if ((r = execlog_lookup(l.maps[EXECLOG_SESSIONS], &l.id, &s)) < 0)
 		return err_set(e, -r, "the session's log of commands");
-	for (uint32_t i = 0; i < chunks_of(&s); i += chunks) {
+	for (uint64_t at = 0; at < used_of(&s); at += size_of(record)) {
 		struct execlog_command c;
 
-		chunks = 1;
-		r = read_record(&l, i, buffer, &c, &chunks);
-		if (r < 0 && r != -ENOENT)
+		r = find_record(&reader, at, &record);
+		if (r == -ENOENT)
+			break;
+		if (r < 0)
 			return err_set(e, -r, "read the log of commands");
-		if (r == 0) {
-			total.commands++;
-			if ((r = each(arg, &c, e)) < 0)
-				return r;
-		}
+		c = command_of(record);
+		if ((r = each(arg, &c, e)) < 0)
+			return r;
+		total.commands++;
 	}
-	total.lost = s.lost;
+	total.lost = s.lost + (s.logged > total.commands ? s.logged - total.commands : 0);
 	*ret = total;
 	return 0;
 }
 
 /* ---- the end ---- */
 
-/* Deletes what there is of these chunks. */
-static void delete_all(int map, const struct execlog_where *v, size_t n)
-{
-	for (size_t done = 0; done < n;) {
-		union bpf_attr attr = {
-			.batch = {
-				.keys = (uintptr_t)(v + done),
-				.count = (unsigned)(n - done),
-				.map_fd = (unsigned)map,
-			},
-		};
-		int r = sys_bpf(BPF_MAP_DELETE_BATCH, &attr, sizeof attr);
-
-		/* It stops at one that is not there. */
-		done += attr.batch.count + (r < 0);
-	}
-}
-
 static int forget(const struct log *l, struct err *e)
 {
-	enum { AT_ONCE = 1024 };
+	struct execlog_where where = { .session = l->id };
 	struct execlog_session s;
-	struct execlog_where *v;
 	int r = execlog_lookup(l->maps[EXECLOG_SESSIONS], &l->id, &s);
 
 	if (r == -ENOENT)
@@ -195,15 +189,8 @@ static int forget(const struct log *l, struct err *e)
 		return err_set(e, -r, "the session's log of commands");
 	/* The session last: until then it can be done again. */
 	execlog_delete(l->maps[EXECLOG_PLACES], &s.place);
-	v = must(calloc(AT_ONCE, sizeof *v));
-	for (uint64_t from = 0; from < chunks_of(&s); from += AT_ONCE) {
-		size_t n = 0;
-
-		for (; n < AT_ONCE && from + n < chunks_of(&s); n++)
-			v[n] = (struct execlog_where){ .session = l->id, .number = (uint32_t)(from + n) };
-		delete_all(l->maps[EXECLOG_CHUNKS], v, n);
-	}
-	free(v);
+	for (; where.at * STARTS < used_of(&s); where.at++)
+		execlog_delete(l->maps[EXECLOG_SEGMENTS], &where);
 	execlog_delete(l->maps[EXECLOG_SESSIONS], &l->id);
 	return 1;
 }

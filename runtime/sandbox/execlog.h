@@ -18,13 +18,13 @@
  *   Which arguments: those on the new program's stack, after the kernel's copy and
  *   before its first instruction, where no thread of the caller can reach.
  *
- *   Where they go: into pieces of CHUNK bytes of a hash map, which the kernel
- *   allocates as commands come: a session that runs nothing costs nothing.  (A ring
- *   for each session would be allocated and cleared at create, and putting it into a
- *   map of maps waits for an RCU grace period, some 9 ms.)
+ *   Where they go: one behind the other into segments of 16 KiB of a hash map, which
+ *   the kernel allocates as commands come: a session that runs nothing costs nothing.
+ *   (A ring for each session would be allocated and cleared at create, and putting it
+ *   into a map of maps waits for an RCU grace period, some 9 ms.)
  *
  *   Overflow: a session takes `most` bytes, the host 64 MiB.  What comes later is
- *   counted as lost, and so what is kept is always the first part; where the log is
+ *   counted as lost, so that what is kept is always the first part; where the log is
  *   required the program is killed before its first instruction.
  *
  * It needs a bpffs at /sys/fs/bpf, the kernel's type information (BTF), Linux 5.12
@@ -41,8 +41,7 @@
 enum {
 	EXECLOG_ARGV_MOST = 4096,	/* bytes of arguments that are kept */
 	EXECLOG_PATH_MOST = 512,	/* of the path, with its NUL */
-	EXECLOG_MOST = 8 << 20,		/* bytes of a session: 10,000 commands of 350 bytes, the
-					 * like of which a day's work of an agent takes */
+	EXECLOG_MOST = 8 << 20,		/* of a session's records: 20,000 commands of 400 bytes */
 };
 
 struct execlog_place {

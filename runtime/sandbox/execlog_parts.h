@@ -26,9 +26,10 @@
 enum execlog_map {
 	EXECLOG_PLACES,		/* struct execlog_namespace -> id of a session (64 bits) */
 	EXECLOG_SESSIONS,	/* id (64 bits; so in all versions) -> struct execlog_session */
-	EXECLOG_CHUNKS,		/* struct execlog_where -> CHUNK bytes of a record */
+	EXECLOG_SEGMENTS,	/* struct execlog_where -> SEGMENT bytes of a log */
 	EXECLOG_RUNNING,	/* a process's number on the host -> where its command's record is */
 	EXECLOG_SCRATCH,	/* a record in the making, one on each CPU: it takes more than a stack */
+	EXECLOG_BLANK,		/* a new segment */
 	EXECLOG_MAPS,
 };
 
@@ -39,40 +40,44 @@ struct execlog_namespace {
 	uint32_t unused;
 };
 
-/* A chunk, and whose it is.  Those of a record have numbers in a row, and where the first is missing
- * so are the others. */
+/* A segment of a session's log, or a place in the log. */
 struct execlog_where {
 	uint64_t session;
-	uint32_t number;
-	uint32_t unused;
+	uint64_t at;		/* which, from 0; or in bytes */
 };
 
-/* In numbers of chunks, of which `taken` may exceed `most`. */
 struct execlog_session {
-	uint64_t most, taken;
-	uint64_t lost;		/* commands */
+	uint64_t most, taken;	/* bytes; `taken` may exceed `most` */
+	uint64_t logged, lost;	/* commands */
 	uint64_t required;
+	uint64_t full;		/* the kernel had no memory for a segment */
 	struct execlog_namespace place;
 };
 
-/* What a record begins with; path and arguments follow. */
+/* What a record begins with; path and arguments follow, and up to seven bytes. */
 struct execlog_record {
+	uint64_t number;	/* where it is in the log, and 1 */
 	uint64_t started, ended;
 	uint64_t argv_size;
 	uint32_t pid, parent;
 	uint32_t end;		/* enum execlog_end */
 	int32_t status;
-	uint32_t unlinked;	/* nonzero: no */
+	uint32_t unlinked;
 	uint32_t path_kept, argv_kept;
-	uint32_t number;	/* of its first chunk */
+	uint32_t unused;
 };
 
+/*
+ * A log is a row of records, each at a multiple of 8.  A segment is where STARTS bytes of them begin;
+ * the last of these goes on into what a segment has more, so that none is split.
+ */
 enum {
-	/* With key and the kernel's own part, just within what it allocates: 512. */
-	CHUNK = 440,
 	RECORD_MOST = sizeof(struct execlog_record) + EXECLOG_PATH_MOST + EXECLOG_ARGV_MOST,
-	RECORD_CHUNKS = (RECORD_MOST + CHUNK - 1) / CHUNK,
+	SEGMENT_TAKES = 16 << 10,
+	SEGMENT = SEGMENT_TAKES - 72,	/* the rest is the key and the kernel's */
+	STARTS = SEGMENT - RECORD_MOST,
 };
+_Static_assert(RECORD_MOST % 8 == 0 && STARTS % 8 == 0, "all are multiples of 8");
 
 /* ---- execlog_btf.c ---- */
 
@@ -131,8 +136,8 @@ size_t execlog_at_exit(struct arena *a, const struct execlog_kernel *k, const in
  * Opens the first maps of the set of this version, as long as whose lock is held it isn't removed;
  * where there is none, loads it if `load`, else -ENOENT.  On failure no map is open.
  */
-int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_CHUNKS + 1], struct err *e);
-void execlog_close(int maps[EXECLOG_CHUNKS + 1]);
+int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struct err *e);
+void execlog_close(int maps[EXECLOG_SEGMENTS + 1]);
 /* Takes the session out of the sets of other versions, and removes those that have none left. */
 int execlog_sweep(uint64_t session, struct err *e);
 

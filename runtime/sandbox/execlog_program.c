@@ -32,6 +32,7 @@ enum {
 	SPACE = -72,	/* struct execlog_namespace */
 	PID = -80,	/* key of EXECLOG_RUNNING */
 	PID_STRUCT = -88,
+	WITHIN = -96,	/* where in its segment a record is */
 };
 
 enum { NAMESPACES_MOST = 32 };		/* the kernel's MAX_PID_NS_LEVEL */
@@ -183,18 +184,44 @@ static void own_number(struct code *q)
 	store(q, BPF_W, FP, PID, BPF_REG_0);
 }
 
+/* WHERE: from a place to the segment that has it; the place in that is left WITHIN. */
+static void to_segment(struct code *q)
+{
+	const int at = WHERE + MEMBER(execlog_where, at);
+
+	load(q, BPF_DW, BPF_REG_1, FP, at);
+	copy(q, BPF_REG_2, BPF_REG_1);
+	alu(q, BPF_DIV, BPF_REG_1, STARTS);
+	alu(q, BPF_MOD, BPF_REG_2, STARTS);
+	store(q, BPF_DW, FP, at, BPF_REG_1);
+	store(q, BPF_DW, FP, WITHIN, BPF_REG_2);
+}
+
+/* The segment in R0: adds the place.  The jump, which the verifier wants, is never taken. */
+static size_t go_within(struct code *q)
+{
+	size_t outside;
+
+	load(q, BPF_DW, BPF_REG_1, FP, WITHIN);
+	outside = jump(q, BPF_JGT, BPF_REG_1, STARTS - 1);
+	alu_by(q, BPF_ADD, BPF_REG_0, BPF_REG_1);
+	return outside;
+}
+
 /* Ends the record that EXECLOG_RUNNING's value in R0 leads to, with the status in NUMBER if it exited.
  * WHERE is lost. */
 static void end_record(struct code *q, enum execlog_end how)
 {
-	size_t none;
+	size_t none, outside;
 
 	for (int i = 0; i < (int)sizeof(struct execlog_where); i += 8) {
 		load(q, BPF_DW, BPF_REG_1, BPF_REG_0, i);
 		store(q, BPF_DW, FP, WHERE + i, BPF_REG_1);
 	}
-	lookup(q, EXECLOG_CHUNKS, WHERE);
+	to_segment(q);
+	lookup(q, EXECLOG_SEGMENTS, WHERE);
 	none = jump(q, BPF_JEQ, BPF_REG_0, 0);
+	outside = go_within(q);
 	copy(q, OTHER, BPF_REG_0);
 	if (how == EXECLOG_EXITED) {
 		load(q, BPF_W, BPF_REG_1, FP, NUMBER);
@@ -204,6 +231,16 @@ static void end_record(struct code *q, enum execlog_end how)
 	call(q, BPF_FUNC_ktime_get_boot_ns);
 	store(q, BPF_DW, OTHER, MEMBER(execlog_record, ended), BPF_REG_0);
 	land(q, none);
+	land(q, outside);
+}
+
+/* PID_STRUCT: the task's.  NUMBER: how many namespaces deep it is.  The jump: in the host's. */
+static size_t look_inside(struct code *q, const struct execlog_kernel *k)
+{
+	get(q, 8, FP, PID_STRUCT, TASK, k->task_struct_thread_pid);
+	follow(q, 4, FP, NUMBER, PID_STRUCT, k->pid_level);
+	load(q, BPF_W, BPF_REG_1, FP, NUMBER);
+	return jump(q, BPF_JEQ, BPF_REG_1, 0);
 }
 
 /*
@@ -213,12 +250,7 @@ static void end_record(struct code *q, enum execlog_end how)
 static void find_session(struct code *q, const struct execlog_kernel *k)
 {
 	const int level = SESSION;	/* not needed yet */
-	size_t host, none, found, again;
-
-	get(q, 8, FP, PID_STRUCT, TASK, k->task_struct_thread_pid);
-	follow(q, 4, FP, NUMBER, PID_STRUCT, k->pid_level);
-	load(q, BPF_W, BPF_REG_1, FP, NUMBER);
-	host = jump(q, BPF_JEQ, BPF_REG_1, 0);
+	size_t host = look_inside(q, k), none, found, again;
 
 	store_value(q, BPF_W, FP, SPACE + MEMBER(execlog_namespace, unused), 0);
 	set(q, level, 1);
@@ -251,7 +283,7 @@ static void find_session(struct code *q, const struct execlog_kernel *k)
 	load(q, BPF_DW, BPF_REG_0, BPF_REG_0, 0);
 }
 
-/* All of the record but its texts, which SESSION and WHERE have no part in. */
+/* All of the record but its texts and its number. */
 static void put_facts(struct code *q, const struct execlog_kernel *k)
 {
 	size_t linked;
@@ -316,12 +348,69 @@ static size_t put_texts(struct code *q, const struct execlog_kernel *k)
 	return unreadable;
 }
 
+/* WHERE: a place in the log for as many bytes as OTHER says.  The jump: there is none. */
+static size_t take_place(struct code *q)
+{
+	size_t full;
+
+	copy(q, BPF_REG_2, OTHER);
+	alu(q, BPF_ADD, BPF_REG_2, 7);
+	alu(q, BPF_AND, BPF_REG_2, -8);
+	copy(q, BPF_REG_1, BPF_REG_2);
+	emit(q, BPF_STX | BPF_ATOMIC | BPF_DW, SESSION, BPF_REG_1, MEMBER(execlog_session, taken),
+	     BPF_ADD | BPF_FETCH);
+	alu_by(q, BPF_ADD, BPF_REG_2, BPF_REG_1);
+	load(q, BPF_DW, BPF_REG_3, SESSION, MEMBER(execlog_session, most));
+	full = jump_by(q, BPF_JGT, BPF_REG_2, BPF_REG_3);
+	store(q, BPF_DW, FP, WHERE + MEMBER(execlog_where, at), BPF_REG_1);
+	alu(q, BPF_ADD, BPF_REG_1, 1);
+	store(q, BPF_DW, RECORD, MEMBER(execlog_record, number), BPF_REG_1);
+	load(q, BPF_DW, BPF_REG_1, FP, SPACE);
+	store(q, BPF_DW, FP, WHERE + MEMBER(execlog_where, session), BPF_REG_1);
+	return full;
+}
+
+/* map[key] = value, both on the stack; the value in R3 if it is 0. */
+static void update(struct code *q, enum execlog_map which, int key, int value, int flags)
+{
+	map(q, which);
+	address(q, BPF_REG_2, FP, key);
+	if (value)
+		address(q, BPF_REG_3, FP, value);
+	set(q, BPF_REG_4, flags);
+	call(q, BPF_FUNC_map_update_elem);
+}
+
+/* R0: the segment that WHERE names, made if it must be.  The jump: there is no memory. */
+static size_t have_segment(struct code *q)
+{
+	size_t there, never, none;
+
+	lookup(q, EXECLOG_SEGMENTS, WHERE);
+	there = jump(q, BPF_JNE, BPF_REG_0, 0);
+	store_value(q, BPF_W, FP, NUMBER, 0);
+	lookup(q, EXECLOG_BLANK, NUMBER);
+	never = jump(q, BPF_JEQ, BPF_REG_0, 0);
+	copy(q, BPF_REG_3, BPF_REG_0);
+	update(q, EXECLOG_SEGMENTS, WHERE, 0, BPF_NOEXIST);	/* another CPU may be faster */
+	land(q, never);
+	lookup(q, EXECLOG_SEGMENTS, WHERE);
+	none = jump(q, BPF_JEQ, BPF_REG_0, 0);
+	land(q, there);
+	return none;
+}
+
+static void count(struct code *q, int member)
+{
+	set(q, BPF_REG_1, 1);
+	emit(q, BPF_STX | BPF_ATOMIC | BPF_DW, SESSION, BPF_REG_1, member, BPF_ADD);
+}
+
 size_t execlog_at_exec(struct arena *a, const struct execlog_kernel *k, const int maps[EXECLOG_MAPS],
 		       struct bpf_insn **ret)
 {
 	struct code q = { .a = a, .maps = maps };
-	const int chunks = TASK;	/* from put_texts() on */
-	size_t none[2], lost[RECORD_CHUNKS + 3], n_lost = 0, done[RECORD_CHUNKS], n_done = 0, first;
+	size_t none[2], lost[4], no_memory, first, best_effort;
 
 	load(&q, BPF_DW, OTHER, BPF_REG_1, 2 * 8);	/* the tracepoint's: task, old pid, bprm */
 	store(&q, BPF_DW, FP, BPRM, OTHER);
@@ -346,59 +435,37 @@ size_t execlog_at_exec(struct arena *a, const struct execlog_kernel *k, const in
 	none[1] = jump(&q, BPF_JEQ, BPF_REG_0, 0);	/* never: it is an array */
 	copy(&q, RECORD, BPF_REG_0);
 	put_facts(&q, k);
-	lost[n_lost++] = put_texts(&q, k);
+	lost[0] = put_texts(&q, k);
 
-	/* A place in the log: as many chunks as it takes. */
-	copy(&q, chunks, OTHER);
-	alu(&q, BPF_ADD, chunks, CHUNK - 1);
-	alu(&q, BPF_DIV, chunks, CHUNK);
-	copy(&q, BPF_REG_1, chunks);
-	emit(&q, BPF_STX | BPF_ATOMIC | BPF_DW, SESSION, BPF_REG_1, MEMBER(execlog_session, taken),
-	     BPF_ADD | BPF_FETCH);
-	alu_by(&q, BPF_ADD, chunks, BPF_REG_1);
-	load(&q, BPF_DW, BPF_REG_2, SESSION, MEMBER(execlog_session, most));
-	lost[n_lost++] = jump_by(&q, BPF_JGT, chunks, BPF_REG_2);
-	store(&q, BPF_W, RECORD, MEMBER(execlog_record, number), BPF_REG_1);
-	store(&q, BPF_W, FP, WHERE + MEMBER(execlog_where, number), BPF_REG_1);
-	store_value(&q, BPF_W, FP, WHERE + MEMBER(execlog_where, unused), 0);
-	load(&q, BPF_DW, BPF_REG_1, FP, SPACE);
-	store(&q, BPF_DW, FP, WHERE + MEMBER(execlog_where, session), BPF_REG_1);
-
-	map(&q, EXECLOG_RUNNING);
-	address(&q, BPF_REG_2, FP, PID);
-	address(&q, BPF_REG_3, FP, WHERE);
-	set(&q, BPF_REG_4, BPF_ANY);
-	call(&q, BPF_FUNC_map_update_elem);
-	lost[n_lost++] = jump(&q, BPF_JNE, BPF_REG_0, 0);
-	for (int i = 0; i < RECORD_CHUNKS; i++) {
-		if (i > 0) {
-			done[n_done++] = jump(&q, BPF_JLE, OTHER, i * CHUNK);
-			load(&q, BPF_W, BPF_REG_1, FP, WHERE + MEMBER(execlog_where, number));
-			alu(&q, BPF_ADD, BPF_REG_1, 1);
-			store(&q, BPF_W, FP, WHERE + MEMBER(execlog_where, number), BPF_REG_1);
-		}
-		map(&q, EXECLOG_CHUNKS);
-		address(&q, BPF_REG_2, FP, WHERE);
-		address(&q, BPF_REG_3, RECORD, i * CHUNK);
-		set(&q, BPF_REG_4, BPF_ANY);
-		call(&q, BPF_FUNC_map_update_elem);
-		lost[n_lost++] = jump(&q, BPF_JNE, BPF_REG_0, 0);
-	}
-	for (size_t i = 0; i < n_done; i++)
-		land(&q, done[i]);
+	load(&q, BPF_DW, BPF_REG_1, SESSION, MEMBER(execlog_session, full));
+	lost[1] = jump(&q, BPF_JNE, BPF_REG_1, 0);
+	lost[2] = take_place(&q);
+	/* Where there are too many at once, this one's end won't be seen. */
+	update(&q, EXECLOG_RUNNING, PID, WHERE, BPF_ANY);
+	to_segment(&q);
+	no_memory = have_segment(&q);
+	lost[3] = go_within(&q);
+	copy(&q, BPF_REG_1, BPF_REG_0);
+	copy(&q, BPF_REG_2, OTHER);
+	copy(&q, BPF_REG_3, RECORD);
+	call(&q, BPF_FUNC_probe_read_kernel);
+	count(&q, MEMBER(execlog_session, logged));
 	land(&q, none[0]);
 	land(&q, none[1]);
 	leave(&q);
 
-	for (size_t i = 0; i < n_lost; i++)
+	/* A place that stays empty is the log's end: what is after it would not be found. */
+	land(&q, no_memory);
+	store_value(&q, BPF_DW, SESSION, MEMBER(execlog_session, full), 1);
+	drop(&q, EXECLOG_RUNNING, PID);
+	for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
 		land(&q, lost[i]);
-	set(&q, BPF_REG_1, 1);
-	emit(&q, BPF_STX | BPF_ATOMIC | BPF_DW, SESSION, BPF_REG_1, MEMBER(execlog_session, lost), BPF_ADD);
+	count(&q, MEMBER(execlog_session, lost));
 	load(&q, BPF_DW, BPF_REG_1, SESSION, MEMBER(execlog_session, required));
-	first = jump(&q, BPF_JEQ, BPF_REG_1, 0);
+	best_effort = jump(&q, BPF_JEQ, BPF_REG_1, 0);
 	set(&q, BPF_REG_1, SIGKILL);
 	call(&q, BPF_FUNC_send_signal);
-	land(&q, first);
+	land(&q, best_effort);
 	leave(&q);
 	*ret = q.p;
 	return q.n;
@@ -412,10 +479,11 @@ size_t execlog_at_exit(struct arena *a, const struct execlog_kernel *k, const in
 		       struct bpf_insn **ret)
 {
 	struct code q = { .a = a, .maps = maps };
-	size_t alive, none, alone, both;
+	size_t host, alive, none, alone, both;
 
 	call(&q, BPF_FUNC_get_current_task);
 	copy(&q, TASK, BPF_REG_0);
+	host = look_inside(&q, k);
 	get(&q, 8, FP, POINTER, TASK, k->task_struct_signal);
 	follow(&q, 4, FP, NUMBER, POINTER, k->signal_struct_live);
 	load(&q, BPF_W, BPF_REG_1, FP, NUMBER);
@@ -440,6 +508,7 @@ size_t execlog_at_exit(struct arena *a, const struct execlog_kernel *k, const in
 	copy(&q, BPF_REG_0, RECORD);
 	end_record(&q, EXECLOG_EXITED);
 	drop(&q, EXECLOG_RUNNING, PID);
+	land(&q, host);
 	land(&q, alive);
 	land(&q, none);
 	leave(&q);

@@ -31,7 +31,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-enum { HOST_MOST = 64 << 20, CHUNK_TAKES = 512 };
+enum { HOST_MOST = 64 << 20 };	/* bytes of all logs */
 
 static const struct {
 	const char *name;
@@ -41,12 +41,15 @@ static const struct {
 			     sizeof(struct execlog_namespace), sizeof(uint64_t), 4096 },
 	[EXECLOG_SESSIONS] = { "sessions", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC,
 			       sizeof(uint64_t), sizeof(struct execlog_session), 4096 },
-	[EXECLOG_CHUNKS] = { "chunks", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC,
-			     sizeof(struct execlog_where), CHUNK, HOST_MOST / CHUNK_TAKES },
-	[EXECLOG_RUNNING] = { "running", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC,
-			      sizeof(uint32_t), sizeof(struct execlog_where), 32768 },
+	[EXECLOG_SEGMENTS] = { "segments", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC,
+			       sizeof(struct execlog_where), SEGMENT, HOST_MOST / SEGMENT_TAKES },
+	/* What comes and goes with each command is allocated once, which saves it microseconds. */
+	[EXECLOG_RUNNING] = { "running", BPF_MAP_TYPE_HASH, 0,
+			      sizeof(uint32_t), sizeof(struct execlog_where), 8192 },
 	[EXECLOG_SCRATCH] = { "scratch", BPF_MAP_TYPE_PERCPU_ARRAY, 0,
-			      sizeof(uint32_t), RECORD_CHUNKS * CHUNK, 1 },
+			      sizeof(uint32_t), RECORD_MOST, 1 },
+	[EXECLOG_BLANK] = { "blank", BPF_MAP_TYPE_ARRAY, BPF_F_RDONLY_PROG,
+			    sizeof(uint32_t), SEGMENT, 1 },
 };
 _Static_assert(COUNT(maps_wanted) == EXECLOG_MAPS, "a row for each map");
 
@@ -206,7 +209,7 @@ static int load_into(const char *set, struct err *e)
 	for (; made < EXECLOG_MAPS; made++)
 		if ((r = make_map((enum execlog_map)made, &maps[made], e)) < 0)
 			break;
-	for (int i = 0; i <= EXECLOG_CHUNKS && r == 0; i++)
+	for (int i = 0; i <= EXECLOG_SEGMENTS && r == 0; i++)
 		r = pin(maps[i], set, maps_wanted[i].name, e);
 	if (r == 0)
 		r = load_programs(set, maps, e);
@@ -318,12 +321,12 @@ static int load_set(struct err *e)
 	return r;
 }
 
-int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_CHUNKS + 1], struct err *e)
+int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struct err *e)
 {
 	owned_fd room = -1;
 	int r;
 
-	for (int i = 0; i <= EXECLOG_CHUNKS; i++)
+	for (int i = 0; i <= EXECLOG_SEGMENTS; i++)
 		maps[i] = -1;
 	r = open_room(LOCK_SH, load, &room, e);
 	if (r == 0 && load && faccessat(room, SET, F_OK, 0) < 0) {
@@ -331,7 +334,7 @@ int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_CHUNKS + 1], struct 
 		if ((r = load_set(e)) == 0)
 			r = open_room(LOCK_SH, false, &room, e);
 	}
-	for (int i = 0; i <= EXECLOG_CHUNKS && r == 0; i++)
+	for (int i = 0; i <= EXECLOG_SEGMENTS && r == 0; i++)
 		r = open_pinned(SET, maps_wanted[i].name, &maps[i], e);
 	if (r < 0)
 		execlog_close(maps);
@@ -340,8 +343,8 @@ int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_CHUNKS + 1], struct 
 	return r;
 }
 
-void execlog_close(int maps[EXECLOG_CHUNKS + 1])
+void execlog_close(int maps[EXECLOG_SEGMENTS + 1])
 {
-	for (int i = 0; i <= EXECLOG_CHUNKS; i++)
+	for (int i = 0; i <= EXECLOG_SEGMENTS; i++)
 		fd_close(&maps[i]);
 }

@@ -466,7 +466,7 @@ Test(execlog, tells_the_arguments_that_the_program_got)
 
 /* ---- overflow ---- */
 
-enum { FIT = 10, RUNS = 30 };
+enum { FIT = 10, RUNS = 30, TAKES = 96 };	/* bytes of one of them */
 
 static int many(void)
 {
@@ -502,14 +502,14 @@ Test(execlog, counts_what_overflows)
 {
 	skip_unless_it_works();
 	expect_sandboxed("best-effort", check_overflow,
-			 &(struct box){ .inside = many, .most = FIT * CHUNK }, 0, NULL);
+			 &(struct box){ .inside = many, .most = FIT * TAKES }, 0, NULL);
 }
 
 Test(execlog, kills_what_overflows_where_it_is_required)
 {
 	skip_unless_it_works();
 	expect_sandboxed("required", check_overflow,
-			 &(struct box){ .inside = many, .most = FIT * CHUNK, .required = true }, 0, NULL);
+			 &(struct box){ .inside = many, .most = FIT * TAKES, .required = true }, 0, NULL);
 }
 
 /* The container's first process, and what gets in by setns(2) as `exec` does. */
