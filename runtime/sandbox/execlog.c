@@ -14,36 +14,45 @@
 #include "sandbox/execlog_parts.h"
 
 /* The pinned maps, and the lock that keeps them. */
-struct log {
+struct session {
 	int maps[EXECLOG_SEGMENTS + 1];
 	int lock;
 	uint64_t id;
 };
 
-#define owned_log __attribute__((cleanup(log_close))) struct log
-#define LOG_INIT { { -1, -1, -1 }, -1, 0 }
-_Static_assert(EXECLOG_SEGMENTS == 2, "LOG_INIT has them all");
+#define owned_session __attribute__((cleanup(session_close))) struct session
+#define SESSION_INIT { { -1, -1, -1 }, -1, 0 }
+_Static_assert(EXECLOG_SEGMENTS == 2, "SESSION_INIT has them all");
 
-static void log_close(struct log *l)
+static void session_close(struct session *s)
 {
-	execlog_close(l->maps);
-	fd_close(&l->lock);
+	execlog_close(s->maps);
+	fd_close(&s->lock);
 }
 
-static int log_open(const char *key, bool load, struct log *l, struct err *e)
+static int session_open(const char *key, bool load, struct session *s, struct err *e)
 {
 	char hex[HASH_HEX];
 
 	hash_hex(hex, key, strlen(key));
 	hex[16] = '\0';
-	l->id = strtoull(hex, NULL, 16);
-	return execlog_open(load, &l->lock, l->maps, e);
+	s->id = strtoull(hex, NULL, 16);
+	return execlog_open(load, &s->lock, s->maps, e);
+}
+
+/* Where it logs to, and how far it is; -ENOENT. */
+static int find_log(const struct session *s, struct execlog_namespace *ret_space,
+		    struct execlog_log *ret)
+{
+	int r = execlog_lookup(s->maps[EXECLOG_SESSIONS], &s->id, ret_space);
+
+	return r < 0 ? r : execlog_lookup(s->maps[EXECLOG_LOGS], ret_space, ret);
 }
 
 /* Bytes in which there may be records. */
-static uint64_t used_of(const struct execlog_session *s)
+static uint64_t used_of(const struct execlog_log *log)
 {
-	return s->taken < s->most ? s->taken : s->most;
+	return log->taken < log->most ? log->taken : log->most;
 }
 
 /* ---- the beginning ---- */
@@ -66,22 +75,24 @@ static int find_namespace(const struct execlog_place *place, struct execlog_name
 }
 
 /* 1 if there was something, else 0. */
-static int forget(const struct log *l, struct err *e);
+static int forget(const struct session *s, struct err *e);
 
 int execlog_watch(const char *key, const struct execlog_place *place, size_t most, bool required,
 		  struct err *e)
 {
-	struct execlog_session s = { .most = most, .required = required };
-	owned_log l = LOG_INIT;
+	struct execlog_log log = { .most = most, .required = required };
+	struct execlog_namespace space;
+	owned_session s = SESSION_INIT;
 	int r;
 
-	if ((r = find_namespace(place, &s.place, e)) < 0 || (r = log_open(key, true, &l, e)) < 0 ||
-	    (r = forget(&l, e)) < 0)
+	if ((r = find_namespace(place, &space, e)) < 0 || (r = session_open(key, true, &s, e)) < 0 ||
+	    (r = forget(&s, e)) < 0)
 		return r;
-	/* The place last: whoever finds it finds the session. */
-	r = execlog_update(l.maps[EXECLOG_SESSIONS], &l.id, &s);
-	if (r == 0 && (r = execlog_update(l.maps[EXECLOG_PLACES], &s.place, &l.id)) < 0)
-		execlog_delete(l.maps[EXECLOG_SESSIONS], &l.id);
+	log.session = s.id;
+	/* The log last: what is in it can be found. */
+	r = execlog_add(s.maps[EXECLOG_SESSIONS], &s.id, &space);
+	if (r == 0 && (r = execlog_add(s.maps[EXECLOG_LOGS], &space, &log)) < 0)
+		execlog_delete(s.maps[EXECLOG_SESSIONS], &s.id);
 	return r < 0 ? err_set(e, -r, "begin the log of commands") : 0;
 }
 
@@ -89,7 +100,7 @@ int execlog_watch(const char *key, const struct execlog_place *place, size_t mos
 
 /* A segment at a time. */
 struct reader {
-	const struct log *log;
+	const struct session *session;
 	uint64_t segment;
 	bool have;
 	_Alignas(struct execlog_record) char bytes[SEGMENT];
@@ -98,12 +109,12 @@ struct reader {
 /* The record at that place; -ENOENT: there is none. */
 static int find_record(struct reader *r, uint64_t at, const struct execlog_record **ret)
 {
-	struct execlog_where where = { .session = r->log->id, .at = at / STARTS };
+	struct execlog_where where = { .session = r->session->id, .at = at / STARTS };
 	const struct execlog_record *record;
 	int result;
 
 	if (!r->have || r->segment != where.at) {
-		result = execlog_lookup(r->log->maps[EXECLOG_SEGMENTS], &where, r->bytes);
+		result = execlog_lookup(r->session->maps[EXECLOG_SEGMENTS], &where, r->bytes);
 		r->have = result == 0;
 		r->segment = where.at;
 		if (result < 0)
@@ -148,16 +159,17 @@ int execlog_read(const char *key,
 {
 	struct execlog_total total = { 0 };
 	const struct execlog_record *record;
-	struct execlog_session s;
-	owned_log l = LOG_INIT;
-	struct reader reader = { .log = &l };
+	struct execlog_namespace space;
+	struct execlog_log log;
+	owned_session s = SESSION_INIT;
+	struct reader reader = { .session = &s };
 	int r;
 
-	if ((r = log_open(key, false, &l, e)) < 0)
+	if ((r = session_open(key, false, &s, e)) < 0)
 		return r;
-	if ((r = execlog_lookup(l.maps[EXECLOG_SESSIONS], &l.id, &s)) < 0)
+	if ((r = find_log(&s, &space, &log)) < 0)
 		return err_set(e, -r, "the session's log of commands");
-	for (uint64_t at = 0; at < used_of(&s); at += size_of(record)) {
+	for (uint64_t at = 0; at < used_of(&log); at += size_of(record)) {
 		struct execlog_command c;
 
 		r = find_record(&reader, at, &record);
@@ -170,41 +182,44 @@ int execlog_read(const char *key,
 			return r;
 		total.commands++;
 	}
-	total.lost = s.lost + (s.logged > total.commands ? s.logged - total.commands : 0);
+	total.lost = log.lost + (log.logged > total.commands ? log.logged - total.commands : 0);
 	*ret = total;
 	return 0;
 }
 
 /* ---- the end ---- */
 
-static int forget(const struct log *l, struct err *e)
+static int forget(const struct session *s, struct err *e)
 {
-	struct execlog_where where = { .session = l->id };
-	struct execlog_session s;
-	int r = execlog_lookup(l->maps[EXECLOG_SESSIONS], &l->id, &s);
+	struct execlog_where where = { .session = s->id };
+	struct execlog_namespace space;
+	struct execlog_log log;
+	int r = find_log(s, &space, &log);
 
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
+	/* From the outside in: until the last it can be done again. */
+	if (r == 0 && log.session == s->id) {
+		for (; where.at * STARTS < used_of(&log); where.at++)
+			execlog_delete(s->maps[EXECLOG_SEGMENTS], &where);
+		execlog_delete(s->maps[EXECLOG_LOGS], &space);
+	}
+	if (r < 0 && r != -ENOENT)
 		return err_set(e, -r, "the session's log of commands");
-	/* The session last: until then it can be done again. */
-	execlog_delete(l->maps[EXECLOG_PLACES], &s.place);
-	for (; where.at * STARTS < used_of(&s); where.at++)
-		execlog_delete(l->maps[EXECLOG_SEGMENTS], &where);
-	execlog_delete(l->maps[EXECLOG_SESSIONS], &l->id);
-	return 1;
+	return execlog_delete(s->maps[EXECLOG_SESSIONS], &s->id) == 0;
 }
 
 int execlog_free(const char *key, struct err *e)
 {
-	owned_log l = LOG_INIT;
-	int r = log_open(key, false, &l, e);
+	owned_session s = SESSION_INIT;
+	struct err none;
+	int r = session_open(key, false, &s, &none);
 
-	if (r == 0)
-		r = forget(&l, e);
-	if (r > 0)
-		return 0;
+	if (r < 0 && r != -ENOENT) {
+		*e = none;
+		return r;
+	}
+	if (r == 0 && (r = forget(&s, e)) != 0)
+		return r < 0 ? r : 0;
 	/* It may have been begun by another version. */
-	fd_close(&l.lock);
-	return r == 0 || r == -ENOENT ? execlog_sweep(l.id, e) : r;
+	fd_close(&s.lock);
+	return execlog_sweep(s.id, e);
 }

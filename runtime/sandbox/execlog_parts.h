@@ -24,8 +24,8 @@
 /* ---- the maps ---- */
 
 enum execlog_map {
-	EXECLOG_PLACES,		/* struct execlog_namespace -> id of a session (64 bits) */
-	EXECLOG_SESSIONS,	/* id (64 bits; so in all versions) -> struct execlog_session */
+	EXECLOG_SESSIONS,	/* a session's id (64 bits, in all versions) -> struct execlog_namespace */
+	EXECLOG_LOGS,		/* struct execlog_namespace -> struct execlog_log */
 	EXECLOG_SEGMENTS,	/* struct execlog_where -> SEGMENT bytes of a log */
 	EXECLOG_RUNNING,	/* a process's number on the host -> where its command's record is */
 	EXECLOG_SCRATCH,	/* a record in the making, one on each CPU: it takes more than a stack */
@@ -46,12 +46,12 @@ struct execlog_where {
 	uint64_t at;		/* which, from 0; or in bytes */
 };
 
-struct execlog_session {
+struct execlog_log {
+	uint64_t session;	/* its id */
 	uint64_t most, taken;	/* bytes; `taken` may exceed `most` */
 	uint64_t logged, lost;	/* commands */
 	uint64_t required;
 	uint64_t full;		/* the kernel had no memory for a segment */
-	struct execlog_namespace place;
 };
 
 /* What a record begins with; path and arguments follow, and up to seven bytes. */
@@ -124,11 +124,11 @@ int execlog_kernel_of(const void *btf, size_t size, struct execlog_kernel *ret, 
 
 #define EXECLOG_LICENSE "GPL"	/* what reads the kernel's memory must have one that fits it */
 
-/* The number of instructions, which are in the arena; maps: their descriptors. */
+/* The number of instructions, which are in the arena.  maps: their descriptors; typed: the faster form. */
 size_t execlog_at_exec(struct arena *a, const struct execlog_kernel *k, const int maps[EXECLOG_MAPS],
-		       struct bpf_insn **ret);
+		       bool typed, struct bpf_insn **ret);
 size_t execlog_at_exit(struct arena *a, const struct execlog_kernel *k, const int maps[EXECLOG_MAPS],
-		       struct bpf_insn **ret);
+		       bool typed, struct bpf_insn **ret);
 
 /* ---- execlog_set.c ---- */
 
@@ -141,7 +141,7 @@ void execlog_close(int maps[EXECLOG_SEGMENTS + 1]);
 /* Takes the session out of the sets of other versions, and removes those that have none left. */
 int execlog_sweep(uint64_t session, struct err *e);
 
-/* Negative errno: -ENOENT, ... */
+/* Negative errno: -ENOENT, -EEXIST. */
 int execlog_lookup(int map, const void *key, void *value);
-int execlog_update(int map, const void *key, const void *value);
+int execlog_add(int map, const void *key, const void *value);
 int execlog_delete(int map, const void *key);

@@ -3,10 +3,11 @@
  * The two programs of the log of commands, made for the kernel that runs.
  *
  * They are of the kind that knows types (BPF_TRACE_RAW_TP), since the other may not use maps that are
- * allocated as they fill before Linux 6.1, but read every field by bpf_probe_read_kernel() at the
- * offset that this kernel tells: what the verifier makes of typed pointers changes with each release,
- * of plain numbers it makes nothing.  A read that fails gives 0, and what is read through that fails
- * too, so that results need no test.
+ * allocated as they fill before Linux 6.1.  So they walk from one structure to the next by loads, at
+ * the offsets that this kernel tells.  What the verifier makes of such pointers changes with the
+ * releases, so there is a second form, in which bpf_probe_read_kernel() reads all and pointers are
+ * plain numbers; it takes twice as long.  In both a read that fails gives 0, and what is read through
+ * that fails too, so that results need no test.
  *
  * The tracepoints run with preemption off: one scratch per CPU does.
  */
@@ -18,7 +19,7 @@
 #define MEMBER(type, member) (int)offsetof(struct type, member)
 
 /* Registers that calls preserve. */
-enum { TASK = BPF_REG_6, SESSION = BPF_REG_7, RECORD = BPF_REG_8, OTHER = BPF_REG_9 };
+enum { TASK = BPF_REG_6, LOG = BPF_REG_7, RECORD = BPF_REG_8, OTHER = BPF_REG_9 };
 enum { FP = BPF_REG_10 };
 
 /* The stack, below FP: eight bytes each but for the keys. */
@@ -44,6 +45,7 @@ struct code {
 	size_t n, room;
 	struct arena *a;
 	const int *maps;
+	bool typed;
 };
 
 static size_t emit(struct code *q, unsigned op, int to, int from, int offset, int value)
@@ -176,6 +178,31 @@ static void follow(struct code *q, int size, int base, int to, int pointer, unsi
 	get(q, size, base, to, BPF_REG_0, offset);
 }
 
+/* The same as get() from a pointer of which the verifier knows the type, if it is to. */
+static void walk(struct code *q, int size, int base, int to, int from, unsigned offset)
+{
+	int width = size == 8 ? BPF_DW : BPF_W;
+
+	if (!q->typed) {
+		get(q, size, base, to, from, offset);
+		return;
+	}
+	load(q, width, BPF_REG_1, from, (int)offset);
+	store(q, width, base, to, BPF_REG_1);
+}
+
+static void walk_on(struct code *q, int size, int base, int to, int pointer, unsigned offset)
+{
+	load(q, BPF_DW, BPF_REG_0, FP, pointer);
+	walk(q, size, base, to, BPF_REG_0, offset);
+}
+
+static void find_task(struct code *q)
+{
+	call(q, q->typed ? BPF_FUNC_get_current_task_btf : BPF_FUNC_get_current_task);
+	copy(q, TASK, BPF_REG_0);
+}
+
 /* PID: the process's number on the host, also left in R0. */
 static void own_number(struct code *q)
 {
@@ -237,19 +264,19 @@ static void end_record(struct code *q, enum execlog_end how)
 /* PID_STRUCT: the task's.  NUMBER: how many namespaces deep it is.  The jump: in the host's. */
 static size_t look_inside(struct code *q, const struct execlog_kernel *k)
 {
-	get(q, 8, FP, PID_STRUCT, TASK, k->task_struct_thread_pid);
-	follow(q, 4, FP, NUMBER, PID_STRUCT, k->pid_level);
+	walk(q, 8, FP, PID_STRUCT, TASK, k->task_struct_thread_pid);
+	walk_on(q, 4, FP, NUMBER, PID_STRUCT, k->pid_level);
 	load(q, BPF_W, BPF_REG_1, FP, NUMBER);
 	return jump(q, BPF_JEQ, BPF_REG_1, 0);
 }
 
 /*
- * R0: the id of the session, where the task is in a namespace of one; the number of each namespace is
- * in the task's struct pid, from the outermost in.  Otherwise the program ends.
+ * LOG: of the namespace that the task is in, or of one above it: the task's struct pid has them all,
+ * from the outermost in.  The program ends where there is none.
  */
-static void find_session(struct code *q, const struct execlog_kernel *k)
+static void find_log(struct code *q, const struct execlog_kernel *k)
 {
-	const int level = SESSION;	/* not needed yet */
+	const int level = LOG;	/* not needed yet */
 	size_t host = look_inside(q, k), none, found, again;
 
 	store_value(q, BPF_W, FP, SPACE + MEMBER(execlog_namespace, unused), 0);
@@ -269,7 +296,7 @@ static void find_session(struct code *q, const struct execlog_kernel *k)
 	load(q, BPF_DW, BPF_REG_1, FP, POINTER);
 	alu(q, BPF_DIV, BPF_REG_1, TICK);
 	store(q, BPF_DW, FP, SPACE + MEMBER(execlog_namespace, started), BPF_REG_1);
-	lookup(q, EXECLOG_PLACES, SPACE);
+	lookup(q, EXECLOG_LOGS, SPACE);
 	found = jump(q, BPF_JNE, BPF_REG_0, 0);
 	alu(q, BPF_ADD, level, 1);
 	none = jump(q, BPF_JGT, level, NAMESPACES_MOST);
@@ -280,7 +307,7 @@ static void find_session(struct code *q, const struct execlog_kernel *k)
 	land(q, none);
 	leave(q);
 	land(q, found);
-	load(q, BPF_DW, BPF_REG_0, BPF_REG_0, 0);
+	copy(q, LOG, BPF_REG_0);
 }
 
 /* All of the record but its texts and its number. */
@@ -296,12 +323,12 @@ static void put_facts(struct code *q, const struct execlog_kernel *k)
 	store_value(q, BPF_W, RECORD, MEMBER(execlog_record, unlinked), 0);
 	load(q, BPF_W, BPF_REG_1, FP, PID);
 	store(q, BPF_W, RECORD, MEMBER(execlog_record, pid), BPF_REG_1);
-	get(q, 8, FP, POINTER, TASK, k->task_struct_real_parent);
-	follow(q, 4, RECORD, MEMBER(execlog_record, parent), POINTER, k->task_struct_tgid);
+	walk(q, 8, FP, POINTER, TASK, k->task_struct_real_parent);
+	walk_on(q, 4, RECORD, MEMBER(execlog_record, parent), POINTER, k->task_struct_tgid);
 
-	follow(q, 8, FP, POINTER, BPRM, k->linux_binprm_file);
-	follow(q, 8, FP, POINTER, POINTER, k->file_f_inode);
-	follow(q, 4, FP, NUMBER, POINTER, k->inode_i_nlink);
+	walk_on(q, 8, FP, POINTER, BPRM, k->linux_binprm_file);
+	walk_on(q, 8, FP, POINTER, POINTER, k->file_f_inode);
+	walk_on(q, 4, FP, NUMBER, POINTER, k->inode_i_nlink);
 	load(q, BPF_W, BPF_REG_1, FP, NUMBER);
 	linked = jump(q, BPF_JNE, BPF_REG_1, 0);
 	store_value(q, BPF_W, RECORD, MEMBER(execlog_record, unlinked), 1);
@@ -314,10 +341,10 @@ static size_t put_texts(struct code *q, const struct execlog_kernel *k)
 	const int n = TASK;	/* not needed any more */
 	size_t fits, unreadable;
 
-	follow(q, 8, FP, POINTER, BPRM, k->linux_binprm_filename);
-	get(q, 8, FP, FIRST, TASK, k->task_struct_mm);
-	follow(q, 8, FP, LAST, FIRST, k->mm_struct_arg_end);
-	follow(q, 8, FP, FIRST, FIRST, k->mm_struct_arg_start);
+	walk_on(q, 8, FP, POINTER, BPRM, k->linux_binprm_filename);
+	walk(q, 8, FP, FIRST, TASK, k->task_struct_mm);
+	walk_on(q, 8, FP, LAST, FIRST, k->mm_struct_arg_end);
+	walk_on(q, 8, FP, FIRST, FIRST, k->mm_struct_arg_start);
 
 	address(q, BPF_REG_1, RECORD, sizeof(struct execlog_record));
 	set(q, BPF_REG_2, EXECLOG_PATH_MOST);
@@ -357,15 +384,15 @@ static size_t take_place(struct code *q)
 	alu(q, BPF_ADD, BPF_REG_2, 7);
 	alu(q, BPF_AND, BPF_REG_2, -8);
 	copy(q, BPF_REG_1, BPF_REG_2);
-	emit(q, BPF_STX | BPF_ATOMIC | BPF_DW, SESSION, BPF_REG_1, MEMBER(execlog_session, taken),
+	emit(q, BPF_STX | BPF_ATOMIC | BPF_DW, LOG, BPF_REG_1, MEMBER(execlog_log, taken),
 	     BPF_ADD | BPF_FETCH);
 	alu_by(q, BPF_ADD, BPF_REG_2, BPF_REG_1);
-	load(q, BPF_DW, BPF_REG_3, SESSION, MEMBER(execlog_session, most));
+	load(q, BPF_DW, BPF_REG_3, LOG, MEMBER(execlog_log, most));
 	full = jump_by(q, BPF_JGT, BPF_REG_2, BPF_REG_3);
 	store(q, BPF_DW, FP, WHERE + MEMBER(execlog_where, at), BPF_REG_1);
 	alu(q, BPF_ADD, BPF_REG_1, 1);
 	store(q, BPF_DW, RECORD, MEMBER(execlog_record, number), BPF_REG_1);
-	load(q, BPF_DW, BPF_REG_1, FP, SPACE);
+	load(q, BPF_DW, BPF_REG_1, LOG, MEMBER(execlog_log, session));
 	store(q, BPF_DW, FP, WHERE + MEMBER(execlog_where, session), BPF_REG_1);
 	return full;
 }
@@ -403,24 +430,19 @@ static size_t have_segment(struct code *q)
 static void count(struct code *q, int member)
 {
 	set(q, BPF_REG_1, 1);
-	emit(q, BPF_STX | BPF_ATOMIC | BPF_DW, SESSION, BPF_REG_1, member, BPF_ADD);
+	emit(q, BPF_STX | BPF_ATOMIC | BPF_DW, LOG, BPF_REG_1, member, BPF_ADD);
 }
 
 size_t execlog_at_exec(struct arena *a, const struct execlog_kernel *k, const int maps[EXECLOG_MAPS],
-		       struct bpf_insn **ret)
+		       bool typed, struct bpf_insn **ret)
 {
-	struct code q = { .a = a, .maps = maps };
-	size_t none[2], lost[4], no_memory, first, best_effort;
+	struct code q = { .a = a, .maps = maps, .typed = typed };
+	size_t never, lost[4], no_memory, first, best_effort;
 
 	load(&q, BPF_DW, OTHER, BPF_REG_1, 2 * 8);	/* the tracepoint's: task, old pid, bprm */
 	store(&q, BPF_DW, FP, BPRM, OTHER);
-	call(&q, BPF_FUNC_get_current_task);
-	copy(&q, TASK, BPF_REG_0);
-	find_session(&q, k);
-	store(&q, BPF_DW, FP, SPACE, BPF_REG_0);
-	lookup(&q, EXECLOG_SESSIONS, SPACE);
-	none[0] = jump(&q, BPF_JEQ, BPF_REG_0, 0);
-	copy(&q, SESSION, BPF_REG_0);
+	find_task(&q);
+	find_log(&q, k);
 
 	/* What the process ran until now ends here, whatever becomes of the record. */
 	own_number(&q);
@@ -432,12 +454,12 @@ size_t execlog_at_exec(struct arena *a, const struct execlog_kernel *k, const in
 
 	store_value(&q, BPF_W, FP, NUMBER, 0);
 	lookup(&q, EXECLOG_SCRATCH, NUMBER);
-	none[1] = jump(&q, BPF_JEQ, BPF_REG_0, 0);	/* never: it is an array */
+	never = jump(&q, BPF_JEQ, BPF_REG_0, 0);	/* never: it is an array */
 	copy(&q, RECORD, BPF_REG_0);
 	put_facts(&q, k);
 	lost[0] = put_texts(&q, k);
 
-	load(&q, BPF_DW, BPF_REG_1, SESSION, MEMBER(execlog_session, full));
+	load(&q, BPF_DW, BPF_REG_1, LOG, MEMBER(execlog_log, full));
 	lost[1] = jump(&q, BPF_JNE, BPF_REG_1, 0);
 	lost[2] = take_place(&q);
 	/* Where there are too many at once, this one's end won't be seen. */
@@ -449,19 +471,18 @@ size_t execlog_at_exec(struct arena *a, const struct execlog_kernel *k, const in
 	copy(&q, BPF_REG_2, OTHER);
 	copy(&q, BPF_REG_3, RECORD);
 	call(&q, BPF_FUNC_probe_read_kernel);
-	count(&q, MEMBER(execlog_session, logged));
-	land(&q, none[0]);
-	land(&q, none[1]);
+	count(&q, MEMBER(execlog_log, logged));
+	land(&q, never);
 	leave(&q);
 
 	/* A place that stays empty is the log's end: what is after it would not be found. */
 	land(&q, no_memory);
-	store_value(&q, BPF_DW, SESSION, MEMBER(execlog_session, full), 1);
+	store_value(&q, BPF_DW, LOG, MEMBER(execlog_log, full), 1);
 	drop(&q, EXECLOG_RUNNING, PID);
 	for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
 		land(&q, lost[i]);
-	count(&q, MEMBER(execlog_session, lost));
-	load(&q, BPF_DW, BPF_REG_1, SESSION, MEMBER(execlog_session, required));
+	count(&q, MEMBER(execlog_log, lost));
+	load(&q, BPF_DW, BPF_REG_1, LOG, MEMBER(execlog_log, required));
 	best_effort = jump(&q, BPF_JEQ, BPF_REG_1, 0);
 	set(&q, BPF_REG_1, SIGKILL);
 	call(&q, BPF_FUNC_send_signal);
@@ -476,16 +497,15 @@ size_t execlog_at_exec(struct arena *a, const struct execlog_kernel *k, const in
  * decides, which may be before the other's code is known.
  */
 size_t execlog_at_exit(struct arena *a, const struct execlog_kernel *k, const int maps[EXECLOG_MAPS],
-		       struct bpf_insn **ret)
+		       bool typed, struct bpf_insn **ret)
 {
-	struct code q = { .a = a, .maps = maps };
+	struct code q = { .a = a, .maps = maps, .typed = typed };
 	size_t host, alive, none, alone, both;
 
-	call(&q, BPF_FUNC_get_current_task);
-	copy(&q, TASK, BPF_REG_0);
+	find_task(&q);
 	host = look_inside(&q, k);
-	get(&q, 8, FP, POINTER, TASK, k->task_struct_signal);
-	follow(&q, 4, FP, NUMBER, POINTER, k->signal_struct_live);
+	walk(&q, 8, FP, POINTER, TASK, k->task_struct_signal);
+	walk_on(&q, 4, FP, NUMBER, POINTER, k->signal_struct_live);
 	load(&q, BPF_W, BPF_REG_1, FP, NUMBER);
 	alive = jump(&q, BPF_JNE, BPF_REG_1, 0);
 	own_number(&q);
@@ -494,15 +514,15 @@ size_t execlog_at_exit(struct arena *a, const struct execlog_kernel *k, const in
 	copy(&q, RECORD, BPF_REG_0);
 
 	/* As wait_task_zombie() has it: the code of exit_group(2) or of a signal, else the first thread's. */
-	follow(&q, 4, FP, NUMBER, POINTER, k->signal_struct_flags);
+	walk_on(&q, 4, FP, NUMBER, POINTER, k->signal_struct_flags);
 	load(&q, BPF_W, BPF_REG_1, FP, NUMBER);
 	alu(&q, BPF_AND, BPF_REG_1, GROUP_EXIT);
 	alone = jump(&q, BPF_JEQ, BPF_REG_1, 0);
-	follow(&q, 4, FP, NUMBER, POINTER, k->signal_struct_group_exit_code);
+	walk_on(&q, 4, FP, NUMBER, POINTER, k->signal_struct_group_exit_code);
 	both = emit(&q, BPF_JMP | BPF_JA, 0, 0, 0, 0);
 	land(&q, alone);
-	get(&q, 8, FP, POINTER, TASK, k->task_struct_group_leader);
-	follow(&q, 4, FP, NUMBER, POINTER, k->task_struct_exit_code);
+	walk(&q, 8, FP, POINTER, TASK, k->task_struct_group_leader);
+	walk_on(&q, 4, FP, NUMBER, POINTER, k->task_struct_exit_code);
 	land(&q, both);
 
 	copy(&q, BPF_REG_0, RECORD);

@@ -37,10 +37,10 @@ static const struct {
 	const char *name;
 	unsigned type, flags, key, value, entries;
 } maps_wanted[] = {
-	[EXECLOG_PLACES] = { "places", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC,
-			     sizeof(struct execlog_namespace), sizeof(uint64_t), 4096 },
 	[EXECLOG_SESSIONS] = { "sessions", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC,
-			       sizeof(uint64_t), sizeof(struct execlog_session), 4096 },
+			       sizeof(uint64_t), sizeof(struct execlog_namespace), 4096 },
+	[EXECLOG_LOGS] = { "logs", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC,
+			   sizeof(struct execlog_namespace), sizeof(struct execlog_log), 4096 },
 	[EXECLOG_SEGMENTS] = { "segments", BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC,
 			       sizeof(struct execlog_where), SEGMENT, HOST_MOST / SEGMENT_TAKES },
 	/* What comes and goes with each command is allocated once, which saves it microseconds. */
@@ -63,10 +63,10 @@ int execlog_lookup(int map, const void *key, void *value)
 	return sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr, sizeof attr) < 0 ? -errno : 0;
 }
 
-int execlog_update(int map, const void *key, const void *value)
+int execlog_add(int map, const void *key, const void *value)
 {
 	union bpf_attr attr = { .map_fd = (unsigned)map, .key = (uintptr_t)key,
-				.value = (uintptr_t)value, .flags = BPF_ANY };
+				.value = (uintptr_t)value, .flags = BPF_NOEXIST };
 
 	return sys_bpf(BPF_MAP_UPDATE_ELEM, &attr, sizeof attr) < 0 ? -errno : 0;
 }
@@ -181,7 +181,7 @@ static int attach(const char *name, unsigned tracepoint, const struct bpf_insn *
 	return 0;
 }
 
-static int load_programs(const char *set, const int maps[EXECLOG_MAPS], struct err *e)
+static int load_programs(const char *set, const int maps[EXECLOG_MAPS], bool typed, struct err *e)
 {
 	owned_arena a = ARENA_INIT;
 	owned_fd at_exec = -1, at_exit = -1;
@@ -192,12 +192,12 @@ static int load_programs(const char *set, const int maps[EXECLOG_MAPS], struct e
 
 	if ((r = execlog_kernel(&kernel, e)) < 0)
 		return r;
-	n = execlog_at_exit(&a, &kernel, maps, &code);
-	if ((r = attach("exit", kernel.exit_id, code, n, &at_exit, e)) < 0 ||
-	    (r = pin(at_exit, set, "exit", e)) < 0)
+	n = execlog_at_exit(&a, &kernel, maps, typed, &code);
+	if ((r = attach("exit", kernel.exit_id, code, n, &at_exit, e)) < 0)
 		return r;
-	n = execlog_at_exec(&a, &kernel, maps, &code);
-	if ((r = attach("exec", kernel.exec_id, code, n, &at_exec, e)) < 0)
+	n = execlog_at_exec(&a, &kernel, maps, typed, &code);
+	if ((r = attach("exec", kernel.exec_id, code, n, &at_exec, e)) < 0 ||
+	    (r = pin(at_exit, set, "exit", e)) < 0)
 		return r;
 	return pin(at_exec, set, "exec", e);
 }
@@ -205,14 +205,15 @@ static int load_programs(const char *set, const int maps[EXECLOG_MAPS], struct e
 static int load_into(const char *set, struct err *e)
 {
 	int maps[EXECLOG_MAPS], made = 0, r = 0;
+	struct err refused;
 
 	for (; made < EXECLOG_MAPS; made++)
 		if ((r = make_map((enum execlog_map)made, &maps[made], e)) < 0)
 			break;
 	for (int i = 0; i <= EXECLOG_SEGMENTS && r == 0; i++)
 		r = pin(maps[i], set, maps_wanted[i].name, e);
-	if (r == 0)
-		r = load_programs(set, maps, e);
+	if (r == 0 && load_programs(set, maps, true, &refused) < 0)
+		r = load_programs(set, maps, false, e);
 	while (made > 0)
 		close(maps[--made]);
 	return r;
@@ -273,14 +274,14 @@ static int sweep(int room, uint64_t session, struct err *e)
 		return err_set(e, errno, "read " ROOM);
 	for (struct dirent *d; r == 0 && (d = readdir(dir));) {
 		owned_fd sessions = -1;
+		struct err none;
 
 		if (!str_has_prefix(d->d_name, PREFIX) || strcmp(d->d_name, SET) == 0)
 			continue;
-		r = open_pinned(d->d_name, maps_wanted[EXECLOG_SESSIONS].name, &sessions, e);
-		if (r == 0)
+		/* One that was never finished may lack the map. */
+		if (open_pinned(d->d_name, maps_wanted[EXECLOG_SESSIONS].name, &sessions, &none) == 0)
 			execlog_delete(sessions, &session);
-		/* One that was never finished has none. */
-		if (r == -ENOENT || (r == 0 && is_empty(sessions)))
+		if (sessions < 0 || is_empty(sessions))
 			r = remove_set(room, d->d_name, e);
 	}
 	closedir(dir);
@@ -290,11 +291,10 @@ static int sweep(int room, uint64_t session, struct err *e)
 int execlog_sweep(uint64_t session, struct err *e)
 {
 	owned_fd room = -1;
-	int r = open_room(LOCK_EX, false, &room, e);
 
-	if (r == 0)
-		r = sweep(room, session, e);
-	return r == -ENOENT ? 0 : r;
+	if (faccessat(AT_FDCWD, ROOM, F_OK, 0) < 0 && errno == ENOENT)
+		return 0;
+	return open_room(LOCK_EX, false, &room, e) < 0 ? -e->code : sweep(room, session, e);
 }
 
 static int load_set(struct err *e)
