@@ -80,6 +80,20 @@ int audit_unlogged(const struct audit_frame *frame, const struct str *members,
 /* A fresh session id: 26 characters [0-9a-z] that sort by time (a ULID in lower case). */
 void audit_session_id(char ret[32]);
 
+struct audit_rotation {
+	char name[64];		/* what the log is called now; "": it was empty */
+	unsigned long long last_seq;	/* its last record */
+	size_t files, removed;	/* rotated files that are there, and that were too many */
+	char held[64];		/* why more are there than asked for: this session has not ended; "" */
+};
+
+/*
+ * Renames the log, and removes the oldest of those that were renamed so or by others if there are more
+ * than `keep` (0: none is too many).  The chain goes on in a new log with the next record.  What holds a
+ * record of a session that has not ended stays, and all that is newer.
+ */
+int audit_rotate(const char *directory, unsigned keep, struct audit_rotation *ret, struct err *e);
+
 struct audit_verdict {
 	unsigned long long records;
 	unsigned long long first_seq;	/* above 1: the log goes on from one that was rotated away */

@@ -15,10 +15,11 @@
 #include "cli/cli.h"
 #include "lifecycle/hookrun.h"
 
-#define COMMANDS "list, show, verify, anchor, keygen or provenance"
+#define COMMANDS "list, show, verify, anchor, rotate, keygen or provenance"
 
 struct options {
 	const char *directory, *anchor;
+	unsigned keep;
 	bool json, markdown, html;
 };
 
@@ -31,6 +32,7 @@ const struct cli_option cmd_audit_options[] = {
 	  "read the log in DIR (default /var/log/agentrun, or that of the user)" },
 	{ 0, "anchor", CLI_TEXT, O(anchor), "HASH",
 	  "verify: the hash of a record, as a witness outside of this host has it" },
+	{ 0, "keep", CLI_UNSIGNED, O(keep), "N", "rotate: how many rotated files stay (default all)" },
 	{ 0, NULL, 0, 0, NULL, NULL },
 };
 
@@ -166,6 +168,37 @@ static int check_form(const struct options *o, const char *what, const char *nam
 	return 0;
 }
 
+static int rotate(const char *directory, const struct options *o, struct err *e)
+{
+	struct audit_rotation done;
+	owned_str text = STR_INIT;
+
+	if (audit_rotate(directory, o->keep, &done, e) < 0)
+		return -e->code;
+	if (o->json) {
+		struct json_writer *w = json_writer_new(false);
+
+		json_open(w);
+		json_field(w, "renamed", *done.name ? done.name : NULL);
+		json_field_u64(w, "last_seq", done.last_seq);
+		json_field_u64(w, "files", done.files);
+		json_field_u64(w, "removed", done.removed);
+		json_field(w, "held", *done.held ? done.held : NULL);
+		json_close(w);
+		json_writer_end(w, &text);
+		return cli_print(&text, e);
+	}
+	if (*done.name)
+		str_printf(&text, "%s: up to record %llu\n", done.name, done.last_seq);
+	else
+		str_puts(&text, "no record since it was rotated last\n");
+	if (done.removed)
+		str_printf(&text, "removed the oldest files: %zu; left: %zu\n", done.removed, done.files);
+	if (*done.held)
+		str_printf(&text, "%zu files stay: session %s has not ended\n", done.files, done.held);
+	return cli_print(&text, e);
+}
+
 /* Of a log that is somebody's, beside it: this host vouches for its own alone. */
 static const char *key_directory(const struct cli *cli, const char *directory, const struct options *o)
 {
@@ -248,11 +281,15 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_say(e, EINVAL, "audit %s: --anchor is for verify", what);
 	if ((r = check_form(&o, what, name, e)) < 0)
 		return r;
+	if (o.keep && strcmp(what, "rotate") != 0)
+		return err_say(e, EINVAL, "audit %s: --keep is for rotate", what);
 
 	if (strcmp(what, "verify") == 0)
 		return verify(directory, &o, e);
 	if (strcmp(what, "anchor") == 0)
 		return anchor(cli, directory, &o, argv + first + 1, e);
+	if (strcmp(what, "rotate") == 0)
+		return rotate(directory, &o, e);
 	if (strcmp(what, "keygen") == 0)
 		return keygen(key_directory(cli, directory, &o), e);
 	if (strcmp(what, "provenance") == 0)

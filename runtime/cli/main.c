@@ -41,8 +41,8 @@ const struct command cli_commands[] = {
 	{ "policy", "explain [--bundle DIR] [--json] | check FILE | schema",
 	  "show what a policy does, or check its file", cmd_policy, NULL, 0 },
 	{ "audit", "list | show [NAME] | verify [--anchor HASH] | anchor [-- COMMAND [ARG...]] | "
-	  "keygen | provenance NAME",
-	  "read, check and witness the audit log, and sign what a session made",
+	  "rotate [--keep N] | keygen | provenance NAME",
+	  "read, check, witness and rotate the audit log, and sign what a session made",
 	  cmd_audit, cmd_audit_options, 0 },
 	{ "workspace", "list | diff NAME [PATH...] | apply NAME [PATH...] | discard NAME | prune",
 	  "review and apply what containers wrote aside", cmd_workspace, cmd_workspace_options, 0 },
