@@ -189,9 +189,9 @@ static int tail_find(const struct log *l, struct tail *ret, struct err *e)
 
 	if (l->size)
 		return file_tail(l->fd, l->size, ret, e);
-	if ((r = parts_open(l->dirfd, &parts, e)) < 0)
-		return r;
 	*ret = (struct tail){ .last = chain_start };
+	if ((r = parts_open(l->dirfd, &parts, e)) < 0)
+		return l->has_head ? 0 : r;	/* as if it were elsewhere: the head is enough */
 	for (n = parts.n; n > 0 && part_is_log(&parts.v[n - 1]); n--)
 		;
 	if (n)

@@ -36,18 +36,16 @@ static int first_record(int fd, off_t size, unsigned long long *ret)
 	struct chain_lines lines;
 	struct chain_frame f;
 	const char *line;
-	bool terminated;
+	bool terminated, found = false;
 	size_t n;
 	int r;
 
 	chain_lines_init(&lines, fd, size);
-	while ((r = chain_lines_next(&lines, &line, &n, &terminated)) > 0)
-		if (chain_read(line, n, &f)) {
+	while (!found && (r = chain_lines_next(&lines, &line, &n, &terminated)) > 0)
+		if ((found = chain_read(line, n, &f)))
 			*ret = f.seq;
-			break;
-		}
 	chain_lines_free(&lines);
-	return r;
+	return found ? 1 : r;
 }
 
 /* 0: it was renamed meanwhile.  Without a record it is open, but no part. */
@@ -71,7 +69,13 @@ static int part_open(int dirfd, const char *name, struct part *ret, struct err *
 	p.inode = st.st_ino;
 	p.part = part_is_log(&p);
 	if (!p.part) {
-		if ((r = first_record(fd, p.size, &p.first)) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		/* there may be hundreds: as a rule one line is enough */
+		const off_t start = p.size < AUDIT_LINE_MOST ? p.size : AUDIT_LINE_MOST;
+
+		r = first_record(fd, start, &p.first);
+		if (r == 0)
+			r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : first_record(fd, p.size, &p.first);
+		if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
 			return err_set(e, r < 0 ? -r : errno, "read %s", name);
 		p.part = r;
 	}
@@ -80,7 +84,17 @@ static int part_open(int dirfd, const char *name, struct part *ret, struct err *
 	return 1;
 }
 
-/* Calls for each name that is one of a part's; a result other than 0 ends it. */
+/* What an administrator put there under such a name (a link to an archive) is none of ours. */
+static bool is_ours(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return is_name(name) && (strcmp(name, AUDIT_LOG) == 0 ||
+				 fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+				 S_ISREG(st.st_mode));
+}
+
+/* Calls for each file that may be a part; a result other than 0 ends it. */
 static int each_name(int dirfd, int (*visit)(void *ctx, int dirfd, const char *name, struct err *e),
 		     void *ctx, struct err *e)
 {
@@ -94,7 +108,7 @@ static int each_name(int dirfd, int (*visit)(void *ctx, int dirfd, const char *n
 		return err_set(e, errno, "read the directory of the log");
 	fd_take(&fd);
 	while (r == 0 && (entry = readdir(dir)))
-		if (is_name(entry->d_name))
+		if (is_ours(dirfd, entry->d_name))
 			r = visit(ctx, dirfd, entry->d_name, e);
 	closedir(dir);
 	return r;

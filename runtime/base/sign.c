@@ -37,15 +37,14 @@ int sign_key_parse(const char *pem, const char *what, struct sign_key *ret, stru
 {
 	const char *text = strstr(pem, secret_begin);
 	const char *end = text ? strstr(text, secret_end) : NULL;
-	/* the decoder may write a byte or two more than there are in the end */
+	/* room for blanks, which the decoder counts before it drops them */
 	unsigned char der[sizeof secret_der + SIGN_BYTES + 8];
 	struct base64_decode_ctx decoder;
 	size_t n = 0;
 
 	text = text ? text + sizeof secret_begin - 1 : NULL;
 	base64_decode_init(&decoder);
-	/* longer than 4 lines of 64: not what stands in one line */
-	if (!end || end - text > 80 || BASE64_DECODE_LENGTH((size_t)(end - text)) > sizeof der ||
+	if (!end || BASE64_DECODE_LENGTH((size_t)(end - text)) > sizeof der ||
 	    !base64_decode_update(&decoder, &n, der, (size_t)(end - text), text) ||
 	    !base64_decode_final(&decoder) || n != sizeof secret_der + SIGN_BYTES ||
 	    memcmp(der, secret_der, sizeof secret_der) != 0) {

@@ -378,7 +378,13 @@ Test(audit_many, what_is_no_part_is_not_read)
 
 		cr_assert(fd >= 0 && write(fd, "x\n", 2) == 2);
 	}
+	cr_assert(symlink(AUDIT_LOG, in_dir(AUDIT_LOG ".8")) == 0);
+	cr_assert(mkfifo(in_dir(AUDIT_LOG ".9"), 0600) == 0);
 	expect_good(1);
+	/* nor is the log's beginning there looked for in vain */
+	rotate_to(AUDIT_LOG ".10");
+	append("a", "delete");
+	expect_good(3);
 }
 
 Test(audit_many, a_part_that_was_changed_is_found)
@@ -445,6 +451,23 @@ Test(audit_many, an_intended_record_is_looked_for_in_the_file_before)
 	rotate_to(AUDIT_LOG ".1");
 	append("a", "exec");
 	expect_good(3);
+}
+
+/* A long line of garbage in the place of the first. */
+Test(audit_many, a_part_is_one_by_any_record)
+{
+	owned_str text = STR_INIT;
+	struct err e;
+
+	append("a", "create");
+	cr_assert(try_many("a", 2, 60000, &e) == 0);
+	rotate_to(AUDIT_LOG ".1");
+	append("a", "delete");
+	cr_assert(file_read(AT_FDCWD, in_dir(AUDIT_LOG ".1"), 1 << 20, &text, &e) == 0);
+	text.s[0] = 'x';
+	*strchr(text.s, '\n') = ' ';
+	cr_assert(file_replace(AT_FDCWD, in_dir(AUDIT_LOG ".1"), text.s, text.len, 0600, &e) == 0);
+	cr_expect(verify().bad_seq == 1, "%llu", verify().bad_seq);
 }
 
 /* Somebody renames all the time: neither is a record lost, nor is one missed by a reader. */
