@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit/audit.h"
+#include "audit/record.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -19,6 +21,7 @@
 #include "review/changes.h"
 #include "review/diff.h"
 #include "review/store.h"
+#include "sandbox/idmap.h"
 
 struct options {
 	const char *reviewed, *older_than;
@@ -385,8 +388,34 @@ static int check_digest(const struct options *o, const struct session *s, const 
 		       arena_strdup(a, e->text));
 }
 
-static int apply(struct cli *cli, const char *directory, const char *name, const struct strv *paths,
-		 const struct options *o, struct str *out, struct err *e)
+/* Who took what over: what `agentrun audit provenance` vouches for. */
+static void record(struct cli *cli, uid_t caller, const struct review_store *s, const struct changes *all,
+		   const struct changes *done)
+{
+	const struct audit_frame frame = { .session = s->session, .container = s->container,
+					   .event = "apply", .durable = true };
+	struct audit_change *list = arena_array(cli->arena, struct audit_change, done->n + 1);
+	const struct audit_apply apply = { s->workspace, all->digest, caller, list, done->n };
+	owned_str members = STR_INIT;
+	char *directory;
+	struct err e;
+
+	if (!done->n)
+		return;
+	for (size_t i = 0; i < done->n; i++) {
+		const struct change *c = &done->v[i];
+
+		list[i] = (struct audit_change){ c->path, change_kind_names[c->kind], c->new_size,
+						 c->new_hash, c->runs };
+	}
+	audit_record_apply(&apply, &members);
+	if (audit_directory(cli->arena, cli->runtime.rootless, &directory, &e) < 0 ||
+	    audit_append(directory, &frame, &members, NULL, &e) < 0)
+		log_warn("no audit record of what was applied: %s", e.text);
+}
+
+static int apply(struct cli *cli, uid_t caller, const char *directory, const char *name,
+		 const struct strv *paths, const struct options *o, struct str *out, struct err *e)
 {
 	owned_session s = SESSION_INIT;
 	struct changes all, chosen, done, reviewed;
@@ -406,6 +435,7 @@ static int apply(struct cli *cli, const char *directory, const char *name, const
 	if (apply_check(&chosen, recorded ? &reviewed : NULL, o->allow_exec || o->interactive, e) < 0)
 		return -e->code;
 	r = apply_changes(cli->arena, &s.r.s, &chosen, s.upper, s.workspace, &done, e);
+	record(cli, caller, &s.r.s, &all, &done);
 	str_printf(out, "applied %zu of %zu changes to %s\n", done.n, all.n, s.r.s.workspace);
 	if (r < 0)
 		return err_in(e, "%zu of %zu changes were applied, and it can be run again", done.n,
@@ -425,6 +455,7 @@ int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e)
 	owned_str out = STR_INIT;
 	struct strv rest = { 0 };
 	struct err second;
+	const uid_t caller = getuid();
 	const char *what, *name;
 	char *directory;
 	int first, r;
@@ -439,6 +470,9 @@ int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e)
 		strv_add(cli->arena, &rest, argv[i]);
 	if (review_directory(cli->arena, cli->runtime.rootless, &directory, e) < 0)
 		return -e->code;
+	/* What a user's container wrote belongs to the user's subordinate ids. */
+	if (geteuid() != 0 && idmap_enter_own(e) < 0)
+		return err_in(e, "workspace");
 
 	if (strcmp(what, "list") == 0 || strcmp(what, "prune") == 0) {
 		if (name)
@@ -450,7 +484,7 @@ int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e)
 	} else if (strcmp(what, "diff") == 0) {
 		r = diff(cli, directory, name, &rest, &o, &out, e);
 	} else if (strcmp(what, "apply") == 0) {
-		r = apply(cli, directory, name, &rest, &o, &out, e);
+		r = apply(cli, caller, directory, name, &rest, &o, &out, e);
 	} else if (strcmp(what, "discard") == 0 && !rest.n) {
 		r = discard(cli, directory, name, &out, e);
 	} else {

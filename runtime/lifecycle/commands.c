@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "lifecycle/plan.h"
 #include "sandbox/execlog.h"
 
 /* Why the kernel is not asked at all; NULL: it is. */
@@ -56,7 +57,7 @@ struct reading {
 	struct commands *c;
 	size_t room;
 	int64_t boot_ns;		/* when this host started, since 1970 */
-	bool entered;			/* the first process is past stage two */
+	pid_t first;			/* the container's first process, as the host numbers it; 0: none yet */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -95,15 +96,18 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 	};
 
 	(void)e;
-	if (x->pid == r->state->pid && !r->entered) {
-		r->entered = true;	/* stage two: it is ours, and nothing of the container ran before */
-		return 0;
+	if (!r->first) {
+		r->first = x->pid;
+		/* Ours, and nothing of the container's could run before.  It may be past that when the
+		 * watch begins. */
+		if (str_equal(args.v[0], PLAN_STAGE2))
+			return 0;
 	}
 	if (x->end == EXECLOG_EXITED && WIFEXITED(x->status))
 		command.exit_code = WEXITSTATUS(x->status);
 	else if (x->end == EXECLOG_EXITED)
 		command.exit_signal = WTERMSIG(x->status);
-	if (x->end == EXECLOG_EXITED && x->pid == r->state->pid) {
+	if (x->end == EXECLOG_EXITED && x->pid == r->first) {
 		r->c->ended = true;
 		r->c->wait_status = x->status;
 		r->c->end_ns = r->boot_ns + (int64_t)x->ended;

@@ -374,7 +374,7 @@ int plan_finish(pid_t pid, const struct spec_process *process, uint32_t undone, 
 
 int plan_stage2(int *ret_fd, struct err *e)
 {
-	return self_seal("agentrun-init", true, stage2_image,
+	return self_seal(PLAN_STAGE2, true, stage2_image,
 			 (size_t)(stage2_image_end - stage2_image), ret_fd, e);
 }
 
@@ -388,7 +388,7 @@ static int keep(int fd, struct err *e)
 int plan_enter_stage2(int stage2_fd, const struct str *plan, struct err *e)
 {
 	const struct plan *p = (const struct plan *)plan->s;
-	char number[16], *argv[] = { (char *)"agentrun-init", number, NULL }, *envp[] = { NULL };
+	char number[16], *argv[] = { (char *)PLAN_STAGE2, number, NULL }, *envp[] = { NULL };
 	owned_fd fd = -1;
 	int r = self_seal("agentrun-plan", false, plan->s, plan->len, &fd, e);
 

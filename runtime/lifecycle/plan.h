@@ -11,6 +11,8 @@
 #include "spec/spec.h"
 #include "stage2/plan.h"
 
+#define PLAN_STAGE2 "agentrun-init"	/* its name, and its first argument */
+
 struct plan_request {
 	const struct spec *spec;
 	const struct spec_process *process;

@@ -371,18 +371,23 @@ static int apply_one(const struct applier *x, const struct change *c, enum pass 
 	return put_entry(x, c, &p, &u);
 }
 
-/* A signal that ends the program waits until an entry is whole. */
+/* Between two entries: a signal that would end the program has waited for that. */
+static bool interrupted(void)
+{
+	sigset_t waiting;
+
+	return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGINT) == 1 ||
+					     sigismember(&waiting, SIGTERM) == 1 ||
+					     sigismember(&waiting, SIGHUP) == 1);
+}
+
 static int apply_whole(const struct applier *x, const struct change *c, enum pass pass)
 {
 	owned_str name = STR_INIT;
-	sigset_t held, before;
-	int r;
 
-	sigfillset(&held);
-	sigprocmask(SIG_BLOCK, &held, &before);
-	r = apply_one(x, c, pass);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (r == 0)
+	if (interrupted())
+		return err_say(x->e, EINTR, "interrupted");
+	if (apply_one(x, c, pass) == 0)
 		return 0;
 	str_put_safe(&name, c->path, 400);
 	return err_in(x->e, "%s", name.s);
@@ -392,9 +397,16 @@ int apply_changes(struct arena *a, const struct review_store *s, const struct ch
 		  int workspace_fd, struct changes *ret_done, struct err *e)
 {
 	struct applier x = { .s = s, .upper = upper_fd, .workspace = workspace_fd, .e = e };
+	sigset_t ending;
 	struct stat st;
 	int r = 0;
 
+	/* They stay blocked: the caller has something to say of what was applied before it ends. */
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGINT);
+	sigaddset(&ending, SIGTERM);
+	sigaddset(&ending, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ending, NULL);
 	*ret_done = (struct changes){ .v = arena_array(a, struct change, c->n) };
 	x.temporary = arena_printf(a, ".agentrun-apply-%.64s", s->session);
 	if (fstat(workspace_fd, &st) < 0)

@@ -27,7 +27,8 @@ int apply_check(const struct changes *c, const struct changes *reviewed, bool al
 const char *apply_hindrance(const struct change *c, const struct changes *reviewed);
 
 /*
- * Applies them, deletions first.  *ret_done has those that were applied, also where a later one failed;
+ * Applies them, deletions first.  SIGINT, SIGTERM and SIGHUP stop it between two of them (-EINTR), and are
+ * blocked from then on: what was applied can still be recorded.  *ret_done has those that were applied, also where a later one failed;
  * what they hold is told by new_hash, which was compared while it was copied.
  */
 int apply_changes(struct arena *a, const struct review_store *s, const struct changes *c, int upper_fd,
