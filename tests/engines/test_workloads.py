@@ -4,13 +4,16 @@
 The image holds Debian's own tools; the workspace is a directory of the
 host's; packages come from a registry of the test's at the allowed address.
 """
+import json
 import os
 import subprocess
+import time
 
 import pytest
 import registry
+from confined import snapshot
 from conftest import DOCKER_LIKE, get
-from runtime import REPO, flavour, run
+from runtime import REPO, flavour, program, run, until
 
 IMAGE = "localhost/workload:latest"
 HOST, PORT = "203.0.113.5", 8080
@@ -183,3 +186,52 @@ def test_results_are_in_the_workspace(engine, server, work):
     work_in(engine, work, 1000, "echo x >result")
     assert os.stat(work + "/result").st_uid == 1000
     subprocess.run(["grep", "-q", "x", work + "/result"], check=True, timeout=5)
+
+
+AGENT = """
+    git config --global user.email a@example.org && git config --global user.name A
+    git config --global --add safe.directory '*'
+    git checkout -q -b agent
+    sed -i 's/growing/much growing/' runtime/base/str.h && git commit -q -a -m agent
+    echo x >>README.md && git stash -q && git stash pop -q
+    git mv README.md README.txt
+    git worktree add -q /tmp/tree && git -C /tmp/tree log -1 --format=%s
+    printf 'str.o: runtime/base/str.c\n\t$(CC) -std=gnu11 -D_GNU_SOURCE -Iruntime -c $<\n' >own.mk
+    make -s -f own.mk
+    npm init -y >/dev/null
+    rm -r tests/data
+    ln -s README.txt link
+    dd if=/dev/zero of=sparse bs=1 count=0 seek=100M status=none"""
+SUMS = "find . -path ./.git -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum"
+
+
+@pytest.mark.skipif(PROFILE is None, reason="only agentrun has policies")
+def test_a_repository_is_worked_on_and_reviewed(engine, work):
+    """agentrun's own sources: unchanged to the byte and the time until they are applied; then as made."""
+    repo = work + "/repo"
+    run(["git", "clone", "-q", "--no-hardlinks", REPO, repo], check=True, timeout=60)
+    time.sleep(0.02)    # what is made in the tick of the start counts as made after it
+    before = snapshot(repo)
+    made = engine.box("edit", ["bash", "-ec", AGENT + "; " + SUMS], image=IMAGE, cwd="/workspace",
+                      mounts=[(repo, "/workspace")], check=True, timeout=180,
+                      env={"HOME": "/root", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}).out
+    assert snapshot(repo) == before
+
+    def session():
+        listed = json.loads(run([program(), "workspace", "list", "--json"], check=True).out)
+        return [x for x in listed if x["workspace"] == repo and not x["inUse"]]
+    until(session)
+    name = session()[0]["session"]
+    diff = run([program(), "workspace", "diff", name, "runtime/base/str.h"], check=True).out
+    assert "\n+ * str: a much growing byte string" in diff
+    assert "may run code on this host" in run([program(), "workspace", "apply", name], check=False).err
+    assert snapshot(repo) == before
+    run([program(), "workspace", "apply", "--allow-exec", "--discard", name], check=True)
+    sums = run(["bash", "-c", SUMS], check=True, cwd=repo).out
+    assert sums.splitlines() == [line for line in made.splitlines() if "  ./" in line]
+    assert os.readlink(repo + "/link") == "README.txt" and not os.path.exists(repo + "/tests/data")
+    assert os.stat(repo + "/sparse").st_blocks < 100
+    assert run(["git", "-C", repo, "branch", "--show-current"], check=True).out == "agent\n"
+    run(["git", "-C", repo, "fsck", "--no-progress"], check=True, timeout=60)
+    page = run([program(), "audit", "show", name], check=True).out
+    assert "runtime/base/str.h" in page

@@ -3,6 +3,7 @@
 import functools
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 
@@ -61,3 +62,22 @@ def refusal(result):
     assert lines[1].startswith("  policy: "), result.err
     assert lines[2].startswith("  to allow it: "), result.err
     return lines
+
+
+def snapshot(top):
+    """Every entry with all that stat(2) and reading tell of it, but for access times."""
+    seen = {}
+    for here, dirs, files in os.walk(top):
+        for name in dirs + files + ["."]:
+            path = os.path.join(here, name)
+            st = os.lstat(path)
+            content = None
+            if stat.S_ISREG(st.st_mode):
+                with open(path, "rb") as f:
+                    content = f.read()
+            elif stat.S_ISLNK(st.st_mode):
+                content = os.readlink(path)
+            seen[os.path.relpath(path, top)] = (
+                st.st_mode, st.st_uid, st.st_gid, st.st_nlink, st.st_ino, st.st_mtime_ns,
+                st.st_ctime_ns, content)
+    return seen

@@ -11,7 +11,7 @@ import confined
 import pytest
 import terminal
 from bundle import shell
-from test_workspace import snapshot
+from confined import snapshot
 
 STORES = "/var/lib/agentrun/workspaces"
 

@@ -11,28 +11,10 @@ import bundle
 import confined
 import pytest
 from bundle import shell
+from confined import snapshot
 from runtime import until
 
 STORES = "/var/lib/agentrun/workspaces"
-
-
-def snapshot(top):
-    """Every entry with all that stat(2) and reading tell of it, but for access times."""
-    seen = {}
-    for here, dirs, files in os.walk(top):
-        for name in dirs + files + ["."]:
-            path = os.path.join(here, name)
-            st = os.lstat(path)
-            content = None
-            if stat.S_ISREG(st.st_mode):
-                with open(path, "rb") as f:
-                    content = f.read()
-            elif stat.S_ISLNK(st.st_mode):
-                content = os.readlink(path)
-            seen[os.path.relpath(path, top)] = (
-                st.st_mode, st.st_uid, st.st_gid, st.st_nlink, st.st_ino, st.st_mtime_ns,
-                st.st_ctime_ns, content)
-    return seen
 
 
 def cow(box, work, script, **fields):
