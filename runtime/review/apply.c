@@ -133,8 +133,8 @@ static int64_t in_ns(struct timespec t)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Whether what is there is still what was judged.  A directory's times, and the change time of a file with
- * several names, are changed by what is applied, too. */
+/* Whether what is there is still what was judged.  A directory's times, and the change time of a
+ * file with several names, are changed by what is applied, too. */
 static int check_judged(const struct applier *x, const struct place *p, const struct change *c)
 {
 	struct stat st;
@@ -210,7 +210,7 @@ static int copy_content(const struct applier *x, const struct change *c, int fro
 	hash_end(h, found);
 	if (r == 0 && strcmp(found, c->new_hash) != 0)
 		r = err_say(x->e, ESTALE, "it is not what was reviewed: it changed while it was copied");
-	if (r == 0 && (ftruncate(to, size) < 0))
+	if (r == 0 && ftruncate(to, size) < 0)
 		r = err_set(x->e, errno, "write it");
 	return r;
 }
@@ -334,8 +334,8 @@ static int remove_old(const struct applier *x, const struct change *c, const str
 
 /* ---- all of them ---- */
 
-/* Deletions come first, from the bottom; then what is made, from the top; then the modes of directories,
- * from the bottom, since they may forbid what is done in them. */
+/* Deletions come first, from the bottom; then what is made, from the top; then the modes of
+ * directories, from the bottom, since they may forbid what is done in them. */
 enum pass { PASS_DELETE, PASS_MAKE, PASS_DIRECTORY_MODE, PASSES };
 
 static bool is_of_pass(const struct change *c, enum pass pass)
@@ -366,7 +366,7 @@ static int apply_one(const struct applier *x, const struct change *c, enum pass 
 	if (S_ISDIR(c->new_mode))
 		return make_directory(x, c, &p);
 	r = entry_look(x->upper, c->path, &u);
-	if (r < 0 || (u.st.st_mode != c->new_mode))
+	if (r < 0 || u.st.st_mode != c->new_mode)
 		return err_say(x->e, ESTALE, "it is not what was reviewed");
 	return put_entry(x, c, &p, &u);
 }

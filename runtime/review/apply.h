@@ -16,9 +16,9 @@
 #include "review/changes.h"
 
 /*
- * Whether all of them can be applied: none refused or in conflict, each as in `reviewed` (NULL: the caller
- * compared the digest), none that runs code on the host but with allow_exec.  The error names those that
- * can't, with what to do.
+ * Whether all of them can be applied: none refused or in conflict, each as in
+ * `reviewed` (NULL: the caller compared the digest), none that runs code on the host
+ * but with allow_exec.  The error names those that can't, with what to do.
  */
 int apply_check(const struct changes *c, const struct changes *reviewed, bool allow_exec,
 		struct err *e);

@@ -165,7 +165,7 @@ static const struct acl_entry *acl_find(const struct str *acl, const struct acl_
 	return NULL;
 }
 
-/* Whether the list gives somebody named in it what the other does not.  The rest of it is in the mode. */
+/* Whether the list gives somebody named in it what the other does not.  The rest is in the mode. */
 static bool acl_gives_more(const struct str *acl, const struct str *than)
 {
 	for (size_t at = ACL_HEADER; at + sizeof(struct acl_entry) <= acl->len;
@@ -343,7 +343,9 @@ static int delete_below(struct reader *r, struct entry *h, const char *conflict,
 			*ret_conflict = true;
 			continue;
 		}
-		if ((x = entry_look(r->upper, r->path.s, &u)) < 0)
+		/* A link of upper's may stand where the host has a directory. */
+		x = entry_look(r->upper, r->path.s, &u);
+		if (x < 0 && x != -ELOOP)
 			return fail(r, -x, "open upper's");
 		if (u.fd < 0 && (x = delete_tree(r, conflict, ret_conflict)) < 0)
 			return x;
@@ -428,6 +430,14 @@ static bool same_content(struct reader *r, const struct entry *u, const struct e
 	return !c->refused && strcmp(c->new_hash, c->old_hash) == 0;
 }
 
+/* The set-id and sticky bits that a directory of the host has stay: they say who owns what is in it. */
+static bool other_mode(const struct stat *new, const struct stat *old)
+{
+	if (S_ISDIR(new->st_mode))
+		return ((new->st_mode ^ old->st_mode) & 0777) || (new->st_mode & ~old->st_mode & 07000);
+	return new->st_mode != old->st_mode && !S_ISLNK(new->st_mode);
+}
+
 /* What became of the host's entry, in c->kind; false: nothing. */
 static bool compare(struct reader *r, const struct entry *u, const struct entry *h, struct change *c)
 {
@@ -439,8 +449,7 @@ static bool compare(struct reader *r, const struct entry *u, const struct entry 
 		return true;
 	}
 	c->kind = same_content(r, u, h, c) ? CHANGE_MODE : CHANGE_MODIFIED;
-	return c->kind != CHANGE_MODE ||
-	       (u->st.st_mode != h->st.st_mode && !S_ISLNK(u->st.st_mode));
+	return c->kind != CHANGE_MODE || other_mode(&u->st, &h->st);
 }
 
 /*
@@ -822,7 +831,7 @@ static bool load_change(struct arena *a, const struct json *j, struct change *c)
 	return c->path != NULL;
 }
 
-/* The next line's tree, in `line`, which lives as long as it is needed; NULL at the end or where it is bad. */
+/* The next line's tree, which lives in `line`; NULL at the end, or where it is bad. */
 static const struct json *next_line(struct arena *line, const char **text, struct err *e)
 {
 	const char *start = *text, *end = strchr(start, '\n');

@@ -34,15 +34,15 @@ extern const char *const change_kind_names[];	/* "added", "modified", "mode", "t
 
 struct change {
 	enum change_kind kind;
-	const char *path;	/* relative to the workspace, as it is: print it with str_put_safe(); ".": its top */
+	const char *path;	/* from the workspace's top, which is "."; not safe to print */
 	mode_t old_mode, new_mode;	/* type and permissions; 0: not there */
 	uint64_t old_size, new_size;
 	char old_hash[HASH_HEX], new_hash[HASH_HEX];	/* of a file's content or a link's target; "": none */
-	const char *refused;	/* why it can never be applied (a device, a socket, a set-id bit, ...), NULL: it can */
+	const char *refused;	/* why it can never be applied (a device, a set-id bit, ...); NULL: it can */
 	const char *conflict;	/* the host's copy was changed meanwhile: how; NULL: it was not */
 	const char *runs;	/* why it may run code on the host ("a git hook", "an executable file"); NULL */
-	/* The host's entry that was judged, to be found again: its inode, how many names it has, and the times
-	 * of its last change and of the last write in ns; 0: there was none, or loaded from a file. */
+	/* The host's entry that was judged, to be found again: its inode, how many names it has, and the
+	 * times of its last change and of the last write in ns; 0: there was none, or it was loaded. */
 	uint64_t old_inode, old_links;
 	int64_t old_changed, old_written;
 };
@@ -65,12 +65,12 @@ struct changes {
 int changes_read(struct arena *a, const struct review_store *s, int upper_fd, int workspace_fd,
 		 bool hash, struct changes *ret, struct err *e);
 
-/* What of `all` is at one of the paths or below it, with the directories that are to be made for it; all if
- * there is no path.  -ENOENT names a path that changes nothing. */
+/* What of `all` is at one of the paths or below it, with the directories that are to be made for it;
+ * all if there is no path.  -ENOENT names a path where nothing is changed. */
 int changes_select(struct arena *a, const struct changes *all, const struct strv *paths,
 		   struct changes *ret, struct err *e);
-/* Those of exactly these paths, with the directories that are to be made for them, and without those to be
- * removed that something else keeps. */
+/* Those of exactly these paths, with the directories that are to be made for them, and without the
+ * directories to be removed in which something stays. */
 void changes_pick(struct arena *a, const struct changes *all, const struct strv *paths,
 		  struct changes *ret);
 /* Whether there is a change of what is in that directory. */

@@ -21,9 +21,11 @@ struct diff_view {
 	bool terminal;		/* with colours, and nothing that a terminal acts on */
 };
 
-/* How many of each kind; what runs code on the host, by reason; what is refused; what conflicts; the digest. */
+/* How many of each kind; what runs code on the host, what is refused and what conflicts, by reason;
+ * the digest. */
 void diff_summary(const struct diff_view *v, struct str *out);
-/* Git's form, written to descriptor `out`.  Directories are not in it, nor permissions that git does not keep. */
+/* Git's form, written to descriptor `out`, without what git does not keep: directories, and permissions
+ * but the owner's to execute. */
 int diff_patch(const struct diff_view *v, int out, struct err *e);
 /* Lines added and removed, by file. */
 int diff_stat(const struct diff_view *v, struct str *out, struct err *e);

@@ -345,7 +345,7 @@ static bool is_harmless(const char *path, mode_t mode)
 	return false;
 }
 
-/* HFS+ skips them when it compares names (CVE-2014-9390): U+200C..200F, 202A..202E, 206A..206F, FEFF. */
+/* HFS+ skips them when it compares names (CVE-2014-9390). */
 static bool is_ignored(uint32_t c)
 {
 	return (c >= 0x200c && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||

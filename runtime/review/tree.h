@@ -27,8 +27,9 @@ struct entry {
 #define owned_entry __attribute__((cleanup(entry_close))) struct entry
 void entry_close(struct entry *x);
 
-/* The top itself is "".  0 also where nothing is there.  -ELOOP: a link is on the way; -EXDEV: another file system is mounted on
- * the way, or there; else what openat2(2) says.  Sets no err: the caller knows what it means. */
+/* The top itself is "".  0 also where nothing is there.  -ELOOP: a link is on the way; -EXDEV: another
+ * file system is mounted on the way, or there; else what openat2(2) says.  Sets no err: the caller knows
+ * what it means. */
 int entry_look(int top, const char *path, struct entry *ret);
 
 /* Opens what the entry is, and nothing else that may stand at its path by now; negative errno. */
@@ -48,7 +49,6 @@ int entry_xattrs(const struct entry *x, struct str *ret);
 /* The value of one; -ENODATA: there is none. */
 int entry_xattr(const struct entry *x, const char *name, struct str *ret);
 
-/* A path with one more name, the top's being ""; false, and nothing is added, where that is longer than
- * TREE_PATH. */
+/* Adds a name to a path; false, and nothing is added, where that is longer than TREE_PATH. */
 bool tree_down(struct str *path, const char *name);
 void tree_up(struct str *path, size_t length);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* apply: what is brought into the workspace, what never is, and that nothing is done by halves (THREATS D6). */
+/* apply: what is brought into the workspace and what never is; nothing is done by halves (THREATS D6). */
 #include <errno.h>
 #include <sys/xattr.h>
 
@@ -73,6 +73,11 @@ Test(apply, applied)
 		{ .what = "other types", .host = TREE, .allow_exec = true, .done = 7,
 		  .upper = "mkdir a; echo 1 >a/x; echo 2 >d; echo 3 >l",
 		  .after = "grep -q 1 a/x; grep -q 2 d; test -f l; grep -q 3 l" },
+		{ .what = "a link in place of a directory, and back", .allow_exec = true, .done = 6,
+		  .host = TREE "; ln -s a d/e/l", .upper = "ln -s a d; mkdir l",
+		  .after = "test $(readlink d) = a; test -d l" },
+		{ .what = "the group's bit of a directory stays", .host = "mkdir d; chmod 2755 d",
+		  .upper = "mkdir d", .after = "test $(stat -c %a d) = 2755" },
 		{ .what = "owner, mode and time", .host = "echo 1 >a; chown 7:8 a; mkdir d; chown 5:6 d",
 		  .upper = "echo 2 >a; chmod 640 a; touch -d @1000000000 a; mkdir d; chown 5:6 d; "
 			   "echo 3 >d/n; mkdir d/m; ln -s x d/l; chown 9:9 d/n d/m",

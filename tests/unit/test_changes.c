@@ -183,6 +183,9 @@ Test(changes, read)
 		  .inside = "rm a; mkdir a; echo >a/x; rm -r d; echo >d; rm l; echo >l",
 		  .expected = "type a\nadded a/x\ntype d\ndeleted d/b\ndeleted d/e\ndeleted d/e/c\n"
 			      "type l\n" },
+		{ .what = "a link in place of a directory", .host = TREE,
+		  .inside = "rm -r d/e; ln -s .. d/e; mv d/b t; rm -r d; ln -s t d",
+		  .expected = "type d\ndeleted d/b\ndeleted d/e\ndeleted d/e/c\nadded t\n" },
 		{ .what = "replaced by rename", .host = TREE,
 		  .inside = "echo 9 >t; mv t a; mv d/b f",
 		  .expected = "modified a\ndeleted d/b\nadded f\n" },

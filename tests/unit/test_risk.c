@@ -5,7 +5,12 @@
 
 #include "review/risk.h"
 
-enum { FILE_ = S_IFREG | 0644, EXECUTABLE = S_IFREG | 0755, LINK = S_IFLNK | 0777, DIR_ = S_IFDIR | 0755 };
+enum {
+	FILE_ = S_IFREG | 0644,
+	EXECUTABLE = S_IFREG | 0755,
+	LINK = S_IFLNK | 0777,
+	DIR_ = S_IFDIR | 0755,
+};
 
 struct row {
 	const char *path;
