@@ -2,9 +2,10 @@
 /*
  * Fuzz target: a log of arbitrary bytes.
  *
- * Whatever the log holds, it can be verified, shown and appended to; what is
+ * Whatever the log holds, it can be verified, shown in each form and appended to; what is
  * appended is a record, and the pages are safe to print.  The same bytes as a
- * text become an exec record that is one valid bounded line; redacting them again changes nothing.
+ * text become an exec record that is one valid bounded line; redacting them again changes nothing; as a
+ * shell's command line they are searched for packages.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #include "audit/chain.h"
 #include "audit/record.h"
 #include "audit/redact.h"
+#include "audit/supply.h"
 #include "base/fd.h"
 #include "base/json.h"
 
@@ -63,12 +65,20 @@ static void check_page(const struct str *page)
 		      ((unsigned char)page->s[i] >= 0x20 && page->s[i] != 0x7f));
 }
 
+static void show(int (*form)(const char *, const char *, struct str *, struct err *))
+{
+	owned_str page = STR_INIT;
+	struct err e;
+
+	if (form(dir, "fuzz", &page, &e) == 0)
+		check_page(&page);
+}
+
 static void read_all(void)
 {
 	struct audit_verdict v;
 	owned_str list = STR_INIT;
 	owned_str json = STR_INIT;
-	owned_str page = STR_INIT;
 	struct err e;
 
 	CHECK(audit_verify(dir, NULL, &v, &e) == 0);
@@ -76,8 +86,9 @@ static void read_all(void)
 	CHECK(audit_list(dir, &list, &e) == 0);
 	CHECK(audit_list_json(dir, &json, &e) == 0);
 	check_page(&list);
-	if (audit_show(dir, "fuzz", &page, &e) == 0)
-		check_page(&page);
+	show(audit_show);
+	show(audit_show_markdown);
+	show(audit_show_html);
 }
 
 /* One exec record of the text. */
@@ -99,6 +110,20 @@ static void append(const char *text)
 	CHECK(json_parse(&a, line.s, line.len, "line", &tree, &e) == 0);
 }
 
+static void search(const char *text)
+{
+	owned_arena a = ARENA_INIT;
+	struct supplies found = { 0 };
+	struct strv args = { 0 };
+
+	strv_add(&a, &args, "sh");
+	strv_add(&a, &args, "-c");
+	strv_add(&a, &args, text);
+	supply_of_command(&a, &args, &found);
+	for (size_t i = 0; i < found.n; i++)
+		CHECK(found.v[i].ecosystem && found.v[i].action);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	owned_str text = STR_INIT;
@@ -113,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	redact_text(text.s, &once);
 	redact_text(once.s, &twice);
 	CHECK(strcmp(once.s, twice.s) == 0);
+	search(text.s);
 
 	put_log(data, size);
 	read_all();
