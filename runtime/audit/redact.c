@@ -14,6 +14,11 @@ static bool is_name_char(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '-';
 }
 
+static bool is_quote(char c)
+{
+	return c == '"' || c == '\'';
+}
+
 /* A PEM block of a private key that begins at p: to its end, or to the text's. */
 static size_t pem_length(const char *p)
 {
@@ -73,13 +78,16 @@ static bool is_grant(const char *text, const char *name, size_t n)
 /* The value behind a name: quoted as a whole, or up to where a shell or a list would end it. */
 static size_t value_length(const char *p)
 {
+	size_t n = 0;
 	const char *end;
 
-	if (*p == '"' || *p == '\'') {
+	if (is_quote(*p)) {
 		end = strchr(p + 1, *p);
-		return end ? (size_t)(end - p) + 1 : strlen(p);
+		if (!end)
+			return strlen(p);
+		n = (size_t)(end - p) + 1;
 	}
-	return strcspn(p, " \t\n;&|,\"')}");
+	return n + strcspn(p + n, " \t\n;&|,\"')}");
 }
 
 /* Behind a secret name: '=', "=>" or ':' with blanks and quotes around it; bytes up to the value, 0: none. */
@@ -87,8 +95,7 @@ static size_t separator_length(const char *p)
 {
 	size_t n = 0;
 
-	if (p[n] == '"' || p[n] == '\'')
-		n++;
+	n += is_quote(p[n]);
 	if (p[n] == '=')	/* what follows a blank then is a shell's next word */
 		return n + 1;
 	while (p[n] == ' ')
@@ -155,8 +162,9 @@ static bool in_list(const char *list, const char *word, size_t n)
 	return false;
 }
 
-/* Reads the n bytes of a word that is no secret itself; from the returned one on it is. */
-static size_t read_word(struct words *w, const char *word, size_t n)
+/* Reads the n bytes of a word that is no secret itself; from the returned one on it is.  `glued`: a
+ * quoted part follows at once. */
+static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
 {
 	const char *slash = memrchr(word, '/', n);
 	const char *name = slash ? slash + 1 : word;
@@ -164,8 +172,10 @@ static size_t read_word(struct words *w, const char *word, size_t n)
 
 	w->set = n == 3 && memcmp(word, "set", 3) == 0;
 	w->next = NEXT_PLAIN;
-	if ((was_set || *word == '-') && !memchr(word, '=', n) && secret_name(word, n)) {
-		w->next = NEXT_SECRET;
+	/* a name alone: what holds a value, too, is read as a text */
+	if ((was_set || *word == '-') && strcspn(word, was_set ? "= \t\n[" : ":= \t\n[") >= n &&
+	    secret_name(word, n)) {
+		w->next = glued ? NEXT_PLAIN : NEXT_SECRET;
 		return n;
 	}
 	for (size_t i = 0; i < SECRET_OPTIONS; i++) {
@@ -181,7 +191,7 @@ static size_t read_word(struct words *w, const char *word, size_t n)
 			option += word[option] == '=';
 			return user > n ? n : user > option ? user : option;
 		}
-		if (option == n && o->apart)
+		if (option == n && (glued ? o->attached : o->apart))
 			w->next = o->what;
 	}
 	return n;
@@ -202,10 +212,21 @@ static size_t shown_length(enum next next, const char *word, size_t n)
 
 /* ---- texts ---- */
 
+/* The n bytes before a secret, in which there may be others. */
+static void put_start(struct str *out, const char *text, size_t n)
+{
+	owned_str start = STR_INIT;
+
+	str_append(&start, text, n);
+	if (n)
+		redact_text(start.s, out);
+	str_puts(out, REDACTED);
+}
+
 void redact_text(const char *text, struct str *out)
 {
-	static const char blanks[] = " \t\n", ends[] = " \t\n;&|()";
-	const bool command = strpbrk(text, blanks) != NULL;	/* a shell's, maybe: of words */
+	static const char ends[] = " \t\n;&|()\"'";
+	const bool command = strpbrk(text, " \t\n") != NULL;	/* a shell's, maybe: of words */
 	struct words words = { 0 };
 	const char *p = text;
 
@@ -213,18 +234,26 @@ void redact_text(const char *text, struct str *out)
 		bool at_word = p == text || !is_name_char(p[-1]);
 		size_t n = 0, keep = 0;
 
-		if (command && (p == text || strchr(ends, p[-1])) && !strchr(ends, *p)) {
-			const enum next next = words.next;
-			size_t word = *p == '"' || *p == '\'' ? value_length(p) : strcspn(p, ends);
-			size_t shown = shown_length(next, p, word);
+		if (str_has_prefix(p, REDACTED)) {	/* once is enough: what is behind it stays */
+			str_puts(out, REDACTED);
+			words.next = NEXT_PLAIN;
+			p += strlen(REDACTED);
+			continue;
+		}
+		if (command && (is_quote(*p) ? words.next != NEXT_PLAIN :
+				!strchr(ends, *p) && (p == text || strchr(ends, p[-1])))) {
+			const size_t word = is_quote(*p) ? value_length(p) : strcspn(p, ends);
+			const bool glued = is_quote(p[word]);
+			size_t shown = shown_length(words.next, p, word);
 
 			if (shown == word)
-				shown = read_word(&words, p, word);
+				shown = read_word(&words, p, word, glued);
 			else
 				words.next = NEXT_PLAIN;
-			if (shown < word) {
-				str_append(out, p, shown);
-				str_puts(out, REDACTED);
+			if (shown < word && !str_has_prefix(p + shown, REDACTED)) {
+				const size_t quote = shown && is_quote(*p) ? 1 : 0;
+
+				put_start(out, p + quote, shown - quote);
 				p += word;
 				continue;
 			}
@@ -242,7 +271,8 @@ void redact_text(const char *text, struct str *out)
 			sep = is_grant(text, p, name) || secret_name(p, name) ?
 				separator_length(p + name) : 0;
 			keep = name;
-			if (sep && value_length(p + name + sep) > 0) {
+			if (sep && !str_has_prefix(p + name + sep, REDACTED) &&
+			    value_length(p + name + sep) > 0) {
 				keep += sep;
 				n = keep + (is_header(p, name) && p[keep] != '"' ?
 					    strcspn(p + keep, "\n\"'") : value_length(p + keep));
@@ -259,6 +289,7 @@ void redact_text(const char *text, struct str *out)
 		}
 		str_append(out, p, keep);
 		str_puts(out, REDACTED);
+		words.next = NEXT_PLAIN;
 		p += n;
 	}
 	if (!out->s)
@@ -277,15 +308,14 @@ struct strv redact_args(struct arena *a, const struct strv *args)
 		owned_str text = STR_INIT;
 
 		if (shown == n)
-			shown = read_word(&words, arg, n);
+			shown = read_word(&words, arg, n, false);
 		else
 			words.next = NEXT_PLAIN;
 		if (shown < n)
-			strv_add(a, &ret, arena_printf(a, "%.*s" REDACTED, (int)shown, arg));
-		else {
+			put_start(&text, arg, shown);
+		else
 			redact_text(arg, &text);
-			strv_add(a, &ret, text.s);
-		}
+		strv_add(a, &ret, text.s);
 	}
 	return ret;
 }

@@ -315,8 +315,9 @@ def test_F5_hostile_arguments_of_exec(rt, agent):
     got = records(b, "exec")[0]
     assert got["process.command_args"][1:3] == args[:2]
     assert got["truncated"]
-    page = audit("show", b.id).out
-    assert "\x1b" not in page and "\x07" not in page and "\u202e" not in page
+    for form in ((), ("--markdown",), ("--html",)):
+        page = audit("show", *form, b.id).out
+        assert "\x1b" not in page and "\x07" not in page and "\u202e" not in page
     assert audit("verify").code == 0
 
 

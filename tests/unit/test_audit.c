@@ -963,6 +963,11 @@ Test(audit, secrets_do_not_reach_a_record)
 		{ "docker login -p abc", "docker login -p [redacted]" },
 		{ "tool --password 'a b' c", "tool --password [redacted] c" },
 		{ "tool --password -v", "tool --password -v" },
+		{ "curl -u 'me:a b' h", "curl -u me:[redacted] h" },
+		{ "mysql -p'a b' -u x", "mysql -p[redacted] -u x" },
+		{ "bash -c \"sshpass -p abc ssh\"; x", "bash -c \"sshpass -p [redacted] ssh\"; x" },
+		{ "TOKEN='a'b c", "TOKEN=[redacted] c" },
+		{ "curl -u " TOKEN ":abc h", "curl -u [redacted]:[redacted] h" },
 		{ "/usr/bin/mysql -pabc -p x", "/usr/bin/mysql -p[redacted] -p x" },
 		{ "aws configure set aws_secret_access_key abc", "aws configure set aws_secret_access_key "
 		  "[redacted]" },
