@@ -836,6 +836,46 @@ def test_rsyslog(work):
     assert json.loads(lines[1][2])["container.id"] == "c1"
 
 
+OTELCOL = shutil.which(os.environ.get("AGENTRUN_OTELCOL") or "otelcol")
+OTELCOL_CONFIG = """
+receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:4318" } } } }
+exporters: { debug: { verbosity: detailed } }
+service:
+  telemetry: { metrics: { level: none } }
+  pipelines: { logs: { receivers: [otlp], exporters: [debug] } }
+"""
+
+
+@needs_otlp
+@pytest.mark.skipif(not OTELCOL, reason="no otelcol (see tests/lib/otelcol.go)")
+def test_otel_collector(work):
+    """The collector of the OpenTelemetry project, at the port where it is by default."""
+    text = record("exec", **{"process.command_args": ["ls", "a\"b"], "process.pid": 7,
+                             "process.interactive": True, "claims": {"task": "7"}})
+    with open(f"{work}/config.yaml", "w", encoding="utf-8") as f:
+        f.write(OTELCOL_CONFIG)
+    with open(f"{work}/out", "w", encoding="utf-8") as out, \
+            subprocess.Popen([OTELCOL, "--config", f"{work}/config.yaml"], stdout=out,
+                             stderr=out) as p:
+        try:
+            to_otlp(text, "--timeout", "20000")    # until it listens
+            to_otlp(json.dumps(STATE))
+            r = to_otlp(text, "--logs-endpoint", "http://localhost:4318/v1/other", check=False)
+        finally:
+            p.terminate()
+    assert "answered 404" in r.err
+    with open(f"{work}/out", encoding="utf-8") as f:
+        got = f.read()
+    first, second = got.split("LogRecord #0\n")[1:]
+    for line in (f"Body: Str({text.strip()})", "SeverityText: INFO", "SeverityNumber: Info(9)",
+                 "EventName: agentrun.audit.exec", "Timestamp: 2026-01-02 03:04:05.000000006",
+                 "-> container.id: Str(c1)", "-> process.pid: Int(7)", "-> agentrun.seq: Int(5)",
+                 "-> process.interactive: Bool(true)", '-> agentrun.claims: Map({"task":"7"})',
+                 '-> process.command_args: Slice(["ls","a\\"b"])'):
+        assert line in first, f"{line}: {got}"
+    assert "EventName: oci.state.created" in second
+
+
 @pytest.mark.skipif(not os.path.exists(JOURNAL), reason="no journald")
 @pytest.mark.parametrize("size", [10, 60000, 600000], ids=["short", "long", "file"])
 def test_journald(size):
