@@ -32,8 +32,7 @@ struct event {
 	const struct json *tree;	/* of the line */
 };
 
-/* What forwarders name apart, beside the whole line: one row for each of them, in whose order it
- * is written. */
+/* A member of the line that every forwarder names apart, beside the whole of it. */
 struct event_field {
 	const char *in;		/* the line's member that holds it, NULL: the line itself */
 	const char *member;
@@ -42,7 +41,7 @@ struct event_field {
 	bool noteworthy;	/* it is there, and neither 0 nor false: something was denied, ... */
 };
 enum { EVENT_FIELDS = 44 };
-extern const struct event_field event_fields[EVENT_FIELDS];
+extern const struct event_field event_fields[EVENT_FIELDS];	/* in the order of writing */
 /* NULL: there is none, or it is null. */
 const struct json *event_value(const struct event *ev, const struct event_field *f);
 /* A value as text: a string's own, else its JSON. */

@@ -110,7 +110,7 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 	if (!o->endpoint && !o->logs_endpoint) {
 		o->logs_endpoint = variable(variables[ENDPOINT].logs);
 		if (!o->logs_endpoint)
-			o->endpoint = setting(ENDPOINT);
+			o->endpoint = variable(variables[ENDPOINT].all);
 	}
 	if (!o->ca_file)
 		o->ca_file = setting(CA_FILE);
