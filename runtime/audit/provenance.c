@@ -24,7 +24,7 @@ struct applied {
 struct build {
 	struct arena a;
 	const char *session;
-	const struct json *create;	/* the record; NULL: the log does not have it */
+	const struct json *create;	/* the record; NULL: it was rotated away */
 	char created[CHAIN_TIME], deleted[CHAIN_TIME];	/* RFC 3339; "": no such record */
 	struct chain_link last;		/* of the session's chain */
 	unsigned long long last_seq;	/* of that record in the log */
@@ -311,6 +311,9 @@ static int check_build(const struct build *b, struct err *e)
 	if (!b->n_applies)
 		return err_say(e, ENODATA, "audit provenance: nothing of session %s was applied; "
 			       "`agentrun workspace apply` does so, and records it", b->session);
+	if (!b->create)
+		return err_say(e, ENODATA, "audit provenance: the log does not hold the beginning of session %s, "
+			       "what it was allowed: put the rotated file that does beside it", b->session);
 	if (!b->n_applied)
 		return err_say(e, ENODATA, "audit provenance: what was applied of session %s left no file: "
 			       "there is nothing to make a statement of", b->session);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* workspace list, diff, apply, discard, prune: what containers wrote, looked at and brought in by a person. */
+/* workspace list, diff, apply, discard, prune: what containers wrote, for a person to take or leave. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -68,7 +68,7 @@ static int open_trees(struct session *s, struct err *e)
 	s->upper = openat(s->r.fd, REVIEW_UPPER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->upper < 0)
 		return err_set(e, errno, "open %s/" REVIEW_UPPER, s->r.path);
-	s->workspace = open(s->r.s.workspace, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	s->workspace = open(s->r.s.workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->workspace < 0)
 		return err_set(e, errno, "open the workspace %s", s->r.s.workspace);
 	if (fstat(s->workspace, &st) < 0)

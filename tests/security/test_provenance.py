@@ -199,6 +199,16 @@ def test_what_no_statement_can_be_made_of(log, name, members, why):
     assert r.out == ""
 
 
+def test_the_beginning_was_rotated_away(log):
+    audit(log, "rotate", check=True)
+    log("record", "s1", "apply", applied(("late", "made")))
+    assert json.loads(audit(log, "provenance", "s1", check=True).out)["subject"][1]["name"] == "late"
+    away = [name for name in os.listdir(log.dir) if name.startswith("audit.jsonl-")]
+    os.rename(os.path.join(log.dir, away[0]), os.path.join(log.dir, "elsewhere"))
+    r = audit(log, "provenance", "s1")
+    assert r.code == 1 and "does not hold the beginning of session s1" in r.err
+
+
 def test_a_log_that_was_changed_gets_no_signature(log):
     audit(log, "keygen", check=True)
     log.put([x.replace(DIGESTS["new"].encode(), DIGESTS["old"].encode()) for x in log.lines()])
@@ -244,6 +254,18 @@ def test_public_tools_verify_it(log, work, openssl):
     os.unlink(os.path.join(log.dir, "audit.pub"))
     audit(log, "keygen", check=True)
     assert not openssl_verifies(log, work, message, signature)
+
+
+def test_as_the_manual_verifies_it(log, work, openssl):
+    if not shutil.which("jq"):
+        pytest.skip("no jq")
+    audit(log, "keygen", check=True)
+    with open(os.path.join(runtime.REPO, "man", "agentrun-audit.5"), encoding="ascii") as f:
+        lines = f.read().split("agentrun audit provenance NAME")[1].split(".fi")[0].replace("\\-", "-")
+    script = f"set -eu\n{runtime.program()} audit provenance --directory {log.dir} s1{lines}"
+    shutil.copy(os.path.join(log.dir, "audit.pub"), work)
+    out = subprocess.run(["sh", "-c", script], cwd=work, check=True, capture_output=True, timeout=30)
+    assert out.stdout == b"Signature Verified Successfully\n"
 
 
 def test_securesystemslib_verifies_it(log):
