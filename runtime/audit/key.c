@@ -29,15 +29,14 @@ static int file_make(int dirfd, const char *name, mode_t mode, const struct str 
 	return r;
 }
 
-int audit_key_make(const char *directory, struct sign_key *ret, struct err *e)
+int audit_key_make(const char *directory, mode_t mode, struct sign_key *ret, struct err *e)
 {
 	owned_str secret = STR_INIT, public = STR_INIT;
 	struct sign_key key;
 	owned_fd dirfd = -1;
 	int r;
 
-	/* The host policy is there too, which everybody may read. */
-	if ((r = dirs_open(directory, 0755, &dirfd, e)) < 0)
+	if ((r = dirs_open(directory, mode, &dirfd, e)) < 0)
 		return r;
 	sign_key_new(&key);
 	sign_put_secret(&key, &secret);

@@ -11,13 +11,15 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/err.h"
 #include "base/sign.h"
 
 #define AUDIT_KEY "audit.key"
 #define AUDIT_KEY_PUBLIC "audit.pub"
 
-/* Makes both files, and the directory where it is missing.  -EEXIST: there is a key. */
-int audit_key_make(const char *directory, struct sign_key *ret, struct err *e);
+/* Makes both files, and the directory, with `mode`, where it is missing.  -EEXIST: there is a key. */
+int audit_key_make(const char *directory, mode_t mode, struct sign_key *ret, struct err *e);
 /* -ENOENT: the host has none; -EPERM: others could have read it.  sign_key_forget() it. */
 int audit_key_read(const char *directory, struct sign_key *ret, struct err *e);

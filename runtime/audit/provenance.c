@@ -312,8 +312,9 @@ static int check_build(const struct build *b, struct err *e)
 		return err_say(e, ENODATA, "audit provenance: nothing of session %s was applied; "
 			       "`agentrun workspace apply` does so, and records it", b->session);
 	if (!b->create)
-		return err_say(e, ENODATA, "audit provenance: the log does not hold the beginning of session %s, "
-			       "what it was allowed: put the rotated file that does beside it", b->session);
+		return err_say(e, ENODATA, "audit provenance: the log does not hold the beginning of session "
+			       "%s, what it was allowed: put the rotated file that does beside it",
+			       b->session);
 	if (!b->n_applied)
 		return err_say(e, ENODATA, "audit provenance: what was applied of session %s left no file: "
 			       "there is nothing to make a statement of", b->session);

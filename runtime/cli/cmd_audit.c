@@ -205,13 +205,16 @@ static const char *key_directory(const struct cli *cli, const char *directory, c
 	return o->directory || cli->runtime.rootless ? directory : "/etc/agentrun";
 }
 
-static int keygen(const char *directory, struct err *e)
+static int keygen(const struct cli *cli, const char *directory, const struct options *o, struct err *e)
 {
+	const char *keys = key_directory(cli, directory, o);
+	/* beside the host policy, which everybody may read, or beside the log, which nobody else may */
+	const mode_t mode = keys == directory ? 0700 : 0755;
 	struct sign_key key;
 	char id[HASH_HEX];
 	owned_str text = STR_INIT;
 
-	if (audit_key_make(directory, &key, e) < 0)
+	if (audit_key_make(keys, mode, &key, e) < 0)
 		return err_in(e, "audit keygen");
 	sign_key_id(&key, id);
 	sign_key_forget(&key);
@@ -291,7 +294,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 	if (strcmp(what, "rotate") == 0)
 		return rotate(directory, &o, e);
 	if (strcmp(what, "keygen") == 0)
-		return keygen(key_directory(cli, directory, &o), e);
+		return keygen(cli, directory, &o, e);
 	if (strcmp(what, "provenance") == 0)
 		return provenance(cli, directory, name, &o, e);
 	if (strcmp(what, "list") == 0)

@@ -147,6 +147,21 @@ def test_the_key_of_the_host(log):
         shutil.rmtree("/var/log/agentrun")
 
 
+def test_the_key_of_a_user(log, work):
+    """without root the log and the key have one directory, which is the user's alone"""
+    home = os.path.join(work, "state")
+    env = {**os.environ, "XDG_STATE_HOME": home}
+    command = [runtime.program(), "--rootless", "true", "audit"]
+    name = runtime.run([*command, "keygen"], env=env, check=True).out.strip()
+    assert stat.S_IMODE(os.stat(f"{home}/agentrun").st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(f"{home}/agentrun/audit.key").st_mode) == 0o600
+    shutil.copy(log.path, f"{home}/agentrun")
+    envelope = json.loads(runtime.run([*command, "provenance", "s1"], env=env, check=True).out)
+    assert envelope["signatures"][0]["keyid"] == name
+    builder = json.loads(base64.b64decode(envelope["payload"]))["predicate"]["runDetails"]["builder"]
+    assert builder["id"] == "agentrun:builder/user/v1"
+
+
 # ---- the statement
 
 
