@@ -90,6 +90,30 @@ static int session_open(struct cli *cli, const char *directory, const char *name
 	return open_trees(ret, e);
 }
 
+/* What is meant where nothing is named: the newest whose workspace is the current directory, or holds it. */
+static int session_here(struct cli *cli, const char *directory, const char **ret, struct err *e)
+{
+	char *here = getcwd(NULL, 0);
+	struct review_entry *v;
+	size_t n, length;
+
+	if (!here)
+		return err_set(e, errno, "the current directory");
+	if (review_list(cli->arena, directory, &v, &n, e) < 0) {
+		free(here);
+		return -e->code;
+	}
+	for (size_t i = 0; i < n; i++) {
+		length = v[i].error ? 0 : strlen(v[i].s.workspace);
+		if (length && strncmp(here, v[i].s.workspace, length) == 0 &&
+		    (!here[length] || here[length] == '/'))
+			*ret = v[i].s.session;
+	}
+	free(here);
+	return *ret ? 0 : err_say(e, ENOENT, "no session has this directory as its workspace: name one "
+				  "(agentrun workspace list)");
+}
+
 /* ---- list and prune ---- */
 
 /* Of RFC 3339 in UTC; 0 if it is not. */
@@ -478,9 +502,11 @@ int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e)
 		if (name)
 			return err_say(e, EINVAL, "workspace %s: too many operands", what);
 		r = (*what == 'l' ? list : prune)(cli, directory, &o, &out, e);
-	} else if (!name) {
+	} else if (!name && strcmp(what, "diff") != 0 && strcmp(what, "apply") != 0) {
 		return err_say(e, EINVAL, "workspace %s: expected a session or a container "
 			       "(agentrun workspace list)", what);
+	} else if (!name && session_here(cli, directory, &name, e) < 0) {
+		r = -e->code;
 	} else if (strcmp(what, "diff") == 0) {
 		r = diff(cli, directory, name, &rest, &o, &out, e);
 	} else if (strcmp(what, "apply") == 0) {

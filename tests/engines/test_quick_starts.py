@@ -47,6 +47,11 @@ def test_docker(work, project):
         if docker.annotations:
             (text,) = readme.blocks("docker annotation")
             readme.shell(text, work, cwd=project, **env)
+            (text,) = readme.blocks("docker review")
+            out = readme.shell(text, work, cwd=project, **env).out
+            assert "+++ b/made" in out and "applied 2 of 2 changes" in out
+            with open(project + "/hello", encoding="ascii") as f:
+                assert f.read() == "more\n"
     finally:
         with open("/etc/docker/daemon.json", "w", encoding="utf-8") as f:
             f.write(before)

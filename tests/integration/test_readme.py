@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(flavour() != "agentrun", reason="it is agentrun'
 def test_every_block_is_run():
     tags = {tag for tag, _ in readme.BLOCKS}
     assert tags == {"", "sh bootstrap", "sh install", "sh elsewhere", "sh docker",
-                    "sh docker annotation", "sh podman", "sh containerd", "sh audit", "sh policy", "sh bench"}
+                    "sh docker annotation", "sh docker review", "sh podman", "sh containerd", "sh audit", "sh policy", "sh bench"}
 
 
 def test_bootstrap():

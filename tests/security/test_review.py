@@ -243,7 +243,7 @@ def test_bad_duration(rt, duration):
 
 @pytest.mark.parametrize("args, says", [
     ([], "expected list, diff, apply, discard or prune"),
-    (["apply"], "expected a session or a container"),
+    (["discard"], "expected a session or a container"),
     (["nonsense", "x"], "unknown command"),
     (["discard", "x", "y"], "too many operands"),
     (["list", "x"], "too many operands"),
@@ -260,3 +260,12 @@ def test_a_workspace_that_is_another_one(rt, session, work):
     os.mkdir(b.workspace)
     rt("workspace", "apply", b.id, check="is another directory than the one that the container had")
     assert os.listdir(b.workspace) == []
+
+
+def test_without_a_name(rt, session, work):
+    """The newest session of the current directory."""
+    b = session("echo 1 >a", "mkdir d")
+    assert "+++ b/a" in rt("workspace", "diff", check=True, cwd=b.workspace).out
+    assert "applied 1 of 1" in rt("workspace", "apply", check=True, cwd=b.workspace + "/d").out
+    rt("workspace", "diff", check="no session has this directory", cwd=work)
+    rt("workspace", "discard", check="expected a session", cwd=b.workspace)
