@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main job: a container under the `agent` profile, through each engine."""
 import concurrent.futures as cf
+import json
 import os
 import socket
 import threading
@@ -147,9 +148,21 @@ def test_writes_stay_aside(engine, home):
                      check=True).out
         assert out == "code\nmore\n"
         assert c.exec(["ls", "/workspace"], check=True).out == "d\n"
+        # what belongs to another user inside, and only that one may read
+        c.exec(["sh", "-c", "cd /workspace && echo own >own && chmod 600 own && chown 55:55 own"],
+               check=True)
     assert os.listdir(home + "/project") == ["file"]
     after = os.stat(home + "/project/file")
     assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+    cwd = home + "/project"
+    until(lambda: not any(x["inUse"] for x in json.loads(
+        run([program(), "workspace", "list", "--json"], check=True).out) if x["workspace"] == cwd))
+    diff = run([program(), "workspace", "diff"], check=True, cwd=cwd).out
+    assert "+own\n" in diff and "-code\n" in diff
+    run([program(), "workspace", "apply", "--discard"], check=True, cwd=cwd)
+    assert sorted(os.listdir(cwd)) == ["d", "own"] and os.stat(cwd + "/own").st_uid == os.geteuid()
+    with open(cwd + "/d/file", encoding="ascii") as f:
+        assert f.read() == "code\nmore\n"
 
 
 def connect(engine, profile, host, port=PORT):
