@@ -9,22 +9,91 @@
 #include "base/str.h"
 
 /*
- * "NAME", "DIRECTORY/NAME": an entry of that name, wherever it is; "NAME/": what is
- * below, too.  In lower case.  The first that fits is told, so the worse come first.
+ * "NAME", "DIRECTORY/NAME": wherever it is; in lower case.  The first that fits is
+ * told, so the worse come first.
  */
 struct rule {
 	const char *names, *why;
 };
 
-static const struct rule rules[] = {
+/* Entries of that name, a directory with all that is in it. */
+static const struct rule trees[] = {
 	/* What git runs or takes as configuration. */
-	{ ".git/hooks/", "a git hook" },
-	{ ".git/modules/", "the repository of a git submodule" },
-	{ ".git/worktrees/", "git's data of a worktree" },
-	{ ".git/", "git's configuration and state" },
-	{ ".githooks/", "a git hook" },
-	{ ".husky/", "a git hook" },
-	{ ".lefthook*/", "a git hook" },
+	{ ".git/hooks", "a git hook" },
+	{ ".git/modules", "the repository of a git submodule" },
+	{ ".git/worktrees", "git's data of a worktree" },
+	{ ".git", "git's configuration and state" },
+	{ ".githooks", "a git hook" },
+	{ ".husky", "a git hook" },
+	{ ".lefthook*", "a git hook" },
+	{ ".hg", "Mercurial's configuration and hooks" },
+	{ ".svn", "Subversion's state" },
+	{ ".jj", "Jujutsu's configuration and state" },
+
+	/* What a shell or an editor runs when somebody goes there. */
+	{ ".mise", "tools and environment of the directory" },
+	{ ".vscode", "tasks and settings of an editor" },
+	{ ".idea", "tasks and settings of an editor" },
+	{ ".run", "run configurations of an editor" },
+	{ ".fleet", "tasks and settings of an editor" },
+	{ ".zed", "tasks and settings of an editor" },
+	{ ".vs", "tasks and settings of an editor" },
+	{ ".vim", "an editor's start-up file" },
+	{ ".devcontainer*", "a development container that an editor starts" },
+
+	/* Continuous integration. */
+	{ ".github/workflows", "a workflow that GitHub runs" },
+	{ ".github/actions", "a workflow that GitHub runs" },
+	{ ".github/copilot*", "instructions of a coding agent" },
+	{ ".github/instructions", "instructions of a coding agent" },
+	{ ".github/prompts", "instructions of a coding agent" },
+	{ ".github", "settings of GitHub" },
+	{ ".gitea", "a workflow that Gitea runs" },
+	{ ".forgejo", "a workflow that Forgejo runs" },
+	{ ".gitlab", "a pipeline that GitLab runs" },
+	{ ".circleci", "a continuous integration job" },
+	{ ".buildkite", "a continuous integration job" },
+	{ ".teamcity", "a continuous integration job" },
+	{ ".woodpecker", "a continuous integration job" },
+	{ ".builds", "a continuous integration job" },
+	{ ".semaphore", "a continuous integration job" },
+	{ ".tekton", "a continuous integration job" },
+
+	/* Coding agents: what they run, and what they take for their user's word. */
+	{ ".claude", "a coding agent's settings, hooks and commands" },
+	{ ".agents", "instructions of a coding agent" },
+	{ ".agent", "instructions of a coding agent" },
+	{ ".codex", "a coding agent's settings" },
+	{ ".cursor", "a coding agent's settings" },
+	{ ".gemini", "a coding agent's settings" },
+	{ ".qwen", "a coding agent's settings" },
+	{ ".opencode", "a coding agent's settings" },
+	{ ".windsurf", "a coding agent's settings" },
+	{ ".clinerules", "instructions of a coding agent" },
+	{ ".roo", "a coding agent's settings" },
+	{ ".kiro", "a coding agent's settings" },
+	{ ".kilocode", "a coding agent's settings" },
+	{ ".junie", "a coding agent's settings" },
+	{ ".continue", "a coding agent's settings" },
+	{ ".openhands", "a coding agent's settings" },
+
+	/* Builds. */
+	{ "gradle", "the program that builds" },
+	{ ".mvn", "the program that builds" },
+
+	/* Packages: scripts of their own, and which others are fetched. */
+	{ "node_modules", "a package that programs load" },
+	{ "vendor", "a package that programs load" },
+	{ ".venv", "a package that programs load" },
+	{ "venv", "a package that programs load" },
+	{ ".yarn", "programs that yarn runs" },
+	{ ".cargo", "programs that cargo runs" },
+	{ ".bundle", "where packages are fetched from" },
+};
+
+/* Files of that name. */
+static const struct rule files[] = {
+	/* What git runs or takes as configuration. */
 	{ "lefthook.y*ml", "git hooks" },
 	{ ".lefthook.y*ml", "git hooks" },
 	{ ".pre-commit-config.y*ml", "git hooks" },
@@ -37,16 +106,12 @@ static const struct rule rules[] = {
 	{ "hooks/post-*", "may be a hook of a bare git repository" },
 	{ "hooks/*-msg", "may be a hook of a bare git repository" },
 	{ "head", "may be the head of a bare git repository" },
-	{ ".hg/", "Mercurial's configuration and hooks" },
-	{ ".svn/", "Subversion's state" },
-	{ ".jj/", "Jujutsu's configuration and state" },
 
 	/* What a shell or an editor runs when somebody goes there. */
 	{ ".envrc", "run by direnv" },
 	{ ".env", "environment variables that tools read" },
 	{ ".env.*", "environment variables that tools read" },
 	{ ".mise.toml", "tools and environment of the directory" },
-	{ ".mise/", "tools and environment of the directory" },
 	{ "mise.toml", "tools and environment of the directory" },
 	{ ".tool-versions", "tools of the directory" },
 	{ ".autoenv*", "run by autoenv" },
@@ -55,14 +120,7 @@ static const struct rule rules[] = {
 	{ ".z*rc", "a shell's start-up file" },
 	{ ".zprofile", "a shell's start-up file" },
 	{ ".zshenv", "a shell's start-up file" },
-	{ ".vscode/", "tasks and settings of an editor" },
 	{ "*.code-workspace", "tasks and settings of an editor" },
-	{ ".idea/", "tasks and settings of an editor" },
-	{ ".run/", "run configurations of an editor" },
-	{ ".fleet/", "tasks and settings of an editor" },
-	{ ".zed/", "tasks and settings of an editor" },
-	{ ".vs/", "tasks and settings of an editor" },
-	{ ".vim/", "an editor's start-up file" },
 	{ ".*vimrc", "an editor's start-up file" },
 	{ ".nvim.lua", "an editor's start-up file" },
 	{ ".dir-locals*.el", "an editor's settings" },
@@ -70,34 +128,17 @@ static const struct rule rules[] = {
 	{ "*.sublime-project", "an editor's settings" },
 	{ ".gdbinit", "commands that gdb runs" },
 	{ ".lldbinit", "commands that lldb runs" },
-	{ ".devcontainer*/", "a development container that an editor starts" },
 	{ ".devcontainer.json", "a development container that an editor starts" },
 
 	/* Continuous integration. */
-	{ ".github/workflows/", "a workflow that GitHub runs" },
-	{ ".github/actions/", "a workflow that GitHub runs" },
-	{ ".github/copilot*", "instructions of a coding agent" },
-	{ ".github/instructions/", "instructions of a coding agent" },
-	{ ".github/prompts/", "instructions of a coding agent" },
-	{ ".github/", "settings of GitHub" },
-	{ ".gitea/", "a workflow that Gitea runs" },
-	{ ".forgejo/", "a workflow that Forgejo runs" },
 	{ ".gitlab-ci*.y*ml", "a pipeline that GitLab runs" },
-	{ ".gitlab/", "a pipeline that GitLab runs" },
-	{ ".circleci/", "a continuous integration job" },
-	{ ".buildkite/", "a continuous integration job" },
-	{ ".teamcity/", "a continuous integration job" },
 	{ ".woodpecker*", "a continuous integration job" },
-	{ ".woodpecker/", "a continuous integration job" },
 	{ ".drone.*", "a continuous integration job" },
 	{ ".travis.yml", "a continuous integration job" },
 	{ ".cirrus.*", "a continuous integration job" },
 	{ ".appveyor.yml", "a continuous integration job" },
 	{ "appveyor.yml", "a continuous integration job" },
-	{ ".builds/", "a continuous integration job" },
 	{ ".build.yml", "a continuous integration job" },
-	{ ".semaphore/", "a continuous integration job" },
-	{ ".tekton/", "a continuous integration job" },
 	{ "azure-pipelines*.y*ml", "a continuous integration job" },
 	{ "bitbucket-pipelines.yml", "a continuous integration job" },
 	{ "cloudbuild.y*ml", "a continuous integration job" },
@@ -108,39 +149,23 @@ static const struct rule rules[] = {
 	{ "vercel.json", "a continuous integration job" },
 
 	/* Coding agents: what they run, and what they take for their user's word. */
-	{ ".claude/", "a coding agent's settings, hooks and commands" },
 	{ ".claude*.json", "a coding agent's settings, hooks and commands" },
 	{ "claude*.md", "instructions of a coding agent" },
 	{ "agent*.md", "instructions of a coding agent" },
-	{ ".agents/", "instructions of a coding agent" },
-	{ ".agent/", "instructions of a coding agent" },
-	{ ".codex/", "a coding agent's settings" },
 	{ "codex.md", "instructions of a coding agent" },
-	{ ".cursor/", "a coding agent's settings" },
 	{ ".cursorrules", "instructions of a coding agent" },
 	{ ".cursorignore", "a coding agent's settings" },
-	{ ".gemini/", "a coding agent's settings" },
 	{ "gemini.md", "instructions of a coding agent" },
-	{ ".qwen/", "a coding agent's settings" },
 	{ "qwen.md", "instructions of a coding agent" },
-	{ ".opencode/", "a coding agent's settings" },
 	{ "opencode.json*", "a coding agent's settings" },
 	{ ".aider*", "a coding agent's settings" },
 	{ "conventions.md", "instructions of a coding agent" },
-	{ ".windsurf/", "a coding agent's settings" },
 	{ ".windsurfrules", "instructions of a coding agent" },
-	{ ".clinerules/", "instructions of a coding agent" },
-	{ ".roo/", "a coding agent's settings" },
 	{ ".roorules*", "instructions of a coding agent" },
 	{ ".roomodes", "a coding agent's settings" },
-	{ ".kiro/", "a coding agent's settings" },
-	{ ".kilocode/", "a coding agent's settings" },
-	{ ".junie/", "a coding agent's settings" },
-	{ ".continue/", "a coding agent's settings" },
 	{ ".continuerc.json", "a coding agent's settings" },
 	{ ".augment*", "a coding agent's settings" },
 	{ ".goose*", "a coding agent's settings" },
-	{ ".openhands/", "a coding agent's settings" },
 	{ ".crush*", "a coding agent's settings" },
 	{ ".rules", "instructions of a coding agent" },
 	{ ".mcp.json", "programs that a coding agent runs" },
@@ -190,9 +215,7 @@ static const struct rule rules[] = {
 	{ "*.gradle", "a build script" },
 	{ "*.gradle.kts", "a build script" },
 	{ "gradle*", "the program that builds" },
-	{ "gradle/", "the program that builds" },
 	{ "mvnw*", "the program that builds" },
-	{ ".mvn/", "the program that builds" },
 	{ "pom.xml", "a build script" },
 	{ "*proj", "a build script" },
 	{ "directory.build.*", "a build script" },
@@ -225,16 +248,11 @@ static const struct rule rules[] = {
 	{ "*.tf", "infrastructure that is made" },
 
 	/* Packages: scripts of their own, and which others are fetched. */
-	{ "node_modules/", "a package that programs load" },
-	{ "vendor/", "a package that programs load" },
-	{ ".venv/", "a package that programs load" },
-	{ "venv/", "a package that programs load" },
 	{ "package.json", "scripts and packages" },
 	{ "package-lock.json", "packages that are installed" },
 	{ "npm-shrinkwrap.json", "packages that are installed" },
 	{ ".npmrc", "where packages are fetched from" },
 	{ ".yarnrc*", "where packages are fetched from" },
-	{ ".yarn/", "programs that yarn runs" },
 	{ "yarn.lock", "packages that are installed" },
 	{ ".pnp.*", "packages that are loaded" },
 	{ "pnpm-*.yaml", "packages that are installed" },
@@ -282,14 +300,12 @@ static const struct rule rules[] = {
 	{ "environment.y*ml", "packages that are installed" },
 	{ "cargo.toml", "scripts and packages" },
 	{ "cargo.lock", "packages that are installed" },
-	{ ".cargo/", "programs that cargo runs" },
 	{ "rust-toolchain*", "the program that builds" },
 	{ "go.mod", "packages that are installed" },
 	{ "go.sum", "packages that are installed" },
 	{ "go.work*", "packages that are installed" },
 	{ "gemfile*", "code that Bundler loads" },
 	{ "*.gemspec", "code that Bundler loads" },
-	{ ".bundle/", "where packages are fetched from" },
 	{ ".ruby-version", "the program that runs" },
 	{ ".irbrc", "code that Ruby loads" },
 	{ ".nvmrc", "the program that runs" },
@@ -411,45 +427,69 @@ static bool is_named(const char *name, const char *end, const char *component)
 	return fnmatch(pattern, component, 0) == 0;
 }
 
-/* Components of the folded path from `c`, of which `more` follow. */
-static bool fits(const struct rule *r, const char *c, size_t more, bool directory)
+/* Whether the names of a rule begin with this component, of which `more` follow; *ret_left: how many follow
+ * then. */
+static bool fits(const struct rule *r, const char *c, size_t more, size_t *ret_left)
 {
 	const char *name = r->names, *end;
 
-	for (;;) {
+	for (;; name = end + 1, c += strlen(c) + 1, more--) {
 		end = strchrnul(name, '/');
-		if (!is_named(name, end, c))
+		if (!is_named(name, end, c) || (*end && !more))
 			return false;
 		if (!*end)
-			return more == 0 && !directory;
-		if (!end[1])
-			return true;
-		if (more-- == 0)
-			return false;
-		name = end + 1;
-		c += strlen(c) + 1;
+			break;
 	}
+	*ret_left = more;
+	return true;
+}
+
+/* Components of the folded path, n of them. */
+static const char *by_tree(const char *c, size_t n)
+{
+	const struct rule *first = trees + sizeof trees / sizeof *trees;
+	const char *why = NULL;
+	size_t left;
+
+	for (; n > 0; n--, c += strlen(c) + 1)
+		for (const struct rule *r = trees; r < first; r++)
+			/* A path may have 2,000 names: most rules are not worth a call. */
+			if (*r->names == *c && fits(r, c, n - 1, &left)) {
+				why = r->why;
+				first = r;
+			}
+	return why;
+}
+
+static const char *by_file(const char *c, size_t n)
+{
+	enum { NAMES_MOST = 2 };	/* of a rule */
+	size_t left;
+
+	for (; n > NAMES_MOST; n--)
+		c += strlen(c) + 1;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		const char *from = c;
+
+		for (size_t more = n; more-- > 0; from += strlen(from) + 1)
+			if (fits(&files[i], from, more, &left) && left == 0)
+				return files[i].why;
+	}
+	return NULL;
 }
 
 static const char *by_name(const char *path, bool directory)
 {
 	owned_str folded = STR_INIT;
-	const struct rule *first = rules + sizeof rules / sizeof *rules;
-	const char *c, *why = NULL;
+	const char *why;
 	size_t n = 0;
 
 	for (const char *p = path; *p; p += strspn(p, "/"), n++) {
 		put_folded(&folded, p, strcspn(p, "/"));
 		p += strcspn(p, "/");
 	}
-	c = str_text(&folded);
-	for (; n > 0; n--, c += strlen(c) + 1)
-		for (const struct rule *r = rules; r < first; r++)
-			if (fits(r, c, n - 1, directory)) {
-				why = r->why;
-				first = r;
-			}
-	return why;
+	why = by_tree(str_text(&folded), n);
+	return why || directory ? why : by_file(str_text(&folded), n);
 }
 
 const char *risk_of(const char *path, mode_t old_mode, mode_t new_mode)
