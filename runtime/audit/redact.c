@@ -126,7 +126,7 @@ enum next {
 	NEXT_USER,		/* name:password, or name%password */
 };
 
-/* Lists are words with a blank around each. */
+/* Lists are words with blanks between them. */
 static const struct secret_option {
 	const char *after;	/* the program, or the verb: any of these has come before */
 	const char *options;
@@ -154,14 +154,6 @@ struct words {
 	enum next next;
 };
 
-static bool in_list(const char *list, const char *word, size_t n)
-{
-	for (const char *p = list; n && (p = memmem(p, strlen(p), word, n)); p++)
-		if (p > list && p[-1] == ' ' && p[n] == ' ')
-			return true;
-	return false;
-}
-
 /* Reads the n bytes of a word that is no secret itself; from the returned one on it is.  `glued`: a
  * quoted part follows at once. */
 static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
@@ -182,8 +174,8 @@ static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
 		const struct secret_option *o = &secret_options[i];
 		size_t option = n > 2 && word[1] == '-' ? strcspn(word, "=") : 2;
 
-		w->after[i] = w->after[i] || in_list(o->after, name, n - (size_t)(name - word));
-		if (!w->after[i] || *word != '-' || n < 2 || option > n || !in_list(o->options, word, option))
+		w->after[i] = w->after[i] || str_has_word(o->after, name, n - (size_t)(name - word));
+		if (!w->after[i] || *word != '-' || n < 2 || option > n || !str_has_word(o->options, word, option))
 			continue;
 		if (option < n && o->attached) {
 			size_t user = o->what == NEXT_USER ? strcspn(word, ":%") + 1 : 0;

@@ -31,7 +31,7 @@ enum report_tone {
 };
 
 struct report_line {
-	const char *name;	/* what the text is of, or when it was; "": as the line before; NULL: none */
+	const char *name;	/* what the text is of, or when it was; "": as before; NULL: none */
 	const char *text;
 	enum report_tone tone;
 };
@@ -62,7 +62,7 @@ struct report {
 	const char *title;		/* "Session ID, container ID" */
 	struct report_lines facts;	/* the answers in a word each: exit, denied, ... */
 	struct report_lines head;	/* what it was */
-	struct report_section *sections;	/* those that have lines, in the order of a reader's questions */
+	struct report_section *sections;	/* in the order of a reader's questions; one may have no lines */
 	size_t n_sections, room_sections;
 	struct report_mark *marks;
 	size_t n_marks, room_marks;

@@ -183,7 +183,7 @@ static void say_source(struct report *r, struct report_lines *to, const struct c
 	if (!source && c->claimed)
 		str_printf(&text, ", %zu of them CLAIMS", c->claimed);
 	report_add(r, to, c->claimed ? TONE_NOTE : TONE_PLAIN, "recorded", text.s);
-	if (known && recorded != c->n) {
+	if (known && recorded > c->n) {
 		str_printf(&missing, "%llu were recorded: the others are not in this log",
 			   (unsigned long long)recorded);
 		report_add(r, to, TONE_BAD, "", missing.s);

@@ -15,7 +15,7 @@ enum operands {
 	NONE,		/* they are no packages (a directory, a crate of the workspace) */
 };
 
-/* Lists are words with a blank around each.  A verb of two words has a '+' between them; "." is the
+/* Lists are words with blanks between them.  A verb of two words has a '+' between them; "." is the
  * program with nothing behind it, and "-" alone: it has no verbs. */
 static const struct tool {
 	const char *names;		/* of the program; "3*" stands for digits and dots as well */
@@ -69,8 +69,8 @@ static const struct tool {
 	{ " pipx ", "pypi", "pipx", " run ", FIRST, PIP_VALUED " --pip-args ", " --spec ", "" },
 	{ " poetry ", "pypi", "poetry", " add update ", ALL,
 	  " -C --directory -P --project -G --group -E --extras --source --python ", "", "" },
-	{ " poetry ", "pypi", "poetry", " install sync ", NONE, " -C --directory -P --project --with --without "
-	  "--only -E --extras ", "", "" },
+	{ " poetry ", "pypi", "poetry", " install sync ", NONE,
+	  " -C --directory -P --project --with --without --only -E --extras ", "", "" },
 	{ " pipenv ", "pypi", "pipenv", " install sync update ", ALL, " --python -i --index --pypi-mirror ",
 	  " -e --editable ", " -r --requirements " },
 
@@ -142,27 +142,19 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static bool in_list(const char *list, const char *word, size_t n)
-{
-	if (!n || memchr(word, ' ', n))
-		return false;
-	for (const char *p = list; (p = memmem(p, strlen(p), word, n)); p++)
-		if (p > list && p[-1] == ' ' && p[n] == ' ')
-			return true;
-	return false;
-}
-
 /* "pip3.11" is pip where the list has "3*". */
 static bool is_named(const char *names, const char *path)
 {
 	const char *name = base_name(path);
 	size_t n = strlen(name);
 
-	if (in_list(names, name, n))
+	if (str_has_word(names, name, n))
 		return true;
+	if (!n || !isdigit((unsigned char)name[n - 1]))
+		return false;
 	while (n && (isdigit((unsigned char)name[n - 1]) || name[n - 1] == '.'))
 		n--;
-	return strstr(names, " 3* ") && in_list(names, name, n);
+	return str_has_word(names, "3*", 2) && str_has_word(names, name, n);
 }
 
 static bool is_assignment(const char *word)
@@ -218,12 +210,12 @@ static bool is_verb(const char *verbs, const struct strv *args, size_t *i)
 	const char *word = args->v[*i];
 	owned_str both = STR_INIT;
 
-	if (!strchr(word, '+') && in_list(verbs, word, strlen(word)))
+	if (!strchr(word, '+') && str_has_word(verbs, word, strlen(word)))
 		return true;
 	if (*i + 1 >= args->n)
 		return false;
 	str_printf(&both, "%s+%s", word, args->v[*i + 1]);
-	if (!in_list(verbs, both.s, both.len))
+	if (!str_has_word(verbs, both.s, both.len))
 		return false;
 	++*i;
 	return true;
@@ -235,7 +227,7 @@ static bool read_tool(struct arena *a, const struct tool *t, const struct strv *
 {
 	const bool alone = strcmp(t->verbs, "-") == 0;
 	struct supply s = { .ecosystem = t->ecosystem, .action = t->action };
-	bool begun = alone || (args->n == 1 && in_list(t->verbs, ".", 1)), options = true;
+	bool begun = alone || (args->n == 1 && str_has_word(t->verbs, ".", 1)), options = true;
 
 	for (size_t i = 1; i < args->n; i++) {
 		const char *arg = args->v[i];
@@ -249,9 +241,9 @@ static bool read_tool(struct arena *a, const struct tool *t, const struct strv *
 		} else if (options && strcmp(arg, "--") == 0) {
 			options = false;
 		} else if (options && *arg == '-') {
-			const bool package = in_list(t->package, arg, n), file = in_list(t->file, arg, n);
+			const bool package = str_has_word(t->package, arg, n), file = str_has_word(t->file, arg, n);
 			const char *value = value_of(args, &i, package || file ||
-						     in_list(t->valued, arg, n));
+						     str_has_word(t->valued, arg, n));
 
 			if (package && value)
 				add_package(a, &s, value);
@@ -327,7 +319,7 @@ static void read_script(struct arena *a, const char *p, int depth, struct suppli
 			p++;
 		} else {
 			p += read_word(p, &word);
-			if (args.n == 0 && in_list(keywords, str_text(&word), word.len))
+			if (args.n == 0 && str_has_word(keywords, str_text(&word), word.len))
 				continue;
 			/* "2>&1": the number belongs to what follows */
 			if ((*p == '<' || *p == '>') && word.len && strspn(word.s, "0123456789") == word.len)
@@ -379,7 +371,7 @@ static void read_prefix(struct arena *a, const struct prefix *p, const struct st
 			break;
 		}
 		if (*arg == '-')
-			value_of(args, &i, in_list(p->valued, arg, strlen(arg)));
+			value_of(args, &i, str_has_word(p->valued, arg, strlen(arg)));
 		else if (!is_assignment(arg) && pass-- <= 0)
 			break;
 	}

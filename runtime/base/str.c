@@ -98,6 +98,22 @@ bool str_equal(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+bool str_has_word(const char *words, const char *word, size_t n)
+{
+	while (*words) {
+		size_t length;
+
+		while (*words == ' ')
+			words++;
+		for (length = 0; words[length] && words[length] != ' '; length++)
+			;
+		if (n && length == n && memcmp(words, word, n) == 0)
+			return true;
+		words += length;
+	}
+	return false;
+}
+
 long str_find(const char *const *list, const char *text)
 {
 	for (long i = 0; list[i]; i++)

@@ -37,6 +37,8 @@ char *str_take(struct str *s);
 bool str_has_prefix(const char *text, const char *prefix);
 bool str_has_suffix(const char *text, const char *suffix);
 bool str_equal(const char *a, const char *b);	/* either may be NULL */
+/* Whether the n bytes are a word of a text of words with blanks between them. */
+bool str_has_word(const char *words, const char *word, size_t n);
 /* Where the text stands in a list that ends with NULL, -1 if it does not. */
 long str_find(const char *const *list, const char *text);
 

@@ -315,6 +315,15 @@ def test_where_the_commands_come_from(log, source, said):
     assert said in page and (not source or "/usr/bin/x (code 0" in page)
 
 
+def test_commands_that_the_log_has_no_more(log):
+    task(log, COMMANDS)
+    with open(f"{log.path}/audit.jsonl", encoding="utf-8") as f:
+        lines = f.readlines()
+    with open(f"{log.path}/audit.jsonl", "w", encoding="utf-8") as f:
+        f.writelines(x for x in lines if "cargo" not in x)
+    assert "9 were recorded: the others are not in this log" in log.show()
+
+
 def test_a_session_that_still_runs(log):
     log.add("create", **process("agent"))
     log.add("start", **{"process.pid": 7})

@@ -104,3 +104,19 @@ Test(str, put_safe)
 		cr_expect_str_eq(str_text(&s), rows[i].safe, "row %zu: %s", i, str_text(&s));
 	}
 }
+
+Test(str, a_word_of_many)
+{
+	static const struct {
+		const char *words, *word;
+		bool found;
+	} rows[] = {
+		{ "a bc d", "a", true },  { "a bc d", "bc", true },   { " a bc d ", "d", true },
+		{ "a bc d", "b", false }, { "a bc d", "c d", false }, { "a bc d", "", false },
+		{ "a bc d", "bcd", false }, { "", "a", false },	      { "  ", " ", false },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		cr_expect(str_has_word(rows[i].words, rows[i].word, strlen(rows[i].word)) == rows[i].found,
+			  "%zu", i);
+}
