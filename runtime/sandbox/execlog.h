@@ -46,14 +46,15 @@ enum {
 
 struct execlog_place {
 	pid_t init;		/* the container's first process, which the caller has not reaped */
-	unsigned long long started;	/* when, as field 22 of /proc/PID/stat tells */
+	unsigned long long started;	/* field 22 of its /proc/PID/stat, in the host's time namespace */
 };
 
 /*
  * Begins the log of a session, named by `key`: what is executed from now on in the
- * container.  A log of that name which was never freed is.  The programs are loaded
- * if they are not there, about 20 ms once per boot; else it is a few microseconds.
- * Any error means that nothing is logged; -EOPNOTSUPP: this host can't, and why.
+ * container.  A log of that name which was never freed is freed.  The programs are
+ * loaded if they are not there, which takes some 20 ms once per boot; else it is 17
+ * system calls.  Any error means that nothing is logged, and says why; -EOPNOTSUPP: no
+ * try on this host can help.  A namespace has one log: -EEXIST.
  */
 int execlog_watch(const char *key, const struct execlog_place *place, size_t most, bool required,
 		  struct err *e);

@@ -124,7 +124,7 @@ int execlog_kernel_of(const void *btf, size_t size, struct execlog_kernel *ret, 
 
 #define EXECLOG_LICENSE "GPL"	/* what reads the kernel's memory must have one that fits it */
 
-/* The number of instructions, which are in the arena.  maps: their descriptors; typed: the faster form. */
+/* The number of instructions, which are in the arena.  maps: descriptors; typed: the faster form. */
 size_t execlog_at_exec(struct arena *a, const struct execlog_kernel *k, const int maps[EXECLOG_MAPS],
 		       bool typed, struct bpf_insn **ret);
 size_t execlog_at_exit(struct arena *a, const struct execlog_kernel *k, const int maps[EXECLOG_MAPS],

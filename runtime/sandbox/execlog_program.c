@@ -6,8 +6,8 @@
  * allocated as they fill before Linux 6.1.  So they walk from one structure to the next by loads, at
  * the offsets that this kernel tells.  What the verifier makes of such pointers changes with the
  * releases, so there is a second form, in which bpf_probe_read_kernel() reads all and pointers are
- * plain numbers; it takes twice as long.  In both a read that fails gives 0, and what is read through
- * that fails too, so that results need no test.
+ * plain numbers; it is slower by some fifteen calls.  In both a read that fails gives 0, and what is
+ * read through that fails too, so that results need no test.
  *
  * The tracepoints run with preemption off: one scratch per CPU does.
  */

@@ -321,19 +321,14 @@ static int load_set(struct err *e)
 	return r;
 }
 
-int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struct err *e)
+static int open_set(int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struct err *e)
 {
 	owned_fd room = -1;
 	int r;
 
 	for (int i = 0; i <= EXECLOG_SEGMENTS; i++)
 		maps[i] = -1;
-	r = open_room(LOCK_SH, load, &room, e);
-	if (r == 0 && load && faccessat(room, SET, F_OK, 0) < 0) {
-		fd_close(&room);
-		if ((r = load_set(e)) == 0)
-			r = open_room(LOCK_SH, false, &room, e);
-	}
+	r = open_room(LOCK_SH, false, &room, e);
 	for (int i = 0; i <= EXECLOG_SEGMENTS && r == 0; i++)
 		r = open_pinned(SET, maps_wanted[i].name, &maps[i], e);
 	if (r < 0)
@@ -341,6 +336,21 @@ int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struc
 	else
 		*ret_lock = fd_take(&room);
 	return r;
+}
+
+int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struct err *e)
+{
+	struct err missing;
+	int r = open_set(ret_lock, maps, load ? &missing : e);
+
+	if (!load || r == 0)
+		return r;
+	if (r != -ENOENT) {
+		*e = missing;
+		return r;
+	}
+	r = load_set(e);
+	return r == 0 ? open_set(ret_lock, maps, e) : r;
 }
 
 void execlog_close(int maps[EXECLOG_SEGMENTS + 1])

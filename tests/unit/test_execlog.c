@@ -536,6 +536,33 @@ Test(execlog, knows_the_first_process)
 	expect_sandboxed("the first", check_first, NULL, 0, NULL);
 }
 
+/* Where the runtime itself is in a container: its containers are two namespaces deep. */
+static void check_deeper(const void *row, struct outcome *o)
+{
+	int status = -1;
+	pid_t pid;
+
+	mount_bpffs(o);
+	pid = fork();
+	if (pid == 0) {
+		struct outcome inner = { 0 };
+
+		if (mount("proc", "/proc", "proc", 0, NULL) < 0)
+			_exit(1);
+		run_box(&(struct box){ .inside = first }, &inner);
+		_exit(*inner.wrong || seen.n != 1 || seen.init_status != 0 ? 2 : 0);
+	}
+	waitpid(pid, &status, 0);
+	WANT(o, status == 0, "status %x", (unsigned)status);
+	(void)row;
+}
+
+Test(execlog, works_within_a_container)
+{
+	skip_unless_it_works();
+	expect_sandboxed("deeper", check_deeper, NULL, CLONE_NEWPID, NULL);
+}
+
 static int wait_for_byte_of_go(void)
 {
 	char c;
@@ -548,7 +575,7 @@ static void check_others(const void *row, struct outcome *o)
 	struct execlog_place place;
 	struct execlog_total total;
 	char path[40];
-	int go = -1, other_go = -1, stay[2], ns;
+	int go = -1, other_go = -1, stay[2], ns, others[40];
 	pid_t pid, init, other;
 	struct err e = { 0 };
 
@@ -575,6 +602,7 @@ static void check_others(const void *row, struct outcome *o)
 	}
 	waitpid(pid, &seen.init_status, 0);
 	WANT(o, seen.init_status == 0, "setns");
+	close(ns);	/* which would keep the namespace */
 	/* Killed by force, all of it: the log is still there. */
 	kill(init, SIGKILL);
 	waitpid(init, NULL, 0);
@@ -583,13 +611,15 @@ static void check_others(const void *row, struct outcome *o)
 	WANT(o, seen.n == 1 && IS(0, "/bin/true", "entered") && seen.v[0].c.end == EXECLOG_EXITED,
 	     "%zu commands:\n%s", seen.n, show());
 
-	/* The next container may get the number of this one's namespace, not its log. */
-	for (int i = 0; i < 20; i++) {
-		other = begin_box(first, &other_go);
-		WANT(o, write(other_go, "", 1) == 1, "write");
-		close(other_go);
-		waitpid(other, NULL, 0);
+	/* Of some that are begun together one gets the number of this one's namespace, not its log. */
+	for (size_t i = 0; i < ROWS(others); i++)
+		begin_box(first, &others[i]);
+	for (size_t i = 0; i < ROWS(others); i++) {
+		WANT(o, write(others[i], "", 1) == 1, "write");
+		close(others[i]);
 	}
+	while (wait(NULL) > 0)
+		;
 	seen.n = 0;
 	WANT(o, execlog_read(NAME, keep, &seen, &total, &e) == 0 && total.commands == 1,
 	     "another's commands");
