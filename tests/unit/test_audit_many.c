@@ -347,6 +347,31 @@ Test(audit_many, a_session_goes_on_in_the_next_file)
 	expect_good(8);
 }
 
+/* Blocks are read from the end: a name may stand across the border of two. */
+Test(audit_many, a_name_is_found_wherever_it_stands)
+{
+	static const size_t around[] = { 20, 16384, 3 * 16384, sizeof(char[70000]) - 14 };
+	static char text[70000];
+	struct str what = STR_INIT;
+	off_t at;
+
+	str_puts(&what, "needle");
+	memset(text, 'x', sizeof text);
+	for (size_t i = 0; i < sizeof around / sizeof *around * 28; i++) {
+		const size_t back = around[i / 28] + i % 28 - 14, place = sizeof text - back;
+		owned_fd fd = open(in_dir("haystack"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+		memcpy(text + place, "needle", 6);
+		cr_assert(write(fd, text, sizeof text) == sizeof text);
+		memcpy(text + place, "xxxxxx", 6);
+		cr_expect(chain_find_back(fd, sizeof text, &what, &at) == 1 && at == (off_t)place, "%zu",
+			  back);
+		cr_expect(chain_find_back(fd, at + 5, &what, &at) == 0);
+		cr_expect(chain_find_back(fd, sizeof text + 1, &what, &at) == -ESTALE);
+	}
+	str_free(&what);
+}
+
 /* ---- the log's files ---- */
 
 Test(audit_many, the_order_is_that_of_the_records)
@@ -431,6 +456,15 @@ Test(audit_many, what_was_torn_in_the_file_before_is_told)
 	cr_expect(verify().last_seq == 5);
 }
 
+Test(audit_many, a_newline_that_is_missing_in_the_file_before)
+{
+	append("a", "create");
+	cr_assert(truncate(in_dir(AUDIT_LOG), log_size() - 1) == 0);
+	rotate_to(AUDIT_LOG ".1");
+	append("a", "exec");
+	expect_good(3);
+}
+
 Test(audit_many, an_intended_record_is_looked_for_in_the_file_before)
 {
 	owned_fd head = -1, session = -1;
@@ -512,6 +546,36 @@ Test(audit_many, renamed_while_it_is_read_and_written, .timeout = 60)
 	append("a", "delete");
 	cr_expect(verify().bad_seq == 0 && verify().recovered > 3, "%s", verify().reason);
 	cr_expect(verify().records - verify().recovered == 1 + WRITES - WRITES / 40 + WRITES / 40 * 20 + 1);
+}
+
+/* A file has another name each time that the directory is looked at. */
+Test(audit_many, a_file_that_is_renamed_is_not_missed, .timeout = 60)
+{
+	pid_t renamer;
+
+	append("a", "create");
+	append("a", "exec");
+	rotate_to(AUDIT_LOG ".1");
+	append("a", "exec");
+	rotate_to(AUDIT_LOG ".9");
+	append("a", "delete");
+	renamer = fork();
+	if (renamer == 0)
+		for (int i = 1;; i = i % 8 + 1) {
+			rename(in_dir(arena_printf(&arena, AUDIT_LOG ".%d", i)),
+			       in_dir(arena_printf(&arena, AUDIT_LOG ".%d", i % 8 + 1)));
+			usleep(100);
+		}
+	for (int i = 0; i < 1000; i++) {
+		struct audit_verdict v;
+		struct err e;
+		int r = audit_verify(dir, NULL, &v, &e);
+
+		cr_expect(r == 0 || r == -EAGAIN, "%s", e.text);
+		cr_expect(r < 0 || (v.bad_seq == 0 && v.records == 6), "%llu: %s", v.records, v.reason);
+	}
+	kill(renamer, SIGKILL);
+	waitpid(renamer, NULL, 0);
 }
 
 /* ---- audit_rotate() ---- */
