@@ -412,6 +412,21 @@ static int check_digest(const struct options *o, const struct session *s, const 
 		       arena_strdup(a, e->text));
 }
 
+/* How many of the changes one record takes whole: a byte of a path is six of JSON at most. */
+static size_t fit(const struct changes *done, size_t from)
+{
+	size_t room = AUDIT_LINE_MOST - 2 * PATH_MAX - 2048, n = 0;
+
+	for (; from + n < done->n; n++) {
+		const size_t takes = 6 * strlen(done->v[from + n].path) + 256;
+
+		if (n && takes > room)
+			break;
+		room -= takes < room ? takes : room;
+	}
+	return n;
+}
+
 /* Who took what over: what `agentrun audit provenance` vouches for. */
 static void record(struct cli *cli, uid_t caller, const struct review_store *s, const struct changes *all,
 		   const struct changes *done)
@@ -419,23 +434,26 @@ static void record(struct cli *cli, uid_t caller, const struct review_store *s, 
 	const struct audit_frame frame = { .session = s->session, .container = s->container,
 					   .event = "apply", .durable = true };
 	struct audit_change *list = arena_array(cli->arena, struct audit_change, done->n + 1);
-	const struct audit_apply apply = { s->workspace, all->digest, caller, list, done->n };
-	owned_str members = STR_INIT;
 	char *directory;
 	struct err e;
+	int r = audit_directory(cli->arena, cli->runtime.rootless, &directory, &e);
 
-	if (!done->n)
-		return;
 	for (size_t i = 0; i < done->n; i++) {
 		const struct change *c = &done->v[i];
 
 		list[i] = (struct audit_change){ c->path, change_kind_names[c->kind], c->new_size,
 						 c->new_hash, c->runs };
 	}
-	audit_record_apply(&apply, &members);
-	if (audit_directory(cli->arena, cli->runtime.rootless, &directory, &e) < 0 ||
-	    audit_append(directory, &frame, &members, NULL, &e) < 0)
-		log_warn("no audit record of what was applied: %s", e.text);
+	for (size_t i = 0, n; r == 0 && i < done->n; i += n) {
+		owned_str members = STR_INIT;
+
+		n = fit(done, i);
+		audit_record_apply(&(struct audit_apply){ s->workspace, all->digest, caller, list + i, n },
+				   &members);
+		r = audit_append(directory, &frame, &members, NULL, &e);
+	}
+	if (r < 0)
+		log_warn("no audit record of all that was applied: %s", e.text);
 }
 
 static int apply(struct cli *cli, uid_t caller, const char *directory, const char *name,

@@ -58,6 +58,7 @@ struct reading {
 	size_t room;
 	int64_t boot_ns;		/* when this host started, since 1970 */
 	pid_t first;			/* the container's first process, as the host numbers it; 0: none yet */
+	struct { pid_t *v; size_t n, room; } past;	/* processes that are past stage two */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -84,6 +85,30 @@ static struct strv arguments(struct arena *a, const struct execlog_command *c)
 	return args;
 }
 
+/*
+ * The runtime's own, with which each process begins that comes in from outside.  No process that was born
+ * inside has its parent out there, and of one that came in only the first command is stage two: what the
+ * container executes by that name is logged.
+ */
+static bool is_stage_two(struct reading *r, const struct execlog_command *x, const char *name)
+{
+	if (!x->entered || !x->unlinked || !str_equal(name, PLAN_STAGE2))
+		return false;
+	for (size_t i = 0; i < r->past.n; i++)
+		if (r->past.v[i] == x->pid)
+			return false;
+	if (r->past.n == r->past.room) {
+		pid_t *more = arena_array(r->a, pid_t, 2 * r->past.room + 16);
+
+		if (r->past.n)
+			memcpy(more, r->past.v, r->past.n * sizeof *more);
+		r->past.v = more;
+		r->past.room = 2 * r->past.room + 16;
+	}
+	r->past.v[r->past.n++] = x->pid;
+	return true;
+}
+
 static int add(void *arg, const struct execlog_command *x, struct err *e)
 {
 	struct reading *r = arg;
@@ -96,13 +121,10 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 	};
 
 	(void)e;
-	if (!r->first) {
+	if (!r->first)	/* nothing else of the container could run before */
 		r->first = x->pid;
-		/* Ours, and nothing of the container's could run before.  It may be past that when the
-		 * watch begins. */
-		if (str_equal(args.v[0], PLAN_STAGE2))
-			return 0;
-	}
+	if (is_stage_two(r, x, args.v[0]))
+		return 0;
 	if (x->end == EXECLOG_EXITED && WIFEXITED(x->status))
 		command.exit_code = WEXITSTATUS(x->status);
 	else if (x->end == EXECLOG_EXITED)

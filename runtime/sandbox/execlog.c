@@ -147,6 +147,7 @@ static struct execlog_command command_of(const struct execlog_record *r)
 		.path = r->path_kept ? texts : "",
 		.path_cut = r->path_kept == EXECLOG_PATH_MOST,
 		.unlinked = r->unlinked,
+		.entered = r->entered,
 		.argv = texts + r->path_kept,
 		.argv_kept = r->argv_kept,
 		.argv_size = r->argv_size,

@@ -72,6 +72,7 @@ struct execlog_command {
 	const char *path;		/* what execve(2) was asked for; "/dev/fd/N" of a descriptor */
 	bool path_cut;
 	bool unlinked;			/* the file had no name left, as in a memfd */
+	bool entered;			/* the process's parent is outside of the container */
 	const char *argv;		/* one after the other, each with its NUL */
 	size_t argv_kept;
 	unsigned long long argv_size;	/* of all; if more than kept, those are the first */

@@ -64,7 +64,7 @@ struct execlog_record {
 	int32_t status;
 	uint32_t unlinked;
 	uint32_t path_kept, argv_kept;
-	uint32_t unused;
+	uint32_t entered;
 };
 
 /*

@@ -34,6 +34,7 @@ enum {
 	PID = -80,	/* key of EXECLOG_RUNNING */
 	PID_STRUCT = -88,
 	WITHIN = -96,	/* where in its segment a record is */
+	LEVEL = -104,	/* how deep the log's namespace lies */
 };
 
 enum { NAMESPACES_MOST = 32 };		/* the kernel's MAX_PID_NS_LEVEL */
@@ -307,13 +308,14 @@ static void find_log(struct code *q, const struct execlog_kernel *k)
 	land(q, none);
 	leave(q);
 	land(q, found);
+	store(q, BPF_W, FP, LEVEL, level);
 	copy(q, LOG, BPF_REG_0);
 }
 
 /* All of the record but its texts and its number. */
 static void put_facts(struct code *q, const struct execlog_kernel *k)
 {
-	size_t linked;
+	size_t linked, inside;
 
 	call(q, BPF_FUNC_ktime_get_boot_ns);
 	store(q, BPF_DW, RECORD, MEMBER(execlog_record, started), BPF_REG_0);
@@ -325,6 +327,14 @@ static void put_facts(struct code *q, const struct execlog_kernel *k)
 	store(q, BPF_W, RECORD, MEMBER(execlog_record, pid), BPF_REG_1);
 	walk(q, 8, FP, POINTER, TASK, k->task_struct_real_parent);
 	walk_on(q, 4, RECORD, MEMBER(execlog_record, parent), POINTER, k->task_struct_tgid);
+	walk_on(q, 8, FP, POINTER, POINTER, k->task_struct_thread_pid);
+	walk_on(q, 4, FP, NUMBER, POINTER, k->pid_level);
+	store_value(q, BPF_W, RECORD, MEMBER(execlog_record, entered), 0);
+	load(q, BPF_W, BPF_REG_1, FP, NUMBER);
+	load(q, BPF_W, BPF_REG_2, FP, LEVEL);
+	inside = jump_by(q, BPF_JGE, BPF_REG_1, BPF_REG_2);
+	store_value(q, BPF_W, RECORD, MEMBER(execlog_record, entered), 1);
+	land(q, inside);
 
 	walk_on(q, 8, FP, POINTER, BPRM, k->linux_binprm_file);
 	walk_on(q, 8, FP, POINTER, POINTER, k->file_f_inode);

@@ -595,3 +595,13 @@ def test_F6_the_commands_that_it_executed(rt, agent, watched):
     assert exit_["process.exit.signal"] == delete["process.exit.signal"] == 9
     assert exit_["source"] == "bpf" and delete["commands"]["source"] == "bpf"
     assert delete["commands"]["recorded"] == len(seen) and delete["commands"]["lost"] == 0
+    assert not any(x[0][0] == "agentrun-init" for x in seen)
+
+
+def test_F6_a_name_like_the_runtime_s_hides_nothing(rt, agent, watched):
+    """What calls itself as the runtime's own first step, from a file without a name, is logged."""
+    b = agent(["/bin/nameless", "agentrun-init", "3"])
+    confined.put(b, confined.tool("nameless"))
+    rt.run(b, check=True)
+    assert [x[0] for x in commands(b)] == [["/bin/nameless", "agentrun-init", "3"],
+                                           ["agentrun-init", "3"], ["agentrun-init", "3"]]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """D4, D6: what containers wrote aside is shown, and applied by a person or not at all."""
+import hashlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 import terminal
 from bundle import shell
 from confined import snapshot
+from runtime import program, run
 
 STORES = "/var/lib/agentrun/workspaces"
 
@@ -269,3 +271,18 @@ def test_without_a_name(rt, session, work):
     assert "applied 1 of 1" in rt("workspace", "apply", check=True, cwd=b.workspace + "/d").out
     rt("workspace", "diff", check="no session has this directory", cwd=work)
     rt("workspace", "discard", check="expected a session", cwd=b.workspace)
+
+
+def test_provenance_of_what_was_applied(rt, session):
+    """Whole, however much it is: the subjects are the files as they are in the workspace now."""
+    b = session("mkdir many; for i in $(seq 400); do echo $i >many/$i-a-name-that-is-neither-short-nor-long; "
+                "done; echo 9 >a", HOST)
+    rt("workspace", "apply", b.id, check=True)
+    statement = json.loads(run([program(), "audit", "provenance", b.id], check=True).out)
+    subjects = {s["name"]: s["digest"]["sha256"] for s in statement["subject"]}
+    assert len(subjects) == 401
+    for name, digest in subjects.items():
+        with open(os.path.join(b.workspace, name), "rb") as f:
+            assert hashlib.sha256(f.read()).hexdigest() == digest
+    assert "What a person took over" in run([program(), "audit", "show", b.id], check=True).out
+    assert run([program(), "audit", "verify"], check=True).out.startswith("unanchored: ")
