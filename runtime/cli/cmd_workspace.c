@@ -63,20 +63,10 @@ static void session_close(struct session *s)
 
 static int open_trees(struct session *s, struct err *e)
 {
-	struct stat st;
-
 	s->upper = openat(s->r.fd, REVIEW_UPPER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->upper < 0)
 		return err_set(e, errno, "open %s/" REVIEW_UPPER, s->r.path);
-	s->workspace = open(s->r.s.workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (s->workspace < 0)
-		return err_set(e, errno, "open the workspace %s", s->r.s.workspace);
-	if (fstat(s->workspace, &st) < 0)
-		return err_set(e, errno, "stat %s", s->r.s.workspace);
-	if (st.st_dev != s->r.s.device || st.st_ino != s->r.s.inode)
-		return err_say(e, ESTALE, "%s is another directory than the one that the container had",
-			       s->r.s.workspace);
-	return 0;
+	return review_open_workspace(&s->r.s, &s->workspace, e);
 }
 
 /* `writing`: nobody else may use it, not even its container. */

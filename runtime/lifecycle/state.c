@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/members.h"
 #include "base/sys.h"
 
 enum { STATE_MOST = 64 << 20 };	/* our own files: as large as a configuration can make them */
@@ -193,31 +194,26 @@ int state_forget(const struct state_dir *d, struct err *e)
 
 /* ---- the state file: one table reads and writes it ---- */
 
-enum kind { TEXT, NUMBER, UNSIGNED, BOOLEAN };
-
-static const struct field {
-	const char *key;
-	enum kind kind;
-	size_t offset;
-} fields[] = {
-#define F(key, kind, member) { key, kind, offsetof(struct state, member) }
-	F("id", TEXT, id),
-	F("ociVersion", TEXT, oci_version),
-	F("bundle", TEXT, bundle),
-	F("rootfs", TEXT, rootfs),
-	F("created", TEXT, created),
-	F("owner", TEXT, owner),
-	F("session", TEXT, session),
-	F("audit", TEXT, audit),
-	F("since", UNSIGNED, since),
-	F("unwatched", TEXT, unwatched),
-	F("store", TEXT, store),
-	F("pid", NUMBER, pid),
-	F("pidStart", UNSIGNED, pid_start),
-	F("ready", BOOLEAN, ready),
-	F("rootless", BOOLEAN, rootless),
-	F("newKeyring", BOOLEAN, new_keyring),
-#undef F
+static const struct member members[] = {
+#define M(key, kind, member) { key, MEMBER_##kind, offsetof(struct state, member) }
+	M("id", TEXT, id),
+	M("ociVersion", TEXT, oci_version),
+	M("bundle", TEXT, bundle),
+	M("rootfs", TEXT, rootfs),
+	M("created", TEXT, created),
+	M("owner", TEXT, owner),
+	M("session", TEXT, session),
+	M("audit", TEXT, audit),
+	M("since", U64, since),
+	M("unwatched", TEXT, unwatched),
+	M("store", TEXT, store),
+	M("pid", PID, pid),
+	M("pidStart", U64, pid_start),
+	M("ready", BOOL, ready),
+	M("rootless", BOOL, rootless),
+	M("newKeyring", BOOL, new_keyring),
+#undef M
+	{ NULL, 0, 0 },
 };
 
 int state_save(const struct state_dir *d, const struct state *s, struct err *e)
@@ -226,45 +222,13 @@ int state_save(const struct state_dir *d, const struct state *s, struct err *e)
 	owned_str text = STR_INIT;
 
 	json_open(w);
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-		const void *p = (const char *)s + fields[i].offset;
-
-		json_key(w, fields[i].key);
-		switch (fields[i].kind) {
-		case TEXT: json_put_string(w, *(char *const *)p); break;
-		case NUMBER: json_put_i64(w, *(const pid_t *)p); break;
-		case UNSIGNED: json_put_u64(w, *(const uint64_t *)p); break;
-		case BOOLEAN: json_put_bool(w, *(const bool *)p); break;
-		}
-	}
+	members_write(members, s, w);
 	json_field_kvs(w, "annotations", &s->annotations);
 	json_key(w, "cgroup");
 	cgroup_write(&s->cgroup, w);
 	json_close(w);
 	json_writer_end(w, &text);
 	return file_replace(d->fd, STATE_FILE, text.s, text.len, 0600, e);
-}
-
-static int read_field(struct arena *a, const struct field *f, const struct json *value,
-		      struct state *ret, struct err *e)
-{
-	void *p = (char *)ret + f->offset;
-	int64_t number;
-	uint64_t unsigned_number;
-
-	if (f->kind == TEXT && value && value->type == JSON_NULL)
-		return 0;
-	if (f->kind == TEXT && value && value->type == JSON_STRING)
-		*(char **)p = arena_strdup(a, value->text);
-	else if (f->kind == NUMBER && value && json_i64(value, &number) == 0)
-		*(pid_t *)p = (pid_t)number;
-	else if (f->kind == UNSIGNED && value && json_u64(value, &unsigned_number) == 0)
-		*(uint64_t *)p = unsigned_number;
-	else if (f->kind == BOOLEAN && value && value->type == JSON_BOOL)
-		*(bool *)p = value->boolean;
-	else
-		return err_say(e, EINVAL, "%s: %s: missing or of the wrong type", STATE_FILE, f->key);
-	return 0;
 }
 
 int state_load(struct arena *a, const struct state_dir *d, struct state *ret, struct err *e)
@@ -274,9 +238,8 @@ int state_load(struct arena *a, const struct state_dir *d, struct state *ret, st
 
 	if (json_read_file(a, d->fd, STATE_FILE, &tree, e) < 0)
 		return err_in(e, "%s", d->path);
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-		if (read_field(a, &fields[i], json_get(tree, fields[i].key), &s, e) < 0)
-			return err_in(e, "%s", d->path);
+	if (members_read(a, members, tree, STATE_FILE, &s, e) < 0)
+		return err_in(e, "%s", d->path);
 	annotations = json_get(tree, "annotations");
 	for (size_t i = 0; annotations && i < annotations->n; i++)
 		kvs_add(a, &s.annotations, annotations->keys[i], annotations->items[i]->text);

@@ -95,20 +95,6 @@ static int is_empty(int dir, const char *name, struct err *e)
 	return n < 3;	/* "." and ".." */
 }
 
-/* The host's directory of the store's beginning, and no other of its name. */
-static int open_workspace(const struct review_store *s, int *ret_fd, struct err *e)
-{
-	owned_fd fd = open(s->workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_set(e, errno, "%s", s->workspace);
-	if (st.st_dev != s->device || st.st_ino != s->inode)
-		return err_say(e, ESTALE, "%s is another directory by now", s->workspace);
-	*ret_fd = fd_take(&fd);
-	return 0;
-}
-
 static int read_store(struct arena *a, struct review *review, struct changes *ret, struct err *e)
 {
 	owned_fd upper = openat(review->fd, REVIEW_UPPER,
@@ -118,7 +104,7 @@ static int read_store(struct arena *a, struct review *review, struct changes *re
 
 	if (upper < 0)
 		return err_set(e, errno, "open " REVIEW_UPPER);
-	if (open_workspace(&review->s, &workspace, e) < 0 ||
+	if (review_open_workspace(&review->s, &workspace, e) < 0 ||
 	    changes_read(a, &review->s, upper, workspace, true, ret, e) < 0)
 		return -e->code;
 	changes_write(ret, &text);

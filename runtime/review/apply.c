@@ -398,7 +398,6 @@ int apply_changes(struct arena *a, const struct review_store *s, const struct ch
 {
 	struct applier x = { .s = s, .upper = upper_fd, .workspace = workspace_fd, .e = e };
 	sigset_t ending;
-	struct stat st;
 	int r = 0;
 
 	/* They stay blocked: the caller has something to say of what was applied before it ends. */
@@ -409,11 +408,6 @@ int apply_changes(struct arena *a, const struct review_store *s, const struct ch
 	sigprocmask(SIG_BLOCK, &ending, NULL);
 	*ret_done = (struct changes){ .v = arena_array(a, struct change, c->n) };
 	x.temporary = arena_printf(a, ".agentrun-apply-%.64s", s->session);
-	if (fstat(workspace_fd, &st) < 0)
-		return err_set(e, errno, "stat the workspace");
-	if (st.st_dev != s->device || st.st_ino != s->inode)
-		return err_say(e, ESTALE, "%s is another directory than the one that the container had",
-			       s->workspace);
 	for (enum pass pass = 0; pass < PASSES; pass++)
 		for (size_t i = 0; r == 0 && i < c->n; i++) {
 			const struct change *one = &c->v[pass == PASS_MAKE ? i : c->n - 1 - i];

@@ -17,6 +17,7 @@
 #include "base/dirs.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/members.h"
 #include "base/sys.h"
 
 #define STORE_FILE "store.json"
@@ -52,25 +53,20 @@ void review_close(struct review *r)
 
 /* ---- store.json: one table reads and writes it ---- */
 
-enum kind { TEXT, NUMBER, UNSIGNED, BOOLEAN };
-
-static const struct field {
-	const char *key;
-	enum kind kind;
-	size_t offset;
-} fields[] = {
-#define F(key, kind, member) { key, kind, offsetof(struct review_store, member) }
-	F("session", TEXT, session),
-	F("container", TEXT, container),
-	F("workspace", TEXT, workspace),
-	F("destination", TEXT, destination),
-	F("state", TEXT, state),
-	F("created", TEXT, created),
-	F("since", NUMBER, since),
-	F("device", UNSIGNED, device),
-	F("inode", UNSIGNED, inode),
-	F("userXattr", BOOLEAN, user_xattr),
-#undef F
+static const struct member members[] = {
+#define M(key, kind, member) { key, MEMBER_##kind, offsetof(struct review_store, member) }
+	M("session", TEXT, session),
+	M("container", TEXT, container),
+	M("workspace", TEXT, workspace),
+	M("destination", TEXT, destination),
+	M("state", TEXT, state),
+	M("created", TEXT, created),
+	M("since", I64, since),
+	M("device", U64, device),
+	M("inode", U64, inode),
+	M("userXattr", BOOL, user_xattr),
+#undef M
+	{ NULL, 0, 0 },
 };
 
 static int store_write(int dir, const struct review_store *s, struct err *e)
@@ -79,17 +75,7 @@ static int store_write(int dir, const struct review_store *s, struct err *e)
 	owned_str text = STR_INIT;
 
 	json_open(w);
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-		const void *p = (const char *)s + fields[i].offset;
-
-		json_key(w, fields[i].key);
-		switch (fields[i].kind) {
-		case TEXT: json_put_string(w, *(char *const *)p); break;
-		case NUMBER: json_put_i64(w, *(const int64_t *)p); break;
-		case UNSIGNED: json_put_u64(w, *(const uint64_t *)p); break;
-		case BOOLEAN: json_put_bool(w, *(const bool *)p); break;
-		}
-	}
+	members_write(members, s, w);
 	json_close(w);
 	json_writer_end(w, &text);
 	return file_replace(dir, STORE_FILE, text.s, text.len, 0600, e);
@@ -97,36 +83,13 @@ static int store_write(int dir, const struct review_store *s, struct err *e)
 
 static int store_read(struct arena *a, int dir, struct review_store *ret, struct err *e)
 {
-	struct review_store s = { 0 };
 	const struct json *tree;
-	int r;
 
-	if ((r = json_read_file(a, dir, STORE_FILE, &tree, e)) < 0)
-		return r;
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-		const struct json *value = json_get(tree, fields[i].key);
-		void *p = (char *)&s + fields[i].offset;
-		bool good = false;
-
-		if (value)
-			switch (fields[i].kind) {
-			case TEXT:
-				good = value->type == JSON_STRING;
-				*(const char **)p = value->text;
-				break;
-			case NUMBER: good = json_i64(value, p) == 0; break;
-			case UNSIGNED: good = json_u64(value, p) == 0; break;
-			case BOOLEAN:
-				good = value->type == JSON_BOOL;
-				*(bool *)p = value->boolean;
-				break;
-			}
-		if (!good)
-			return err_say(e, EINVAL, STORE_FILE ": %s is missing or of the wrong type",
-				       fields[i].key);
-	}
-	*ret = s;
-	return 0;
+	if (json_read_file(a, dir, STORE_FILE, &tree, e) < 0 ||
+	    members_read(a, members, tree, STORE_FILE, ret, e) < 0)
+		return -e->code;
+	return ret->session && ret->container && ret->workspace && ret->destination && ret->state &&
+	       ret->created ? 0 : err_say(e, EINVAL, STORE_FILE ": a text is null");
 }
 
 /* ---- one that is made ---- */
@@ -321,6 +284,20 @@ int review_open(struct arena *a, const char *directory, const char *name, struct
 	if (review_list(a, directory, &list, &n, e) < 0 || choose(list, n, name, &session, e) < 0)
 		return -e->code;
 	return review_open_path(a, arena_printf(a, "%s/%s", directory, session), ret, e);
+}
+
+int review_open_workspace(const struct review_store *s, int *ret_fd, struct err *e)
+{
+	owned_fd fd = open(s->workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(e, errno, "workspace %s", s->workspace);
+	if (st.st_dev != s->device || st.st_ino != s->inode)
+		return err_say(e, ESTALE, "%s is another directory than the one that the container had",
+			       s->workspace);
+	*ret_fd = fd_take(&fd);
+	return 0;
 }
 
 bool review_in_use(const struct review_store *s)

@@ -80,6 +80,8 @@ struct review_entry {
 int review_list(struct arena *a, const char *directory, struct review_entry **ret, size_t *ret_n,
 		struct err *e);
 
+/* The host's directory that the container had (O_PATH); -ESTALE where another one is there by now. */
+int review_open_workspace(const struct review_store *s, int *ret_fd, struct err *e);
 /* Whether its container still exists: then it may write. */
 bool review_in_use(const struct review_store *s);
 

@@ -605,3 +605,28 @@ def test_F6_a_name_like_the_runtime_s_hides_nothing(rt, agent, watched):
     rt.run(b, check=True)
     assert [x[0] for x in commands(b)] == [["/bin/nameless", "agentrun-init", "3"],
                                            ["agentrun-init", "3"], ["agentrun-init", "3"]]
+
+
+# Until 8 MiB of arguments are logged; each command is of 4 KiB.
+OVERFLOW = "x=$(printf '%04000d' 0); i=0; while [ $i -lt 2500 ]; do /bin/true $x || exit 3; i=$((i+1)); done"
+
+
+def test_F7_what_overflows_is_counted(rt, agent, watched):
+    b = agent(["sh", "-c", OVERFLOW + "; exit 5"])
+    assert rt.run(b, timeout=120).code == 5
+    delete, = records(b, "delete")
+    assert delete["commands"]["lost"] > 100 and delete["commands"]["reason"] == "the log was full"
+    assert delete["commands"]["recorded"] == len(commands(b)) > 1500
+    assert delete["commands"]["recorded"] + delete["commands"]["lost"] == 2501
+    assert "were LOST: the log was full" in audit("show", b.id).out
+
+
+def test_F7_what_overflows_dies_where_records_are_required(rt, agent, watched):
+    """Before its first instruction: no side effect without a record."""
+    b = agent(["sh", "-c", OVERFLOW.replace("exit 3", "{ echo $? >/workspace/seen; exit 3; }")],
+              audit_mode="required")
+    assert rt.run(b, timeout=120).code == 3
+    with open(b.workspace + "/seen", encoding="ascii") as f:
+        assert f.read() == "137\n"
+    delete, = records(b, "delete")
+    assert delete["commands"]["lost"] >= 1

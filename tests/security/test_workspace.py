@@ -203,7 +203,7 @@ def test_a_delete_that_cannot_read_says_so_and_goes_on(rt, box, work):
     os.rename(b.workspace, b.workspace + ".away")
     os.mkdir(b.workspace)
     r = rt("delete", "--force", b.id, check=True)
-    assert "is another directory by now" in r.err
+    assert "is another directory than the one" in r.err
 
 
 def record(b, event):
