@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store: where the writes of a session wait, and since: what was changed in a writable workspace. */
+#include <errno.h>
+#include <time.h>
+
+#include "review/since.h"
+#include "review/store.h"
+#include "trees.h"
+
+static char here[PATH_MAX];
+
+/* The store of a session of the workspace ws/, which is made if it is not there. */
+static int make(struct arena *a, const char *session, const char *container, struct review *ret,
+		struct err *e)
+{
+	struct review_store s = {
+		.session = arena_strdup(a, session), .container = arena_strdup(a, container),
+		.workspace = arena_printf(a, "%s/ws", here), .destination = (char *)"/w",
+		.state = arena_printf(a, "%s/state", here), .created = (char *)"2026-01-01T00:00:00Z",
+	};
+	owned_fd workspace = -1;
+
+	mkdir("ws", 0755);
+	workspace = open("ws", O_PATH | O_CLOEXEC);
+	return review_make(a, arena_printf(a, "%s/stores/%s", here, session), &s, workspace, ret, e);
+}
+
+static void check_names(const void *row, struct outcome *o)
+{
+	static const struct {
+		const char *name, *session;	/* NULL: refused */
+	} rows[] = {
+		{ "01a", "01a" }, { "01b", "01b" }, { "one", "01b" }, { "on", NULL }, { "two", "02" },
+		{ "t", "02" }, { "02", "02" }, { "0", NULL }, { "x", NULL },
+	};
+	static const char *const made[][2] = { { "01a", "one" }, { "01b", "one" }, { "02", "two" } };
+	owned_arena a = ARENA_INIT;
+	struct review_entry *list;
+	size_t n;
+
+	(void)row;
+	WANT(o, getcwd(here, sizeof here), "getcwd");
+	for (size_t i = 0; i < ROWS(made); i++) {
+		owned_review r = REVIEW_INIT;
+
+		WANT(o, make(&a, made[i][0], made[i][1], &r, &o->e) == 0, "%s", o->e.text);
+		WANT(o, make(&a, made[i][0], made[i][1], &r, &o->e) == -EEXIST, "twice");
+	}
+	in(o, "stores", "mkdir 03 && touch 04");
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		owned_review r = REVIEW_INIT;
+		int x = review_open(&a, arena_printf(&a, "%s/stores", here), rows[i].name, &r, &o->e);
+
+		WANT(o, rows[i].session ? x == 0 && str_equal(r.s.session, rows[i].session) : x < 0,
+		     "%s: %d %s", rows[i].name, x, o->e.text);
+	}
+	WANT(o, review_list(&a, arena_printf(&a, "%s/stores", here), &list, &n, &o->e) == 0 && n == 5 &&
+	     !list[2].error && list[3].error && list[4].error, "%zu in the list", n);
+	WANT(o, review_list(&a, "/nowhere", &list, &n, &o->e) == 0 && n == 0, "none");
+	o->e = (struct err){ 0 };
+}
+
+Test(store, is_found_by_name)
+{
+	expect_sandboxed("names", check_names, NULL, 0, NULL);
+}
+
+static void check_removal(const void *row, struct outcome *o)
+{
+	owned_arena a = ARENA_INIT;
+	owned_review r = REVIEW_INIT;
+
+	(void)row;
+	WANT(o, getcwd(here, sizeof here), "getcwd");
+	in(o, ".", "mkdir outside && echo x >outside/file");
+	WANT(o, make(&a, "01", "c", &r, &o->e) == 0, "%s", o->e.text);
+	/* Deeper than there are descriptors; links that lead out; what cannot be entered. */
+	in(o, "stores/01/upper", "ln -s ../../../outside l; ln -s / r; mkdir -m 0 none; touch removed.0; "
+	   "i=0; while [ $i -lt 1500 ]; do mkdir d && cd d; touch f; i=$((i+1)); done");
+	WANT(o, review_remove(&r, &o->e) == 0, "%s", o->e.text);
+	WANT(o, access("stores/01", F_OK) < 0 && access("outside/file", F_OK) == 0, "removed");
+	WANT(o, review_remove(&r, &o->e) == 0, "again: %s", o->e.text);
+}
+
+Test(store, is_removed_whole_and_nothing_else)
+{
+	expect_sandboxed("removal", check_removal, NULL, 0, NULL);
+}
+
+static void check_use(const void *row, struct outcome *o)
+{
+	owned_arena a = ARENA_INIT;
+	owned_review r = REVIEW_INIT, second = REVIEW_INIT;
+
+	(void)row;
+	WANT(o, getcwd(here, sizeof here), "getcwd");
+	WANT(o, make(&a, "01", "c", &r, &o->e) == 0, "%s", o->e.text);
+	in(o, ".", "mkdir state && echo '{\"session\":\"01\"}' >state/state.json");
+	WANT(o, review_in_use(&r.s) && review_lock(&r, &o->e) == -EBUSY, "its container is there");
+	/* Another container has that id by now. */
+	in(o, ".", "echo '{\"session\":\"02\"}' >state/state.json");
+	WANT(o, !review_in_use(&r.s) && review_lock(&r, &o->e) == 0, "%s", o->e.text);
+	WANT(o, review_open_path(&a, r.path, &second, &o->e) == 0, "%s", o->e.text);
+	WANT(o, review_lock(&second, &o->e) == -EBUSY && strstr(o->e.text, "another command"), "%s",
+	     o->e.text);
+	fd_close(&second.fd);
+	in(o, "stores", "chown 1000 01");
+	WANT(o, review_open_path(&a, r.path, &second, &o->e) == -EPERM, "another's: %s", o->e.text);
+	in(o, "stores", "chown 0 01; chmod 755 01");
+	WANT(o, review_open_path(&a, r.path, &second, &o->e) == -EPERM, "open to all: %s", o->e.text);
+	in(o, "stores", "chmod 700 01; sed -i 's#\"container\": \"c\"#\"container\": null#' 01/store.json");
+	WANT(o, review_open_path(&a, r.path, &second, &o->e) == -EINVAL, "null: %s", o->e.text);
+	o->e = (struct err){ 0 };
+}
+
+Test(store, in_use_and_of_others)
+{
+	expect_sandboxed("use", check_use, NULL, 0, NULL);
+}
+
+static void check_full(const void *row, struct outcome *o)
+{
+	owned_arena a = ARENA_INIT;
+	owned_review r = REVIEW_INIT;
+
+	(void)row;
+	WANT(o, getcwd(here, sizeof here), "getcwd");
+	in(o, ".", "mkdir stores && mount -t tmpfs -o mode=700,nr_inodes=4 tmpfs stores");
+	WANT(o, make(&a, "01", "c", &r, &o->e) == -ENOSPC, "%s", o->e.text);
+	WANT(o, access("stores/01", F_OK) < 0, "something is left");
+	o->e = (struct err){ 0 };
+}
+
+Test(store, leaves_nothing_on_a_full_disk)
+{
+	expect_sandboxed("full", check_full, NULL, 0, NULL);
+}
+
+static void check_since(const void *row, struct outcome *o)
+{
+	const char *incomplete = NULL;
+	owned_arena a = ARENA_INIT;
+	owned_fd top = -1;
+	struct changes c;
+	struct stat st;
+
+	(void)row;
+	in(o, ".", "mkdir ws outside && cd ws && echo 1 >old && echo 2 >kept && echo 3 >gone && mkdir d");
+	usleep(50000);
+	in(o, ".", "touch mark");
+	WANT(o, stat("mark", &st) == 0, "stat");
+	in(o, "ws", "echo 4 >>old; rm gone; echo 5 >d/new; ln -s old link; mkdir e; mkfifo p; "
+	   "mount -t tmpfs tmpfs e; echo 6 >e/other; ln -s ../outside out; echo 7 >../outside/x");
+	top = open("ws", O_PATH | O_CLOEXEC);
+	o->r = changes_since(&a, top, st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec, &c,
+			     &incomplete, &o->e);
+	WANT(o, o->r == 0 && c.n == 4 && !incomplete, "%zu changes, %s", c.n, o->e.text);
+	WANT(o, c.n == 4 && strcmp(c.v[0].path, "d/new") == 0 && c.v[0].kind == CHANGE_ADDED, "d/new");
+	WANT(o, c.n == 4 && strcmp(c.v[1].path, "link") == 0 && c.v[1].new_hash[0], "link");
+	WANT(o, c.n == 4 && strcmp(c.v[2].path, "old") == 0 && c.v[2].kind == CHANGE_MODIFIED, "old");
+	WANT(o, c.n == 4 && strcmp(c.v[3].path, "out") == 0, "out");
+	in(o, "ws", "i=0; while [ $i -lt 140 ]; do mkdir x && cd x; i=$((i+1)); done");
+	o->r = changes_since(&a, top, 0, &c, &incomplete, &o->e);
+	WANT(o, incomplete && strstr(incomplete, "deep"), "deep");
+}
+
+Test(since, tells_by_change_times)
+{
+	expect_sandboxed("since", check_since, NULL, 0, NULL);
+}
