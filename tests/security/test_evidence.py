@@ -203,7 +203,7 @@ def test_the_report_tells_which_ports_are_open(rt, agent, fields, ports, said):
 def test_the_report_tells_that_the_time_was_over(rt, agent):
     b = agent(["sleep", "60"], limits_time="1s")
     assert rt.run(b).code == 137
-    assert "killed by signal 9: limits.time was over\n" in audit("show", b.id).out
+    assert "killed by signal 9: limits.time was over" in audit("show", b.id).out
 
 
 @pytest.mark.parametrize("late", [lambda p: p.update(args=["/no/such"]),
