@@ -42,7 +42,7 @@ def program():
             for name in sorted(os.listdir(folder)):
                 stem, end = os.path.splitext(name)
                 if end == ".c" and (names == "*" or stem in names.split() or layer == "sandbox" and
-                                    (stem in ("cgroup", "idmap") or stem.startswith("cgroup_"))):
+                                    (stem in ("cgroup", "idmap", "user") or stem.startswith("cgroup_"))):
                     files.append(os.path.join(folder, name))
         flags = ["-std=gnu11", "-O1", "-g", "-D_GNU_SOURCE", f"-I{SOURCES}"]
         if os.path.exists("/usr/include/systemd/sd-bus.h"):
