@@ -2,14 +2,20 @@
 #include "lifecycle/commands.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "lifecycle/plan.h"
 #include "sandbox/execlog.h"
+#include "sandbox/execlog_acct.h"
 
 /* Why the kernel is not asked at all; NULL: it is. */
 static const char *why_not(const struct state *state, const struct spec *s)
@@ -23,29 +29,81 @@ static const char *why_not(const struct state *state, const struct spec *s)
 	return NULL;
 }
 
-int commands_watch(struct arena *a, struct state *state, const struct spec *s, struct err *e)
+static bool is_required(const struct spec *s)
 {
-	const struct execlog_place place = { state->pid, state->pid_start };
+	return str_equal(s->agent->audit_mode, "required");
+}
+
+int commands_plan(struct arena *a, struct state *state, const struct spec *s, struct err *e)
+{
 	const char *reason;
-	bool required;
 
 	if (!s->agent)
 		return 0;
-	required = str_equal(s->agent->audit_mode, "required");
 	reason = why_not(state, s);
-	if (!reason && execlog_watch(state->session, &place, EXECLOG_MOST, required, e) == 0)
+	if (!reason && execlog_ready(e) == 0)
 		return 0;
-	if (!reason && required && e->code != EOPNOTSUPP)
+	if (!reason && is_required(s) && e->code != EOPNOTSUPP)
 		return err_in(e, "log of commands (audit.mode=required)");
+	/* The right to account is the host's root's, which the root of a user namespace has not. */
+	state->acct = !reason && !spec_namespace_find(s, "user");
 	if (!reason)
 		log_debug("%s", e->text);
-	state->unwatched = arena_strdup(a, reason ? reason : e->text);
+	if (!state->acct)
+		state->unwatched = arena_strdup(a, reason ? reason : e->text);
 	return 0;
+}
+
+/* 64 bytes a process; of a size of its own, since any fork adds to it. */
+static const char acct_options[] = "size=4m,nr_inodes=4,mode=0700";
+#define ACCT_FILE STATE_ACCT "/log"
+
+int commands_make(const struct state *state, const struct state_dir *d, int *ret_fd, struct err *e)
+{
+	owned_str path = STR_INIT;
+	int file;
+
+	if (!state->acct)
+		return 0;
+	str_printf(&path, "%s/" STATE_ACCT, d->path);
+	if (mkdirat(d->fd, STATE_ACCT, 0700) < 0 ||
+	    mount("tmpfs", path.s, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, acct_options) < 0)
+		return err_set(e, errno, "mount %s", path.s);
+	file = openat(d->fd, ACCT_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (file < 0)
+		return err_set(e, errno, "create %s/log", path.s);
+	*ret_fd = file;
+	return 0;
+}
+
+int commands_account(int fd, const struct spec *s, struct err *e)
+{
+	char path[32];
+	int r;
+
+	if (fd < 0)
+		return 0;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	r = execlog_acct_begin(path, e);
+	if (r == 0 || is_required(s))
+		return r;
+	*e = (struct err){ 0 };		/* the file stays empty, and the record says so */
+	return 0;
+}
+
+int commands_watch(const struct state *state, const struct spec *s, struct err *e)
+{
+	const struct execlog_place place = { state->pid, state->pid_start };
+
+	if (!s->agent || state->unwatched || state->acct)
+		return 0;
+	return execlog_watch(state->session, &place, EXECLOG_MOST, is_required(s), e) < 0 ?
+	       err_in(e, "log of commands") : 0;
 }
 
 int commands_forget(const struct state *state, struct err *e)
 {
-	return state->session && !state->rootless && !state->unwatched ?
+	return state->session && !state->rootless && !state->unwatched && !state->acct ?
 	       execlog_free(state->session, e) : 0;
 }
 
@@ -109,6 +167,16 @@ static bool is_stage_two(struct reading *r, const struct execlog_command *x, con
 	return true;
 }
 
+static void put(struct reading *r, const struct audit_command *command)
+{
+	if (r->c->all.recorded == r->room) {
+		r->room = 2 * r->room + 64;
+		r->c->members = must(realloc(r->c->members, r->room * sizeof *r->c->members));
+	}
+	r->c->members[r->c->all.recorded] = STR_INIT;
+	audit_record_command(command, &r->c->members[r->c->all.recorded++]);
+}
+
 static int add(void *arg, const struct execlog_command *x, struct err *e)
 {
 	struct reading *r = arg;
@@ -135,32 +203,60 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 		r->c->end_ns = r->boot_ns + (int64_t)x->ended;
 	}
 	supply_of_command(r->a, &args, &r->c->asked);
-	if (r->c->all.recorded == r->room) {
-		r->room = 2 * r->room + 64;
-		r->c->members = must(realloc(r->c->members, r->room * sizeof *r->c->members));
-	}
-	r->c->members[r->c->all.recorded] = STR_INIT;
-	audit_record_command(&command, &r->c->members[r->c->all.recorded++]);
+	put(r, &command);
 	return 0;
 }
 
-void commands_read(struct arena *a, const struct state *state, struct commands *ret)
+static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
+{
+	struct reading *r = arg;
+	struct strv args = { 0 };
+	struct audit_command command = {
+		.pid = -1, .parent_pid = -1, .args = &args, .start_ns = (int64_t)x->started * 1000000000,
+		.duration_ns = (int64_t)x->lasted * 1000000,
+		.exit_code = WIFEXITED(x->status) ? WEXITSTATUS(x->status) : -1,
+		.exit_signal = WIFSIGNALED(x->status) ? WTERMSIG(x->status) : -1,
+		.source = "acct",
+	};
+
+	(void)e;
+	if (x->pid == 1) {
+		r->c->ended = true;
+		r->c->wait_status = x->status;
+		r->c->end_ns = command.start_ns + command.duration_ns;
+	}
+	if (!x->executed)
+		return 0;
+	strv_add(r->a, &args, x->name);
+	put(r, &command);
+	return 0;
+}
+
+
+void commands_read(struct arena *a, const struct state_dir *d, const struct state *state,
+		   struct commands *ret)
 {
 	struct reading r = { .a = a, .state = state, .c = ret,
 			     .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
 	struct execlog_total total = { 0 };
 	struct err e;
+	int x;
 
 	if (state->unwatched) {
 		ret->all.reason = state->unwatched;
-	} else if (execlog_read(state->session, add, &r, &total, &e) < 0) {
-		ret->all.reason = arena_strdup(a, e.text);
-	} else {
-		ret->all.source = "bpf";
-		ret->all.lost = total.lost;
-		if (total.lost)
-			ret->all.reason = "the log was full";
+		return;
 	}
+	x = state->acct ? execlog_acct_read(d->fd, ACCT_FILE, add_accounted, &r, &e) :
+	    execlog_read(state->session, add, &r, &total, &e);
+	ret->all.lost = total.lost;
+	if (x < 0)
+		ret->all.reason = arena_strdup(a, e.text);
+	else if (state->acct && !ret->ended)
+		ret->all.reason = "the kernel's accounting has not its end";
+	else if (total.lost)
+		ret->all.reason = "the log was full";
+	if (x == 0 && (ret->all.recorded || !state->acct))
+		ret->all.source = state->acct ? "acct" : "bpf";
 }
 
 void commands_close(struct commands *c)

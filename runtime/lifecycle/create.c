@@ -62,7 +62,7 @@ struct creation {
 	struct state_dir dir;
 	struct state state;
 	bool cgroup_made, hooks_began, recorded, pid_file_made;
-	int sync_fd, stage2_fd, start_fd, console_fd;
+	int acct_fd, sync_fd, stage2_fd, start_fd, console_fd;
 	bool told;		/* run: GO was said */
 	int console_ours;	/* our end of the pair when the terminal comes back to us */
 	int pidfd;
@@ -213,14 +213,16 @@ static int reserve(struct creation *c, struct err *e)
 	if (cgroup_plan(c->a, c->spec, c->o->id, c->rt->systemd_cgroup, c->rt->rootless,
 			&c->state.cgroup, e) < 0)
 		return err_in(e, "cgroup");
-	if (workspace_plan(c->a, c->spec, &c->state, e) < 0)
+	if (workspace_plan(c->a, c->spec, &c->state, e) < 0 ||
+	    commands_plan(c->a, &c->state, c->spec, e) < 0)
 		return -e->code;
 	if (state_save(&c->dir, &c->state, e) < 0)
 		return -e->code;
 	if (shares_mounts(c->spec) && hostroot_note(&c->dir, c->state.rootfs, e) < 0)
 		return -e->code;
 	if (c->spec->agent && (names_mount_hosts(c->a, c->spec, &c->dir, e) < 0 ||
-			       workspace_make(c->a, c->spec, &c->state, &c->dir, e) < 0))
+			       workspace_make(c->a, c->spec, &c->state, &c->dir, e) < 0 ||
+			       commands_make(&c->state, &c->dir, &c->acct_fd, e) < 0))
 		return -e->code;
 	if (notify_wanted() && notify_mount(c->a, c->spec, &c->dir, e) < 0)
 		return -e->code;
@@ -311,6 +313,7 @@ static _Noreturn void child(struct creation *c, int sync_fd)
 		.egress_by_runtime = installs_egress(c),
 		.await_maps = has_maps(c),
 		.await_hooks = has_hooks(c) || has_devices(c),
+		.acct_fd = c->acct_fd,
 		.sync_fd = sync_fd,
 		.stage2_fd = c->stage2_fd,
 		.start_fd = c->start_fd,
@@ -384,7 +387,7 @@ static int settle(struct creation *c, struct err *e)
 	if (state_start_time(c->state.pid, &c->state.pid_start) < 0)
 		return err_say(e, ESRCH, "the container's first process ended at once");
 	/* Before it goes on to what it waits for: nothing of the container's own has run. */
-	if (commands_watch(c->a, &c->state, c->spec, e) < 0)
+	if (commands_watch(&c->state, c->spec, e) < 0)
 		return -e->code;
 	return state_save(&c->dir, &c->state, e);
 }
@@ -661,6 +664,7 @@ static void release(struct creation *c)
 	if (c->sources)
 		rootfs_close_sources(c->sources, c->spec);
 	fd_close(&c->nodes_fd);
+	fd_close(&c->acct_fd);
 	fd_close(&c->sync_fd);
 	fd_close(&c->stage2_fd);
 	fd_close(&c->start_fd);
@@ -703,7 +707,7 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		{ "conclude", conclude },
 	};
 	struct creation c = { .a = a, .rt = rt, .o = o, .devices = NETDEVS_INIT,
-			      .dir = STATE_DIR_INIT, .sync_fd = -1, .nodes_fd = -1,
+			      .dir = STATE_DIR_INIT, .acct_fd = -1, .sync_fd = -1, .nodes_fd = -1,
 			      .stage2_fd = -1, .start_fd = -1, .console_fd = -1,
 			      .console_ours = -1, .pidfd = -1 };
 	int r = state_check_id(o->id, e);

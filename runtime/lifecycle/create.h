@@ -85,6 +85,7 @@ struct init {
 	size_t n_filters;
 	bool egress_by_runtime;	/* the runtime installs the table */
 	bool await_maps, await_hooks;	/* the runtime has something to do that must come first */
+	int acct_fd;		/* of commands_make(); -1: none */
 	int sync_fd;		/* its end of the handshake */
 	int stage2_fd;
 	int start_fd;		/* the listening socket on which start is heard; -1: sync_fd it is */

@@ -333,7 +333,7 @@ static void exit_of(const struct state_dir *d, const struct commands *c, bool st
 		x->exit_reason = "the engine waits for the container's process, not the runtime";
 	if (!started || status < 0)
 		return;
-	x->source = c->ended ? "bpf" : "wait";
+	x->source = c->ended ? c->all.source : "wait";
 	x->exit_ns = c->ended ? c->end_ns : -1;
 	if (WIFEXITED(status))
 		x->exit_code = WEXITSTATUS(status);
@@ -408,7 +408,7 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 
 	if (!s->agent)
 		return 0;
-	commands_read(a, st, commands);
+	commands_read(a, d, st, commands);
 	exit_of(d, commands, started, wait_status, &x);
 	r = started ? append_before(a, d, st, s->agent, commands, &x, e) : 0;
 	del.exit_code = x.exit_code;

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "lifecycle/activation.h"
+#include "lifecycle/commands.h"
 #include "lifecycle/create.h"
 #include "lifecycle/handshake.h"
 #include "lifecycle/hookrun.h"
@@ -91,6 +92,12 @@ static int step_namespaces(struct stage *s, struct err *e)
 	if (handshake_expect(s->in->sync_fd, MESSAGE_PID, NULL, e) < 0)
 		return -e->code;
 	return step_bind_to_parent(s, e);
+}
+
+/* With the host's mounts, and with the host's rights: there is no user namespace where it is planned. */
+static int step_accounting(struct stage *s, struct err *e)
+{
+	return commands_account(s->in->acct_fd, s->in->spec, e);
 }
 
 static int step_await_maps(struct stage *s, struct err *e)
@@ -261,6 +268,7 @@ const struct init_step init_steps[] = {
 	{ "bind-to-parent", step_bind_to_parent },
 	{ "cgroup", step_cgroup },
 	{ "namespaces", step_namespaces },
+	{ "accounting", step_accounting },
 	{ "await-maps", step_await_maps },
 	{ "names", step_names },
 	{ "egress", step_egress },

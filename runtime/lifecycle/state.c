@@ -161,29 +161,37 @@ int state_open(struct arena *a, const char *root, const char *id, enum state_loc
 	return 0;
 }
 
+static int unmount(const struct state_dir *d, const char *name, struct err *e)
+{
+	owned_str path = STR_INIT;
+
+	str_printf(&path, "%s/%s", d->path, name);
+	return umount2(path.s, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT ?
+	       err_set(e, errno, "unmount %s", path.s) : 0;
+}
+
 /* The directory is ours alone: whatever is in it, temporary files of a killed writer included, goes. */
 int state_forget(const struct state_dir *d, struct err *e)
 {
-	owned_str netns = STR_INIT;
 	struct dirent *entry;
 	DIR *dir;
 	int r = 0, fd;
 
-	str_printf(&netns, "%s/%s", d->path, STATE_NETNS);
-	if (umount2(netns.s, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
-		return err_set(e, errno, "unmount %s", netns.s);
+	if (unmount(d, STATE_NETNS, e) < 0 || unmount(d, STATE_ACCT, e) < 0)
+		return -e->code;
 	fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir)
 		return err_set(e, errno, "read %s", d->path);
 	while (r == 0 && (entry = readdir(dir))) {
+		const bool notify = strcmp(entry->d_name, STATE_NOTIFY) == 0;
+		const bool directory = notify || strcmp(entry->d_name, STATE_ACCT) == 0;
+
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		if (strcmp(entry->d_name, STATE_NOTIFY) == 0)
+		if (notify)
 			unlinkat(d->fd, STATE_NOTIFY "/notify.sock", 0);
-		if (unlinkat(d->fd, entry->d_name,
-			     strcmp(entry->d_name, STATE_NOTIFY) == 0 ? AT_REMOVEDIR : 0) < 0 &&
-		    errno != ENOENT)
+		if (unlinkat(d->fd, entry->d_name, directory ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
 			r = err_set(e, errno, "remove %s/%s", d->path, entry->d_name);
 	}
 	closedir(dir);
@@ -206,6 +214,7 @@ static const struct member members[] = {
 	M("audit", TEXT, audit),
 	M("since", U64, since),
 	M("unwatched", TEXT, unwatched),
+	M("acct", BOOL, acct),
 	M("store", TEXT, store),
 	M("pid", PID, pid),
 	M("pidStart", U64, pid_start),

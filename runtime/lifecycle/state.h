@@ -9,6 +9,7 @@
  *   filters      its seccomp rules, compiled (plan.h); config.json is without them
  *   start        the socket on which a created container waits; gone once it was started
  *   deadline     only if limits.time ended it
+ *   acct/        a small file system with the kernel's accounting, where that is what tells of commands
  *   recorded     a delete has recorded the commands and the exit: one that is repeated does not again
  *   netns        the network namespace, pinned for the evidence (only under a policy)
  *   hosts        /etc/hosts with the allowed names (only under a policy)
@@ -38,6 +39,7 @@
 #define STATE_HOSTROOT "hostroot"
 #define STATE_NOTIFY "notify"
 #define STATE_RECORDED "recorded"
+#define STATE_ACCT "acct"
 
 enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 extern const char *const status_names[];
@@ -53,6 +55,7 @@ struct state {
 	uint64_t since;		/* ns: what a file system says was changed later, the container changed */
 	char *store;		/* of a copy-on-write workspace (workspace.h); NULL: none */
 	char *unwatched;	/* why what is executed is not logged (commands.h); NULL: it is */
+	bool acct;		/* it is told by process accounting */
 	pid_t pid;		/* 0: not there yet */
 	uint64_t pid_start;	/* start time of pid, clock ticks since boot: tells pid reuse */
 	bool ready;		/* create came to its end */

@@ -44,6 +44,10 @@ enum {
 	EXECLOG_MOST = 8 << 20,		/* of a session's records: 20,000 commands of 400 bytes */
 };
 
+/* Whether this host can watch: the programs are there, or are loaded now, about 20 ms once per boot.
+ * -EOPNOTSUPP: it can't, and why. */
+int execlog_ready(struct err *e);
+
 struct execlog_place {
 	pid_t init;		/* the container's first process, which the caller has not reaped */
 	unsigned long long started;	/* field 22 of its /proc/PID/stat, in the host's time namespace */
@@ -51,9 +55,8 @@ struct execlog_place {
 
 /*
  * Begins the log of a session, named by `key`: what is executed from now on in the
- * container.  A log of that name which was never freed is freed.  The programs are
- * loaded if they are not there, which takes some 20 ms once per boot; else it is 17
- * system calls.  Any error means that nothing is logged, and says why; -EOPNOTSUPP: no
+ * container.  A log of that name which was never freed is freed.  17 system calls, where the
+ * programs are there.  Any error means that nothing is logged, and says why; -EOPNOTSUPP: no
  * try on this host can help.  A namespace has one log: -EEXIST.
  */
 int execlog_watch(const char *key, const struct execlog_place *place, size_t most, bool required,

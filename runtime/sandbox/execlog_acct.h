@@ -21,8 +21,9 @@
 #include "base/err.h"
 
 /*
- * Begins it for the PID namespace of the caller, which is the container's first process, in the
- * host's mount namespace; the file is there, and empty.  It ends with the namespace.  -EPERM:
+ * Begins it for the PID namespace of the caller, which is the container's first process; the file is
+ * there, and empty.  It ends with the namespace, and before that with the mount that the path leads to: not the
+ * caller's copy of it, which goes with the host's root, but the host's own, as by a descriptor.  -EPERM:
  * without CAP_SYS_PACCT in the initial user namespace; -ENOSYS: the kernel was built without.
  */
 int execlog_acct_begin(const char *path, struct err *e);

@@ -353,6 +353,18 @@ int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struc
 	return r == 0 ? open_set(ret_lock, maps, e) : r;
 }
 
+int execlog_ready(struct err *e)
+{
+	int maps[EXECLOG_SEGMENTS + 1], r;
+	owned_fd lock = -1;
+
+	if (access(ROOM "/" SET "/exec", F_OK) == 0)
+		return 0;
+	if ((r = execlog_open(true, &lock, maps, e)) == 0)
+		execlog_close(maps);
+	return r;
+}
+
 void execlog_close(int maps[EXECLOG_SEGMENTS + 1])
 {
 	for (int i = 0; i <= EXECLOG_SEGMENTS; i++)

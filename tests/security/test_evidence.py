@@ -630,3 +630,38 @@ def test_F7_what_overflows_dies_where_records_are_required(rt, agent, watched):
         assert f.read() == "137\n"
     delete, = records(b, "delete")
     assert delete["commands"]["lost"] >= 1
+
+
+@pytest.fixture
+def no_bpf():
+    subprocess.run(["umount", "/sys/fs/bpf"], check=True)
+    yield
+    subprocess.run(["mount", "-t", "bpf", "-o", "mode=700", "bpf", "/sys/fs/bpf"], check=True)
+
+
+def test_commands_without_bpf(rt, agent, watched, no_bpf):
+    """Process accounting tells the names and how they ended, also of the first process."""
+    b = agent(["sh", "-c", "/bin/true hidden; sh -c 'exit 7'; exit 5"])
+    rt.up(b)
+    rt.wait(b)
+    rt.delete(b, check=True)
+    assert commands(b) == [(["true"], 0, None), (["sh"], 7, None), (["sh"], 5, None)]
+    delete, = records(b, "delete")
+    exit_, = records(b, "exit")
+    assert delete["commands"]["source"] == exit_["source"] == "acct"
+    assert delete["process.exit.code"] == exit_["process.exit.code"] == 5
+
+
+def test_a_shared_pid_namespace_is_not_watched(rt, agent, watched):
+    """It says so: of others nothing is told."""
+    first = agent(["sleep", "100"])
+    rt.up(first)
+    b = agent(["true"])
+    for n in b.config["linux"]["namespaces"]:
+        if n["type"] == "pid":
+            n["path"] = f"/proc/{rt.state(first)['pid']}/ns/pid"
+    b.save()
+    rt.run(b, check=True)
+    delete, = records(b, "delete")
+    assert delete["commands"]["source"] is None and "PID namespace" in delete["commands"]["reason"]
+    rt.kill(first, "KILL", check=True)
