@@ -48,8 +48,9 @@ int sysctl_write(int root_fd, const struct spec *s, struct err *e);
  * a walk that follows no link, goes WORKSPACE_DEEP directories deep, and
  * leaves out `.git` and `node_modules` below their own names, which hold too
  * much to be read at every start.  What a matching link points to inside the
- * workspace is masked.  A masked file is empty, a masked directory has nothing
- * in it, both are read-only.
+ * workspace is masked, and so is every other name that a masked file has there, or
+ * one in a masked directory: hard links, which a second walk finds by inode where there are any.  Names match
+ * without case.  A masked file is empty, a masked directory has nothing in it, both are read-only.
  */
 enum { WORKSPACE_DEEP = 8 };
 int workspace_protect(int root_fd, const struct spec_workspace *w, struct err *e);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -110,6 +111,9 @@ static int guard(int workspace, const char *guarded, struct err *e)
 struct masks {
 	int workspace;		/* O_PATH, its top */
 	struct strv patterns;	/* trimmed */
+	/* What is masked and has another name, which may be in the workspace, too (THREATS D7). */
+	struct { struct { dev_t dev; ino_t ino; } *v; size_t n; } linked;
+	bool by_inode;		/* the second walk, which looks for those */
 	int covers;		/* a tmpfs with an empty file and an empty directory; -1: not yet */
 	bool attached;		/* on top of the workspace, for old kernels */
 };
@@ -148,6 +152,39 @@ static int remove_covers(struct masks *m, struct err *e)
 		return err_set(e, errno, "unmount the covers of masked files");
 	fd_close(&m->covers);
 	return 0;
+}
+
+static bool is_linked(const struct masks *m, dev_t dev, ino_t ino)
+{
+	for (size_t i = 0; i < m->linked.n; i++)
+		if (m->linked.v[i].ino == ino && (dev == 0 || m->linked.v[i].dev == dev))
+			return true;
+	return false;
+}
+
+static void note_link(struct masks *m, const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode) || st->st_nlink < 2 || is_linked(m, st->st_dev, st->st_ino))
+		return;
+	m->linked.v = must(realloc(m->linked.v, (m->linked.n + 1) * sizeof *m->linked.v));
+	m->linked.v[m->linked.n].dev = st->st_dev;
+	m->linked.v[m->linked.n++].ino = st->st_ino;
+}
+
+/* What lies in a masked directory: keys, as a rule, without directories of their own. */
+static void note_links_in(struct masks *m, int target)
+{
+	int fd = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	struct stat st;
+
+	if (!dir)
+		return;
+	while ((d = readdir(dir)))
+		if (fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			note_link(m, &st);
+	closedir(dir);
 }
 
 static int cover(struct masks *m, int target, struct err *e)
@@ -195,6 +232,12 @@ static int mask_entry(struct masks *m, const char *path, struct err *e)
 		return err_set(e, errno, "mask %s: stat", path);
 	if (st.st_dev == top.st_dev && st.st_ino == top.st_ino)
 		return err_say(e, EINVAL, "mask %s: that is the workspace itself", path);
+	if (m->by_inode && !is_linked(m, st.st_dev, st.st_ino))
+		return 0;
+	if (S_ISDIR(st.st_mode))
+		note_links_in(m, target);
+	else
+		note_link(m, &st);
 	if (cover(m, target, e) < 0)
 		return err_in(e, "mask %s", path);
 	return 0;
@@ -227,13 +270,13 @@ static bool matches(const char *pattern, const char *path)
 	const char *slash = strrchr(path, '/');
 
 	if (*pattern == '/')
-		return fnmatch(pattern + 1, path, FNM_PATHNAME) == 0;
+		return fnmatch(pattern + 1, path, FNM_PATHNAME | FNM_CASEFOLD) == 0;
 	if (!strchr(pattern, '/'))
-		return fnmatch(pattern, slash ? slash + 1 : path, 0) == 0;
+		return fnmatch(pattern, slash ? slash + 1 : path, FNM_CASEFOLD) == 0;
 	if (strncmp(pattern, "**/", 3) != 0)
-		return fnmatch(pattern, path, FNM_PATHNAME) == 0;
+		return fnmatch(pattern, path, FNM_PATHNAME | FNM_CASEFOLD) == 0;
 	/* "**" stands for any number of directories. */
-	while (fnmatch(pattern + 3, path, FNM_PATHNAME) != 0) {
+	while (fnmatch(pattern + 3, path, FNM_PATHNAME | FNM_CASEFOLD) != 0) {
 		path = strchr(path, '/');
 		if (!path)
 			return false;
@@ -262,7 +305,7 @@ static int visit(struct masks *m, int dir_fd, const struct dirent *d, struct str
 {
 	owned_fd below = -1;
 
-	if (any_matches(m, path->s))
+	if (m->by_inode ? is_linked(m, 0, d->d_ino) : any_matches(m, path->s))
 		return mask_entry(m, path->s, e);
 	if ((d->d_type != DT_DIR && d->d_type != DT_UNKNOWN) || depth >= WORKSPACE_DEEP ||
 	    is_pruned(d->d_name))
@@ -307,11 +350,20 @@ static bool needs_walk(const char *pattern)
 	return !strchr(pattern, '/') || strpbrk(pattern, "*?[\\");
 }
 
-static int mask_all(struct masks *m, struct err *e)
+static int walk_all(struct masks *m, struct err *e)
 {
 	owned_str path = STR_INIT;
+	int top = open_beneath(m->workspace, ".", O_RDONLY | O_DIRECTORY);
+
+	if (top < 0)
+		return err_set(e, errno, "open the workspace");
+	return walk(m, top, &path, 1, e);
+}
+
+static int mask_all(struct masks *m, struct err *e)
+{
 	bool walking = false;
-	int top, r;
+	int r;
 
 	for (size_t i = 0; i < m->patterns.n; i++) {
 		if (needs_walk(m->patterns.v[i]))
@@ -319,12 +371,10 @@ static int mask_all(struct masks *m, struct err *e)
 		else if ((r = mask_entry(m, m->patterns.v[i] + (*m->patterns.v[i] == '/'), e)) < 0)
 			return r;
 	}
-	if (!walking)
-		return 0;
-	top = open_beneath(m->workspace, ".", O_RDONLY | O_DIRECTORY);
-	if (top < 0)
-		return err_set(e, errno, "open the workspace");
-	return walk(m, top, &path, 1, e);
+	if (walking && (r = walk_all(m, e)) < 0)
+		return r;
+	m->by_inode = true;
+	return m->linked.n ? walk_all(m, e) : 0;
 }
 
 /* ---- both ---- */
@@ -360,11 +410,11 @@ int workspace_protect(int root_fd, const struct spec_workspace *w, struct err *e
 		if (*pattern)
 			strv_add(&a, &m.patterns, pattern);
 	}
-	if ((r = mask_all(&m, e)) < 0) {
-		remove_covers(&m, &second);
-		return r;
-	}
-	if ((r = remove_covers(&m, e)) < 0)
+	r = mask_all(&m, e);
+	free(m.linked.v);
+	if (remove_covers(&m, r < 0 ? &second : e) < 0 && r == 0)
+		r = -e->code;
+	if (r < 0)
 		return r;
 	for (size_t i = 0; i < w->guard.n; i++)
 		if ((r = guard(top, w->guard.v[i], e)) < 0)

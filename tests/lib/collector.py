@@ -21,11 +21,12 @@ try:
     from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 except ImportError:
     json_format = None
+CAN_CHECK = bool(jsonschema or json_format)
 
 
 def check(body):
     """The request as a tree; ValueError and the like if it is none."""
-    assert jsonschema or json_format, "neither python3-jsonschema nor python3-opentelemetry-proto"
+    assert CAN_CHECK, "neither python3-jsonschema nor python3-opentelemetry-proto"
     if json_format:
         json_format.Parse(body, logs_service_pb2.ExportLogsServiceRequest())
     tree = json.loads(body)

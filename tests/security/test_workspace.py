@@ -233,3 +233,80 @@ def test_the_record_tells_what_was_changed(rt, box, work, mode, source):
     assert found[".githooks/x"]["runs"] and not found["new"]["runs"]
     install, = record(b, "delete")["installs"]
     assert (install["ecosystem"], install["evidence"]) == ("npm", "lockfile")
+
+
+@pytest.mark.parametrize("profile", ["agent", "edit"])
+def test_d7_secrets_by_other_names(rt, box, work, profile):
+    """Hard links, another case, nested copies, a link, and a link to what a masked directory holds."""
+    b = confined.confine(box(shell("cd /workspace; for f in .env .ENV notes deep/er/.env deep/copy to key "
+                                   ".aws/credentials; do cat $f 2>&1 || :; done; ls .aws; cat plain")),
+                         work, profile=profile)
+    os.makedirs(b.workspace + "/deep/er")
+    os.makedirs(b.workspace + "/.aws")
+    for name in ".env", ".ENV", "deep/er/.env", ".aws/credentials":
+        with open(f"{b.workspace}/{name}", "w", encoding="ascii") as f:
+            f.write("SECRET\n")
+    with open(b.workspace + "/plain", "w", encoding="ascii") as f:
+        f.write("plain\n")
+    os.link(b.workspace + "/.env", b.workspace + "/notes")
+    os.link(b.workspace + "/.env", b.workspace + "/deep/copy")
+    os.link(b.workspace + "/.aws/credentials", b.workspace + "/key")
+    os.link(b.workspace + "/plain", b.workspace + "/plain2")
+    os.symlink(".env", b.workspace + "/to")
+    r = rt.run(b, check=True)
+    assert "SECRET" not in r.text and r.out.endswith("plain\n")
+    assert r.out.count("No such file") == 1      # what was in the masked directory
+
+
+def test_d5_links_out_of_a_masked_file_cannot_be_made(rt, box, work):
+    b = cow(box, work, "! ln .env x 2>/dev/null; ! ln /bin/busybox y 2>/dev/null; ls")
+    with open(b.workspace + "/.env", "w", encoding="ascii") as f:
+        f.write("SECRET")
+    assert rt.run(b, check=True).out == "dir\nold\n"
+
+
+@pytest.mark.parametrize("profile", ["agent", "edit"])
+def test_d8_nothing_is_left_behind(rt, box, work, profile):
+    """Guards and masks of what is there and of what is not: the host sees none of it."""
+    b = confined.confine(box(shell("ls -a; cat .env")), work, profile=profile)
+    os.makedirs(b.workspace + "/.git/hooks")
+    with open(b.workspace + "/.env", "w", encoding="ascii") as f:
+        f.write("SECRET")
+    before = snapshot(b.workspace)
+    rt.run(b, check=True)
+    assert snapshot(b.workspace) == before
+
+
+GIT = {
+    "a hook where there was none": "mkdir -p .git/hooks; echo x >.git/hooks/post-checkout",
+    "hooks elsewhere": "mkdir -p .git; printf '[core]\\n\\thooksPath = /tmp/x\\n' >.git/config",
+    "a worktree's file": "echo 'gitdir: /tmp/evil' >.git",
+    "a submodule's": "mkdir -p sub; echo 'gitdir: ../../evil' >sub/.git",
+    "objects of others": "mkdir -p .git/objects/info; echo /home/you/.git >.git/objects/info/alternates",
+    "filters": "echo '* filter=evil' >.gitattributes",
+}
+
+
+@pytest.mark.parametrize("what", GIT)
+def test_d3_what_git_would_run_needs_a_yes_of_its_own(rt, box, work, what):
+    """Absent at create, so nothing guards it: the review shows it apart, and does not apply it silently."""
+    b = cow(box, work, GIT[what])
+    before = snapshot(b.workspace)
+    rt.run(b, check=True)
+    assert "May run code on this host" in rt("workspace", "diff", b.id, check=True).out
+    rt("workspace", "apply", b.id, check="may run code on this host")
+    assert snapshot(b.workspace) == before
+
+
+@pytest.mark.parametrize("profile", ["agent", "edit"])
+def test_d3_a_guarded_path_stays_where_it_is(rt, box, work, profile):
+    """Neither it nor what is above it can be renamed or removed; nothing can be put into it."""
+    b = confined.confine(box(shell("! mv .git x; ! mv .git/hooks y; ! rm -rf .git/hooks; "
+                                   "! touch .git/hooks/pre-commit; ! mv .git/config z; "
+                                   "! sh -c 'echo x >.git/config'; ls .git")), work, profile=profile)
+    os.makedirs(b.workspace + "/.git/hooks")
+    with open(b.workspace + "/.git/config", "w", encoding="ascii") as f:
+        f.write("[core]\n")
+    before = snapshot(b.workspace + "/.git")
+    assert rt.run(b, check=True).out == "config\nhooks\n"
+    assert snapshot(b.workspace + "/.git") == before
