@@ -260,8 +260,10 @@ void redact_text(const char *text, struct str *out)
 
 			while (is_name_char(p[name]))
 				name++;
-			sep = is_grant(text, p, name) || secret_name(p, name) ?
-				separator_length(p + name) : 0;
+			/* Most words have no value: whether one is a secret's name is asked last. */
+			sep = separator_length(p + name);
+			if (sep && !is_grant(text, p, name) && !secret_name(p, name))
+				sep = 0;
 			keep = name;
 			if (sep && !str_has_prefix(p + name + sep, REDACTED) &&
 			    value_length(p + name + sep) > 0) {

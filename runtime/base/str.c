@@ -107,7 +107,7 @@ bool str_has_word(const char *words, const char *word, size_t n)
 			words++;
 		for (length = 0; words[length] && words[length] != ' '; length++)
 			;
-		if (n && length == n && memcmp(words, word, n) == 0)
+		if (n && length == n && *words == *word && memcmp(words, word, n) == 0)
 			return true;
 		words += length;
 	}
