@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/openat2.h>
@@ -21,6 +22,8 @@ struct walk {
 	int64_t since;
 	struct changes found;
 	size_t room, looked_at;
+	int64_t until;		/* CLOCK_MONOTONIC, ms */
+	const char *over;	/* why the rest is not looked at; NULL: it is */
 	uint64_t hashed;
 	const char *incomplete;
 };
@@ -63,6 +66,27 @@ static void add(struct walk *w, int dir, const char *name, const struct sys_entr
 	hash(w, dir, name, c);
 	/* Of one that was there before it is not known whether it was executable. */
 	c->runs = risk_of(path, c->kind == CHANGE_ADDED ? 0 : st->mode, st->mode);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+/* Counts one more entry; false: no more are looked at. */
+static bool goes_on(struct walk *w)
+{
+	enum { OFTEN = 256 };
+
+	w->looked_at++;
+	if (!w->over && w->looked_at > SINCE_ENTRIES)
+		w->over = "it has too many entries";
+	else if (!w->over && w->looked_at % OFTEN == 0 && now_ms() > w->until)
+		w->over = "looking at all of it takes too long";
+	return !w->over;
 }
 
 static int walk(struct walk *w, int dir_fd, struct str *path, unsigned depth, struct err *e);
@@ -115,9 +139,7 @@ static int walk(struct walk *w, int dir_fd, struct str *path, unsigned depth, st
 	while (r == 0 && (errno = 0, d = readdir(dir))) {
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
-		if (w->looked_at++ == SINCE_ENTRIES)
-			w->incomplete = "it has too many entries";
-		if (w->looked_at > SINCE_ENTRIES)
+		if (!goes_on(w))
 			break;
 		str_printf(path, "%s%s", length ? "/" : "", d->d_name);
 		r = visit(w, dirfd(dir), d->d_name, path, depth, e);
@@ -138,7 +160,7 @@ static int by_path(const void *a, const void *b)
 int changes_since(struct arena *a, int workspace_fd, int64_t since, struct changes *ret,
 		  const char **ret_incomplete, struct err *e)
 {
-	struct walk w = { .a = a, .since = since };
+	struct walk w = { .a = a, .since = since, .until = now_ms() + SINCE_MS };
 	owned_str path = STR_INIT;
 	int top = openat(workspace_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 
@@ -151,7 +173,7 @@ int changes_since(struct arena *a, int workspace_fd, int64_t since, struct chang
 	if (w.found.n)
 		qsort(w.found.v, w.found.n, sizeof *w.found.v, by_path);
 	*ret = w.found;
-	if (w.incomplete)
-		*ret_incomplete = w.incomplete;
+	if (w.over || w.incomplete)
+		*ret_incomplete = w.over ? w.over : w.incomplete;
 	return 0;
 }

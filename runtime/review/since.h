@@ -17,7 +17,8 @@
 #include "review/changes.h"
 
 enum {
-	SINCE_ENTRIES = 200000,		/* looked at, at most */
+	SINCE_ENTRIES = 200000,		/* looked at, at most, */
+	SINCE_MS = 2000,		/* and for so long: a disk that is not cached takes its time */
 	SINCE_DEEP = 128,		/* directories below each other: so many descriptors */
 	SINCE_HASHED = 64 << 20,	/* bytes of changed files that are read */
 };
