@@ -91,14 +91,18 @@ int commands_account(int fd, const struct spec *s, struct err *e)
 	return 0;
 }
 
-int commands_watch(const struct state *state, const struct spec *s, struct err *e)
+int commands_watch(struct arena *a, struct state *state, const struct spec *s, struct err *e)
 {
 	const struct execlog_place place = { state->pid, state->pid_start };
 
-	if (!s->agent || state->unwatched || state->acct)
+	if (!s->agent || state->unwatched || state->acct ||
+	    execlog_watch(state->session, &place, EXECLOG_MOST, is_required(s), e) == 0)
 		return 0;
-	return execlog_watch(state->session, &place, EXECLOG_MOST, is_required(s), e) < 0 ?
-	       err_in(e, "log of commands") : 0;
+	if (is_required(s))
+		return err_in(e, "log of commands (audit.mode=required)");
+	log_warn("no log of commands: %s", e->text);
+	state->unwatched = arena_strdup(a, e->text);
+	return 0;
 }
 
 int commands_forget(const struct state *state, struct err *e)
@@ -191,7 +195,8 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 	(void)e;
 	if (!r->first)	/* nothing else of the container could run before */
 		r->first = x->pid;
-	if (is_stage_two(r, x, args.v[0]))
+	/* Before Linux 5.18 a program could have no arguments at all. */
+	if (args.n && is_stage_two(r, x, args.v[0]))
 		return 0;
 	if (x->end == EXECLOG_EXITED && WIFEXITED(x->status))
 		command.exit_code = WEXITSTATUS(x->status);

@@ -21,8 +21,8 @@ int commands_make(const struct state *state, const struct state_dir *d, int *ret
 /* In the container's first process, while /proc is the host's: begins accounting to the file, -1: none.  It has
  * to be the runtime's descriptor, on a mount of the host's: accounting ends with the mount. */
 int commands_account(int fd, const struct spec *s, struct err *e);
-/* Once the first process is there: begins the watch by BPF. */
-int commands_watch(const struct state *state, const struct spec *s, struct err *e);
+/* Once the first process is there: begins the watch by BPF; where that fails, as by commands_plan(). */
+int commands_watch(struct arena *a, struct state *state, const struct spec *s, struct err *e);
 
 struct commands {
 	struct audit_commands all;

@@ -387,7 +387,7 @@ static int settle(struct creation *c, struct err *e)
 	if (state_start_time(c->state.pid, &c->state.pid_start) < 0)
 		return err_say(e, ESRCH, "the container's first process ended at once");
 	/* Before it goes on to what it waits for: nothing of the container's own has run. */
-	if (commands_watch(&c->state, c->spec, e) < 0)
+	if (commands_watch(c->a, &c->state, c->spec, e) < 0)
 		return -e->code;
 	return state_save(&c->dir, &c->state, e);
 }

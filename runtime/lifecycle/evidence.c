@@ -357,7 +357,7 @@ static int append_commands(struct arena *a, const struct state *st, const struct
 
 /* Before the record that ends the session, which makes them durable. */
 static int append_before(struct arena *a, const struct state_dir *d, const struct state *st,
-			 const struct spec_agent *agent, const struct commands *c,
+			 const struct spec_agent *agent, const struct commands *c, bool started,
 			 const struct audit_exit *x, struct err *e)
 {
 	const struct audit_frame frame = { .session = st->session, .container = st->id,
@@ -373,7 +373,7 @@ static int append_before(struct arena *a, const struct state_dir *d, const struc
 		log_warn("no audit records of commands: %s", e->text);
 	}
 	audit_record_exit(x, &members);
-	if (append(a, st, agent, &frame, &members, e) < 0)
+	if (started && append(a, st, agent, &frame, &members, e) < 0)
 		return -e->code;
 	marker = openat(d->fd, STATE_RECORDED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	return marker < 0 ? err_set(e, errno, "create %s/%s", d->path, STATE_RECORDED) : 0;
@@ -410,7 +410,7 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 		return 0;
 	commands_read(a, d, st, commands);
 	exit_of(d, commands, started, wait_status, &x);
-	r = started ? append_before(a, d, st, s->agent, commands, &x, e) : 0;
+	r = append_before(a, d, st, s->agent, commands, started, &x, e);
 	del.exit_code = x.exit_code;
 	del.exit_signal = x.exit_signal;
 	del.exit_reason = x.exit_reason;

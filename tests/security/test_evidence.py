@@ -665,3 +665,20 @@ def test_a_shared_pid_namespace_is_not_watched(rt, agent, watched):
     delete, = records(b, "delete")
     assert delete["commands"]["source"] is None and "PID namespace" in delete["commands"]["reason"]
     rt.kill(first, "KILL", check=True)
+
+
+@pytest.mark.parametrize("mode", ["best-effort", "required"])
+@pytest.mark.skipif(os.path.exists("/sys/fs/cgroup/cgroup.controllers"),
+                    reason="version 2 of cgroups needs bpf(2) for devices")
+def test_commands_where_the_log_is_full(rt, agent, watched, work, mode):
+    """No container for `required`; else the record says why nothing was logged."""
+    rt.run(agent(), check=True)     # the programs are there
+    b = agent(audit_mode=mode)
+    argv = ["strace", "-f", "-qq", "-o", work + "/trace", "-e", "inject=bpf:error=E2BIG",
+            *rt.argv("run", "--bundle", b.path, b.id)]
+    r = runtime.run(argv, check=True if mode == "best-effort" else "log of commands")
+    assert "Argument list too long" in r.err
+    if mode == "best-effort":
+        delete, = records(b, "delete")
+        assert delete["commands"]["source"] is None
+        assert "Argument list too long" in delete["commands"]["reason"]
