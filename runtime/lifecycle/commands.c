@@ -115,7 +115,6 @@ int commands_forget(const struct state *state, struct err *e)
 
 struct reading {
 	struct arena *a;
-	const struct state *state;
 	struct commands *c;
 	size_t room;
 	int64_t boot_ns;		/* when this host started, since 1970 */
@@ -237,11 +236,10 @@ static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
 	return 0;
 }
 
-
 void commands_read(struct arena *a, const struct state_dir *d, const struct state *state,
 		   struct commands *ret)
 {
-	struct reading r = { .a = a, .state = state, .c = ret,
+	struct reading r = { .a = a, .c = ret,
 			     .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
 	struct execlog_total total = { 0 };
 	struct err e;
@@ -262,6 +260,8 @@ void commands_read(struct arena *a, const struct state_dir *d, const struct stat
 		ret->all.reason = "the log was full";
 	if (x == 0 && (ret->all.recorded || !state->acct))
 		ret->all.source = state->acct ? "acct" : "bpf";
+	else
+		ret->ended = false;	/* what could not be read to its end vouches for nothing */
 }
 
 void commands_close(struct commands *c)

@@ -643,7 +643,9 @@ static void undo(struct creation *c)
 	if (c->cgroup_made && (cgroup_signal(&c->state.cgroup, SIGKILL, &e) < 0 ||
 			       cgroup_remove(&c->state.cgroup, &e) < 0))
 		log_warn("%s", e.text);
-	if (workspace_discard(c->a, &c->state, &e) < 0 || commands_forget(&c->state, &e) < 0)
+	if (workspace_discard(&c->state, &e) < 0)
+		log_warn("%s", e.text);
+	if (commands_forget(&c->state, &e) < 0)
 		log_warn("%s", e.text);
 	if (resctrl_unmake(&c->resctrl, &e) < 0)
 		log_warn("%s", e.text);

@@ -66,20 +66,9 @@ int workspace_make(struct arena *a, struct spec *s, struct state *state, const s
 	return 0;
 }
 
-/* 1: it is open; 0: there is none, or none any more. */
-static int open_store(struct arena *a, const struct state *state, struct review *ret, struct err *e)
+int workspace_discard(const struct state *state, struct err *e)
 {
-	int r = state->store ? review_open_path(a, state->store, ret, e) : -ENOENT;
-
-	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
-}
-
-int workspace_discard(struct arena *a, const struct state *state, struct err *e)
-{
-	owned_review review = REVIEW_INIT;
-	int r = open_store(a, state, &review, e);
-
-	return r > 0 ? review_remove(&review, e) : r;
+	return state->store ? review_discard(state->store, e) : 0;
 }
 
 static int is_empty(int dir, const char *name, struct err *e)
@@ -116,16 +105,16 @@ static int conclude_store(struct arena *a, const struct state *state, struct wor
 			  struct err *e)
 {
 	owned_review review = REVIEW_INIT;
-	int r = open_store(a, state, &review, e);
+	int r = review_open_path(a, state->store, &review, e);
 
 	w->source = "overlay";
-	if (r > 0)
+	if (r == -ENOENT)	/* removed already, or what a create that was killed had begun */
+		return workspace_discard(state, e);
+	if (r == 0)
 		r = is_empty(review.fd, REVIEW_UPPER, e);
 	if (r > 0)
 		return review_remove(&review, e);
-	if (r < 0 || review.fd < 0)
-		return r;
-	return read_store(a, &review, &w->changes, e);
+	return r < 0 ? r : read_store(a, &review, &w->changes, e);
 }
 
 /* They are in the workspace. */

@@ -16,7 +16,7 @@ int workspace_plan(struct arena *a, const struct spec *s, struct state *state, s
 int workspace_make(struct arena *a, struct spec *s, struct state *state, const struct state_dir *d,
 		   struct err *e);
 /* Of a create that failed: the store, if there is one, goes with all in it. */
-int workspace_discard(struct arena *a, const struct state *state, struct err *e);
+int workspace_discard(const struct state *state, struct err *e);
 
 /* What was changed in the workspace. */
 struct workspace_changes {

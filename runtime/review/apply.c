@@ -93,7 +93,6 @@ int apply_check(const struct changes *c, const struct changes *reviewed, bool al
 /* ---- one entry ---- */
 
 struct applier {
-	const struct review_store *s;
 	int upper, workspace;
 	char *temporary;	/* name of what is not finished: the same in each directory */
 	struct err *e;
@@ -396,7 +395,7 @@ static int apply_whole(const struct applier *x, const struct change *c, enum pas
 int apply_changes(struct arena *a, const struct review_store *s, const struct changes *c, int upper_fd,
 		  int workspace_fd, struct changes *ret_done, struct err *e)
 {
-	struct applier x = { .s = s, .upper = upper_fd, .workspace = workspace_fd, .e = e };
+	struct applier x = { .upper = upper_fd, .workspace = workspace_fd, .e = e };
 	sigset_t ending;
 	int r = 0;
 

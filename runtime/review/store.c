@@ -413,3 +413,14 @@ int review_remove(struct review *r, struct err *e)
 		x = err_set(e, errno, "remove");
 	return x < 0 ? err_in(e, "%s", r->path) : 0;
 }
+
+int review_discard(const char *path, struct err *e)
+{
+	owned_review r = REVIEW_INIT;
+
+	r.path = (char *)(uintptr_t)path;
+	r.fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r.fd < 0)
+		return errno == ENOENT ? 0 : err_set(e, errno, "%s", path);
+	return review_remove(&r, e);
+}

@@ -64,7 +64,7 @@ int review_directory(struct arena *a, bool rootless, char **ret, struct err *e);
 int review_make(struct arena *a, const char *path, struct review_store *s, int workspace,
 		struct review *ret, struct err *e);
 
-/* The store at that path; -ENOENT, or -EPERM where it belongs to somebody else. */
+/* The store at that path; -ENOENT, also where it is unfinished; -EPERM where it belongs to somebody else. */
 int review_open_path(struct arena *a, const char *path, struct review *ret, struct err *e);
 /* `name`: a session id, its container's id (the newest of that id) or an unambiguous beginning of either.
  * -ENOENT, or -EINVAL where it means several. */
@@ -92,3 +92,5 @@ int review_lock(struct review *r, struct err *e);
 /* Removes the store with all in it, over no link and across no mount; interrupted, it can be called again.
  * Locked by the caller. */
 int review_remove(struct review *r, struct err *e);
+/* The same of what is at the path, be it unfinished; nothing there is no error. */
+int review_discard(const char *path, struct err *e);

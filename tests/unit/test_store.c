@@ -80,6 +80,12 @@ static void check_removal(const void *row, struct outcome *o)
 	WANT(o, review_remove(&r, &o->e) == 0, "%s", o->e.text);
 	WANT(o, access("stores/01", F_OK) < 0 && access("outside/file", F_OK) == 0, "removed");
 	WANT(o, review_remove(&r, &o->e) == 0, "again: %s", o->e.text);
+	/* What a create that was killed had begun. */
+	in(o, "stores", "mkdir -m 700 02 && mkdir -p 02/upper/x");
+	WANT(o, review_open_path(&a, "stores/02", &r, &o->e) == -ENOENT, "unfinished: %s", o->e.text);
+	WANT(o, review_discard("stores/02", &o->e) == 0 && access("stores/02", F_OK) < 0, "%s", o->e.text);
+	WANT(o, review_discard("stores/02", &o->e) == 0, "none: %s", o->e.text);
+	o->e = (struct err){ 0 };
 }
 
 Test(store, is_removed_whole_and_nothing_else)
