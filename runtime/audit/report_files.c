@@ -77,6 +77,12 @@ void files_say(struct report *r, const struct json *delete)
 		report_add(r, &r->facts, TONE_NOTE, "files changed", "not known");
 		return;
 	}
+	if (json_get_text(files, "reason")) {
+		owned_str missing = STR_INIT;
+
+		quote_form(&missing, files, "{reason}");
+		report_add(r, to, TONE_NOTE, "not all", missing.s);
+	}
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		uint64_t n = get_number(files, kinds[i], NULL);
 

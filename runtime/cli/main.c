@@ -44,7 +44,7 @@ const struct command cli_commands[] = {
 	  "rotate [--keep N] | keygen | provenance NAME",
 	  "read, check, witness and rotate the audit log, and sign what a session made",
 	  cmd_audit, cmd_audit_options, 0 },
-	{ "workspace", "list | diff [NAME [PATH...]] | apply [NAME [PATH...]] | discard NAME | prune",
+	{ "workspace", "list | diff [NAME [PATH...]] | apply [NAME [PATH...]] | discard NAME | prune --older-than DURATION",
 	  "review and apply what containers wrote aside", cmd_workspace, cmd_workspace_options, 0 },
 	{ "features", "", "print what this runtime supports", cmd_features, NULL, 0 },
 	{ "configure", "docker|podman|containerd", "register agentrun with an engine", cmd_configure,

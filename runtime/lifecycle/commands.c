@@ -172,12 +172,13 @@ static bool is_stage_two(struct reading *r, const struct execlog_command *x, con
 
 static void put(struct reading *r, const struct audit_command *command)
 {
-	if (r->c->all.recorded == r->room) {
+	if (r->c->n == r->room) {
 		r->room = 2 * r->room + 64;
 		r->c->members = must(realloc(r->c->members, r->room * sizeof *r->c->members));
 	}
-	r->c->members[r->c->all.recorded] = STR_INIT;
-	audit_record_command(command, &r->c->members[r->c->all.recorded++]);
+	r->c->members[r->c->n] = STR_INIT;
+	audit_record_command(command, &r->c->members[r->c->n++]);
+	r->c->all.recorded++;
 }
 
 static int add(void *arg, const struct execlog_command *x, struct err *e)
@@ -266,7 +267,7 @@ void commands_read(struct arena *a, const struct state_dir *d, const struct stat
 
 void commands_close(struct commands *c)
 {
-	for (size_t i = 0; i < c->all.recorded; i++)
+	for (size_t i = 0; i < c->n; i++)
 		str_free(&c->members[i]);
 	free(c->members);
 }

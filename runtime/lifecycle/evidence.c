@@ -348,16 +348,16 @@ static int append_commands(struct arena *a, const struct state *st, const struct
 					   .event = "command" };
 	char *directory = st->audit;
 
-	if (!c->all.recorded)
+	if (!c->n)
 		return 0;
 	if (!directory && audit_directory(a, st->rootless, &directory, e) < 0)
 		return -e->code;
-	return audit_append_many(directory, &frame, c->members, c->all.recorded, e);
+	return audit_append_many(directory, &frame, c->members, c->n, e);
 }
 
 /* Before the record that ends the session, which makes them durable. */
 static int append_before(struct arena *a, const struct state_dir *d, const struct state *st,
-			 const struct spec_agent *agent, const struct commands *c, bool started,
+			 const struct spec_agent *agent, struct commands *c, bool started,
 			 const struct audit_exit *x, struct err *e)
 {
 	const struct audit_frame frame = { .session = st->session, .container = st->id,
@@ -371,6 +371,9 @@ static int append_before(struct arena *a, const struct state_dir *d, const struc
 		if (str_equal(agent->audit_mode, "required"))
 			return err_in(e, "audit records of commands (audit.mode=required)");
 		log_warn("no audit records of commands: %s", e->text);
+		c->all.lost += c->all.recorded;
+		c->all.recorded = 0;
+		c->all.reason = arena_strdup(a, e->text);
 	}
 	audit_record_exit(x, &members);
 	if (started && append(a, st, agent, &frame, &members, e) < 0)

@@ -9,7 +9,7 @@
 #include "policy/internal.h"
 
 const char *const exception_namespaces[] = { "network", "pid", "ipc", "user", NULL };
-const char *const audit_events[] = { "create", "start", "exec", "exit", "checkpoint", "delete", NULL };
+const char *const audit_events[] = { "create", "start", "exec", "exit", "delete", NULL };
 
 static int want(const struct json *tree, enum json_type type, const char *what,
 		const struct json_path *at, struct err *e)

@@ -179,7 +179,7 @@ static void put_hooks(struct json_writer *w)
 
 	json_key(w, "audit.hooks");
 	json_open(w);
-	json_field(w, "description", "programs that get each audit record on their standard input");
+	json_field(w, "description", "programs that get audit records on their standard input");
 	json_field(w, "type", "array");
 	json_key(w, "items");
 	json_open(w);
@@ -187,7 +187,7 @@ static void put_hooks(struct json_writer *w)
 	json_key(w, "properties");
 	json_open(w);
 	put_typed(w, "path", "string", "absolute path of the program");
-	put_strings(w, "args", "its arguments, the name it is called by first", NULL, NULL);
+	put_strings(w, "args", "its arguments, without its name", NULL, NULL);
 	put_strings(w, "events", "which records; default: create and delete", audit_events, NULL);
 	json_key(w, "timeout");
 	json_open(w);
@@ -195,7 +195,7 @@ static void put_hooks(struct json_writer *w)
 	json_field_u64(w, "minimum", 1);
 	json_field_u64(w, "maximum", 3600);
 	json_close(w);
-	put_typed(w, "required", "boolean", "where it fails the container does not start");
+	put_typed(w, "required", "boolean", "where it fails, so does the command (create, start, exec, delete)");
 	json_close(w);
 	json_field_list(w, "required", required);
 	json_field_bool(w, "additionalProperties", false);

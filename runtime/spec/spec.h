@@ -287,7 +287,7 @@ struct spec_egress_rule {
 	struct strv addresses;	/* of a name: filled by create, recorded */
 };
 
-/* A path inside the workspace; hidden (masked) or read-only (guarded), only where it exists. */
+/* The workspace.  What it guards (read-only) and masks (hidden) holds only for what exists. */
 struct spec_workspace {
 	char *destination;	/* container path of the workspace mount */
 	char *source;		/* host path, for the record */
@@ -300,7 +300,7 @@ struct spec_workspace {
 /* A program of the host policy that gets each record on stdin (DESIGN section 7). */
 struct spec_audit_hook {
 	char *path;
-	struct strv args, events;	/* events: "create", "start", "exec", "delete" */
+	struct strv args, events;	/* events: "create", "start", "exec", "exit", "delete" */
 	struct opt_i64 timeout;	/* seconds */
 	bool required;
 };

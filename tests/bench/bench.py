@@ -65,6 +65,8 @@ def isolate(args):
 def own_corner(work):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755,nosuid,nodev", "tmpfs", "/run"],
                    check=True)
+    # The log of commands goes with it; a kernel without BPF has none.
+    subprocess.run(["mount", "-t", "bpf", "-o", "mode=700", "bpf", "/sys/fs/bpf"], check=False)
     for d in ("log", "cache"):  # on the disk: syncing a record there is part of what it costs
         os.mkdir(f"{work}/{d}")
         subprocess.run(["mount", "--bind", f"{work}/{d}", f"/var/{d}"], check=True)
