@@ -267,6 +267,8 @@ static int prune(struct cli *cli, const char *directory, const struct options *o
 
 		if (v[i].error)
 			str_printf(out, "kept %s: %s\n", v[i].s.session, v[i].error);
+		else if (!parse_time(v[i].s.created))
+			str_printf(out, "kept %s: it does not say when it was created\n", v[i].s.session);
 		else if (time(NULL) - parse_time(v[i].s.created) < seconds)
 			continue;
 		else if (discard(cli, directory, v[i].s.session, out, &kept) < 0)

@@ -73,15 +73,18 @@ int workspace_discard(const struct state *state, struct err *e)
 
 static int is_empty(int dir, const char *name, struct err *e)
 {
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), n = 0;
+	owned_fd fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+	int n = 0, error;
 
 	if (!entries)
 		return err_set(e, errno, "open %s", name);
-	while (n < 3 && readdir(entries))
+	fd_take(&fd);
+	while (errno = 0, n < 3 && readdir(entries))
 		n++;
+	error = n < 3 ? errno : 0;
 	closedir(entries);
-	return n < 3;	/* "." and ".." */
+	return error ? err_set(e, error, "read %s", name) : n < 3;	/* "." and ".." */
 }
 
 static int read_store(struct arena *a, struct review *review, struct changes *ret, struct err *e)

@@ -93,6 +93,7 @@ int apply_check(const struct changes *c, const struct changes *reviewed, bool al
 /* ---- one entry ---- */
 
 struct applier {
+	bool rootless;
 	int upper, workspace;
 	char *temporary;	/* name of what is not finished: the same in each directory */
 	struct err *e;
@@ -154,6 +155,16 @@ static int check_judged(const struct applier *x, const struct place *p, const st
 static int give_owner(const struct applier *x, int dir, const char *name, const struct stat *owner,
 		      bool kept)
 {
+	enum { NOT_MAPPED = 65534 };	/* what the kernel shows of an id that the user namespace has not */
+	struct stat st;
+
+	if (x->rootless && (owner->st_uid == NOT_MAPPED || owner->st_gid == NOT_MAPPED)) {
+		/* A directory's set-group-id bit may have done it. */
+		if (!kept || (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			      st.st_uid == owner->st_uid && st.st_gid == owner->st_gid))
+			return 0;
+		return err_say(x->e, EPERM, "its owner or group can't be kept without root");
+	}
 	if (fchownat(dir, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) == 0 ||
 	    (!kept && errno == EPERM))
 		return 0;
@@ -395,7 +406,7 @@ static int apply_whole(const struct applier *x, const struct change *c, enum pas
 int apply_changes(struct arena *a, const struct review_store *s, const struct changes *c, int upper_fd,
 		  int workspace_fd, struct changes *ret_done, struct err *e)
 {
-	struct applier x = { .upper = upper_fd, .workspace = workspace_fd, .e = e };
+	struct applier x = { .rootless = s->user_xattr, .upper = upper_fd, .workspace = workspace_fd, .e = e };
 	sigset_t ending;
 	int r = 0;
 

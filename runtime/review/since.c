@@ -97,8 +97,11 @@ static int visit(struct walk *w, int dir, const char *name, struct str *path, un
 	struct sys_entry st;
 	int below;
 
-	if (sys_entry_of(dir, name, &st) < 0)
-		return errno == ENOENT ? 0 : err_set(e, errno, "stat %s", path->s);
+	if (sys_entry_of(dir, name, &st) < 0) {
+		if (errno == EACCES)
+			w->incomplete = "some directories cannot be read";
+		return errno == ENOENT || errno == EACCES ? 0 : err_set(e, errno, "stat %s", path->s);
+	}
 	if (S_ISREG(st.mode) || S_ISLNK(st.mode)) {
 		if (st.changed >= w->since)
 			add(w, dir, name, &st, path->s);

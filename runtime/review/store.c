@@ -167,8 +167,7 @@ int review_make(struct arena *a, const char *path, struct review_store *s, int w
 	made.fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	r = made.fd < 0 ? err_set(e, errno, "open %s", path) : fill(made.fd, s, workspace, e);
 	if (r < 0) {
-		if (made.fd >= 0)
-			review_remove(&made, &second);
+		review_discard(path, &second);
 		return err_in(e, "%s", path);
 	}
 	made.s = *s;

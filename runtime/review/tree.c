@@ -76,7 +76,8 @@ int entry_target(const struct entry *x, struct str *ret)
 	return 0;
 }
 
-static int hash_file(int fd, char ret[HASH_HEX])
+/* Of the size that was seen: somebody may append as fast as this reads. */
+static int hash_file(int fd, off_t size, char ret[HASH_HEX])
 {
 	owned_str buffer = STR_INIT;
 	char *room = str_reserve(&buffer, HASH_CHUNK);
@@ -84,9 +85,13 @@ static int hash_file(int fd, char ret[HASH_HEX])
 	ssize_t n;
 
 	while ((n = read(fd, room, HASH_CHUNK)) > 0 || (n < 0 && errno == EINTR))
-		if (n > 0)
+		if (n > 0) {
+			if (n > size)
+				break;
 			hash_add(h, room, (size_t)n);
-	n = n < 0 ? -errno : 0;
+			size -= n;
+		}
+	n = n < 0 ? -errno : n > 0 ? -ESTALE : 0;
 	hash_end(h, ret);
 	return (int)n;
 }
@@ -104,7 +109,7 @@ int entry_hash(const struct entry *x, char ret[HASH_HEX])
 		return 0;
 	}
 	fd = entry_open(x, O_RDONLY);
-	return fd < 0 ? fd : hash_file(fd, ret);
+	return fd < 0 ? fd : hash_file(fd, x->st.st_size, ret);
 }
 
 int entry_names(const struct entry *x, struct arena *a, struct strv *ret)

@@ -87,8 +87,8 @@ static int types_read(struct arena *a, const char *btf, size_t size, struct type
 		const struct btf_type *type = (const struct btf_type *)p;
 		size_t left = (size_t)(end - p), more;
 
-		more = left < sizeof *type ? SIZE_MAX : more_of(type);
-		if (more > left - sizeof *type)
+		more = left < sizeof *type ? 0 : more_of(type);
+		if (left < sizeof *type || more > left - sizeof *type)
 			return err_say(e, EOPNOTSUPP, "the kernel's type information has at type "
 				       "%zu what is not known here", t.n);
 		t.v[t.n] = type;

@@ -490,7 +490,11 @@ static int cover_by_overlay(const struct spec_mount *m, const struct mountopt *o
 	owned_fd overlay = -1;
 	int r;
 
-	if ((r = open_overlay(*tree, m, o, l, &overlay, e)) < 0 ||
+	/* Whoever takes the overlay off, with the rights of the container's user namespace, finds nothing that
+	 * can be written to. */
+	if ((r = mnt_set(*tree, true, MOUNT_ATTR_RDONLY, 0, e)) < 0 ||
+	    (r = mnt_propagate(*tree, true, MS_PRIVATE, e)) < 0 ||
+	    (r = open_overlay(*tree, m, o, l, &overlay, e)) < 0 ||
 	    (r = mount_bind(o, false, overlay, *tree, e)) < 0)
 		return r;
 	fd_close(tree);

@@ -308,7 +308,7 @@ static int visit(struct masks *m, int dir_fd, const struct dirent *d, struct str
 	if (m->by_inode ? is_linked(m, 0, d->d_ino) : any_matches(m, path->s))
 		return mask_entry(m, path->s, e);
 	if ((d->d_type != DT_DIR && d->d_type != DT_UNKNOWN) || depth >= WORKSPACE_DEEP ||
-	    is_pruned(d->d_name))
+	    (!m->by_inode && is_pruned(d->d_name)))
 		return 0;
 	below = open_beneath(dir_fd, d->d_name, O_RDONLY | O_DIRECTORY);
 	if (below < 0 && (errno == ENOTDIR || errno == ELOOP || errno == ENOENT))
