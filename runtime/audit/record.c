@@ -255,6 +255,8 @@ void audit_record_command(const struct audit_command *c, struct str *ret_members
 	put_time(w, "start_time", c->start_ns);
 	put_number(w, "duration_ns", c->duration_ns);
 	put_exit(w, c->exit_code, c->exit_signal);
+	if (c->failed)
+		json_field_bool(w, "executed", false);
 	json_field(w, "source", c->source);
 	json_close(w);
 	json_writer_end(w, ret_members);

@@ -102,6 +102,7 @@ struct audit_command {
 	int64_t start_ns;		/* since 1970 */
 	int64_t duration_ns;
 	int exit_code, exit_signal;	/* -1: not known, or it ended the other way */
+	bool failed;			/* the program did not begin, as it seems; no member if it did */
 	const char *source;		/* "bpf", "acct" (a name, no arguments), "claimed" (the process's word) */
 };
 void audit_record_command(const struct audit_command *c, struct str *ret_members);

@@ -90,8 +90,13 @@ void commands_add(struct commands *c, struct report *r, const struct json *recor
 	enum { TEXTS = 400 };	/* of marks; a timeline has no room to show more, either */
 	const int64_t at = time_ns(json_get_text(record, "start_time"));
 	const bool failed = has_failed(record);
+	const struct json *executed = json_get(record, "executed");
 	owned_str text = STR_INIT;
 
+	if (executed && executed->type == JSON_BOOL && !executed->boolean) {
+		c->tries++;
+		return;
+	}
 	put_one(&text, record);
 	c->claimed += str_equal(json_get_text(record, "source"), "claimed");
 	c->failed += failed;
@@ -171,7 +176,7 @@ static void say_source(struct report *r, struct report_lines *to, const struct c
 	uint64_t lost = get_number(summary, "lost", NULL);
 	owned_str text = STR_INIT, missing = STR_INIT;
 
-	if (!source && c->n == 0) {
+	if (!source && c->n + c->tries == 0) {
 		quote_form(&text, summary, "not recorded: {reason}");
 		report_add(r, to, TONE_NOTE, "recorded", text.s);
 		return;
@@ -183,7 +188,13 @@ static void say_source(struct report *r, struct report_lines *to, const struct c
 	if (!source && c->claimed)
 		str_printf(&text, ", %zu of them CLAIMS", c->claimed);
 	report_add(r, to, c->claimed ? TONE_NOTE : TONE_PLAIN, "recorded", text.s);
-	if (known && recorded > c->n) {
+	if (c->tries) {
+		str_printf(&missing, "%zu more were asked for, but did not begin, as it seems: a search in "
+			   "$PATH asks for each place", c->tries);
+		report_add(r, to, TONE_NOTE, "", missing.s);
+		missing.len = 0;
+	}
+	if (known && recorded > c->n + c->tries) {
 		str_printf(&missing, "%llu were recorded: the others are not in this log",
 			   (unsigned long long)recorded);
 		report_add(r, to, TONE_BAD, "", missing.s);
@@ -202,7 +213,7 @@ void commands_say(struct commands *c, struct report *r, const struct json *summa
 	struct report_lines *to;
 	owned_str fact = STR_INIT;
 
-	if (c->n == 0 && (!summary || summary->type != JSON_OBJECT))
+	if (c->n + c->tries == 0 && (!summary || summary->type != JSON_OBJECT))
 		return;
 	to = &report_section(r, "Which commands ran", false)->lines;
 	say_source(r, to, c, summary);

@@ -55,6 +55,7 @@ struct command_ring {
 /* All zeros: none yet. */
 struct commands {
 	size_t n, failed, claimed;
+	size_t tries;	/* programs that did not begin, in none of the others */
 	struct command_ring last, bad;
 	struct command_program {
 		char name[64];

@@ -13,11 +13,14 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "lifecycle/plan.h"
+#include "lifecycle/companion.h"
+#include "lifecycle/handshake.h"
+#include "lifecycle/listener.h"
 #include "sandbox/execlog.h"
 #include "sandbox/execlog_acct.h"
+#include "sandbox/execlog_claims.h"
 
-/* Why the kernel is not asked at all; NULL: it is. */
+/* Why the kernel can't watch; NULL: it may. */
 static const char *why_not(const struct state *state, const struct spec *s)
 {
 	const struct spec_namespace *pid = spec_namespace_find(s, "pid");
@@ -34,7 +37,31 @@ static bool is_required(const struct spec *s)
 	return str_equal(s->agent->audit_mode, "required");
 }
 
-int commands_plan(struct arena *a, struct state *state, const struct spec *s, struct err *e)
+static int cannot(struct arena *a, struct state *state, const struct spec *s, struct err *e)
+{
+	if (is_required(s))
+		return err_in(e, "log of commands (audit.mode=required)");
+	log_warn("no log of commands: %s", e->text);
+	state->unwatched = arena_strdup(a, e->text);
+	return 0;
+}
+
+/* The first that is loaded: none of the others can keep stage two from handing its listener over. */
+static int plan_claims(struct arena *a, struct seccomp_program filter[PLAN_FILTERS], size_t *n_filters,
+		       struct err *e)
+{
+	struct seccomp_program first;
+
+	if (execlog_claims_filter(a, &first, e) < 0)
+		return -e->code;
+	memmove(filter + 1, filter, *n_filters * sizeof *filter);
+	filter[0] = first;
+	++*n_filters;
+	return 0;
+}
+
+int commands_plan(struct arena *a, struct state *state, const struct spec *s,
+		  struct seccomp_program filter[PLAN_FILTERS], size_t *n_filters, struct err *e)
 {
 	const char *reason;
 
@@ -45,24 +72,35 @@ int commands_plan(struct arena *a, struct state *state, const struct spec *s, st
 		return 0;
 	if (!reason && is_required(s) && e->code != EOPNOTSUPP)
 		return err_in(e, "log of commands (audit.mode=required)");
+	log_debug("%s", reason ? reason : e->text);
 	/* The right to account is the host's root's, which the root of a user namespace has not. */
 	state->acct = !reason && !spec_namespace_find(s, "user");
-	if (!reason)
-		log_debug("%s", e->text);
-	if (!state->acct)
-		state->unwatched = arena_strdup(a, reason ? reason : e->text);
-	return 0;
+	if (state->acct)
+		return 0;
+	state->claims = true;
+	if (plan_claims(a, filter, n_filters, e) == 0)
+		return 0;
+	state->claims = false;
+	return cannot(a, state, s, e);
+}
+
+static bool by_bpf(const struct state *state)
+{
+	return !state->rootless && !state->unwatched && !state->acct && !state->claims;
 }
 
 /* 64 bytes a process; of a size of its own, since any fork adds to it. */
 static const char acct_options[] = "size=4m,nr_inodes=4,mode=0700";
 #define ACCT_FILE STATE_ACCT "/log"
 
-int commands_make(const struct state *state, const struct state_dir *d, int *ret_fd, struct err *e)
+int commands_make(const struct state *state, const struct spec *s, const struct state_dir *d, int *ret_fd,
+		  struct err *e)
 {
 	owned_str path = STR_INIT;
 	int file;
 
+	if (state->claims)
+		return execlog_claims_make(d->fd, STATE_CLAIMS, EXECLOG_MOST, is_required(s), e);
 	if (!state->acct)
 		return 0;
 	str_printf(&path, "%s/" STATE_ACCT, d->path);
@@ -95,20 +133,46 @@ int commands_watch(struct arena *a, struct state *state, const struct spec *s, s
 {
 	const struct execlog_place place = { state->pid, state->pid_start };
 
-	if (!s->agent || state->unwatched || state->acct ||
+	if (!s->agent || !by_bpf(state) ||
 	    execlog_watch(state->session, &place, EXECLOG_MOST, is_required(s), e) == 0)
 		return 0;
-	if (is_required(s))
-		return err_in(e, "log of commands (audit.mode=required)");
-	log_warn("no log of commands: %s", e->text);
-	state->unwatched = arena_strdup(a, e->text);
-	return 0;
+	return cannot(a, state, s, e);
+}
+
+int commands_open(const struct state *state, const struct state_dir *d, int *ret_fd, struct err *e)
+{
+	return state->claims ? execlog_claims_open(d->fd, STATE_CLAIMS, ret_fd, e) : 0;
+}
+
+struct server {
+	int listener, log_fd;
+};
+
+static int serve(void *arg)
+{
+	const struct server *s = arg;
+
+	return execlog_claims_serve(s->listener, s->log_fd);
+}
+
+int commands_serve(int log_fd, int pidfd, int sync_fd, struct err *e)
+{
+	owned_fd listener = -1;
+
+	if (log_fd < 0)
+		return 0;
+	if (listener_take(pidfd, sync_fd, &listener, e) < 0 ||
+	    companion_start(&(struct companion){
+		.name = "agentrun-log", .purpose = "log of commands",
+		.keep = (const int[]){ listener, log_fd }, .n_keep = 2,
+		.run = serve, .arg = &(struct server){ listener, log_fd } }, e) < 0)
+		return -e->code;
+	return handshake_say(sync_fd, MESSAGE_GO, 0, e);
 }
 
 int commands_forget(const struct state *state, struct err *e)
 {
-	return state->session && !state->rootless && !state->unwatched && !state->acct ?
-	       execlog_free(state->session, e) : 0;
+	return state->session && by_bpf(state) ? execlog_free(state->session, e) : 0;
 }
 
 /* ---- at delete ---- */
@@ -116,6 +180,7 @@ int commands_forget(const struct state *state, struct err *e)
 struct reading {
 	struct arena *a;
 	struct commands *c;
+	const char *source, *ends;	/* of the commands, and of how they end */
 	size_t room;
 	int64_t boot_ns;		/* when this host started, since 1970 */
 	pid_t first;			/* the container's first process, as the host numbers it; 0: none yet */
@@ -143,6 +208,8 @@ static struct strv arguments(struct arena *a, const struct execlog_command *c)
 	if (c->argv_size > c->argv_kept)
 		strv_add(a, &args, arena_printf(a, "[cut after %zu of %llu bytes]", c->argv_kept,
 						c->argv_size));
+	else if (!c->argv_size && c->argv_kept)
+		strv_add(a, &args, arena_printf(a, "[cut after %zu bytes]", c->argv_kept));
 	return args;
 }
 
@@ -187,9 +254,10 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 	struct strv args = arguments(r->a, x);
 	struct audit_command command = {
 		.pid = x->pid, .parent_pid = x->parent, .executable = x->path, .args = &args,
+		.failed = x->end == EXECLOG_FAILED,
 		.start_ns = r->boot_ns + (int64_t)x->started,
 		.duration_ns = x->end == EXECLOG_UNSEEN ? -1 : (int64_t)(x->ended - x->started),
-		.exit_code = -1, .exit_signal = -1, .source = "bpf",
+		.exit_code = -1, .exit_signal = -1, .source = r->source,
 	};
 
 	(void)e;
@@ -203,11 +271,12 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 	else if (x->end == EXECLOG_EXITED)
 		command.exit_signal = WTERMSIG(x->status);
 	if (x->end == EXECLOG_EXITED && x->pid == r->first) {
-		r->c->ended = true;
+		r->c->ended_by = r->ends;
 		r->c->wait_status = x->status;
 		r->c->end_ns = r->boot_ns + (int64_t)x->ended;
 	}
-	supply_of_command(r->a, &args, &r->c->asked);
+	if (!command.failed)
+		supply_of_command(r->a, &args, &r->c->asked);
 	put(r, &command);
 	return 0;
 }
@@ -221,12 +290,12 @@ static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
 		.duration_ns = (int64_t)x->lasted * 1000000,
 		.exit_code = WIFEXITED(x->status) ? WEXITSTATUS(x->status) : -1,
 		.exit_signal = WIFSIGNALED(x->status) ? WTERMSIG(x->status) : -1,
-		.source = "acct",
+		.source = r->source,
 	};
 
 	(void)e;
 	if (x->pid == 1) {
-		r->c->ended = true;
+		r->c->ended_by = r->ends;
 		r->c->wait_status = x->status;
 		r->c->end_ns = command.start_ns + command.duration_ns;
 	}
@@ -240,7 +309,7 @@ static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
 void commands_read(struct arena *a, const struct state_dir *d, const struct state *state,
 		   struct commands *ret)
 {
-	struct reading r = { .a = a, .c = ret,
+	struct reading r = { .a = a, .c = ret, .source = "bpf", .ends = "bpf",
 			     .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
 	struct execlog_total total = { 0 };
 	struct err e;
@@ -250,19 +319,28 @@ void commands_read(struct arena *a, const struct state_dir *d, const struct stat
 		ret->all.reason = state->unwatched;
 		return;
 	}
-	x = state->acct ? execlog_acct_read(d->fd, ACCT_FILE, add_accounted, &r, &e) :
-	    execlog_read(state->session, add, &r, &total, &e);
+	if (state->acct) {
+		r.source = r.ends = "acct";
+		x = execlog_acct_read(d->fd, ACCT_FILE, add_accounted, &r, &e);
+	} else if (state->claims) {
+		r.source = "claimed";
+		r.ends = "pidfd";
+		r.first = state->pid;	/* hooks of the image may have run before */
+		x = execlog_claims_read(d->fd, STATE_CLAIMS, add, &r, &total, &e);
+	} else {
+		x = execlog_read(state->session, add, &r, &total, &e);
+	}
 	ret->all.lost = total.lost;
 	if (x < 0)
 		ret->all.reason = arena_strdup(a, e.text);
-	else if (state->acct && !ret->ended)
+	else if (state->acct && !ret->ended_by)
 		ret->all.reason = "the kernel's accounting has not its end";
 	else if (total.lost)
 		ret->all.reason = "the log was full";
 	if (x == 0 && (ret->all.recorded || !state->acct))
-		ret->all.source = state->acct ? "acct" : "bpf";
+		ret->all.source = r.source;
 	else
-		ret->ended = false;	/* what could not be read to its end vouches for nothing */
+		ret->ended_by = NULL;	/* what could not be read to its end vouches for nothing */
 }
 
 void commands_close(struct commands *c)

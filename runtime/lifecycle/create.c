@@ -214,7 +214,7 @@ static int reserve(struct creation *c, struct err *e)
 			&c->state.cgroup, e) < 0)
 		return err_in(e, "cgroup");
 	if (workspace_plan(c->a, c->spec, &c->state, e) < 0 ||
-	    commands_plan(c->a, &c->state, c->spec, e) < 0)
+	    commands_plan(c->a, &c->state, c->spec, c->filter, &c->n_filters, e) < 0)
 		return -e->code;
 	if (state_save(&c->dir, &c->state, e) < 0)
 		return -e->code;
@@ -222,7 +222,7 @@ static int reserve(struct creation *c, struct err *e)
 		return -e->code;
 	if (c->spec->agent && (names_mount_hosts(c->a, c->spec, &c->dir, e) < 0 ||
 			       workspace_make(c->a, c->spec, &c->state, &c->dir, e) < 0 ||
-			       commands_make(&c->state, &c->dir, &c->acct_fd, e) < 0))
+			       commands_make(&c->state, c->spec, &c->dir, &c->acct_fd, e) < 0))
 		return -e->code;
 	if (notify_wanted() && notify_mount(c->a, c->spec, &c->dir, e) < 0)
 		return -e->code;
@@ -773,7 +773,7 @@ static int start(struct arena *a, const struct runtime *rt, struct state_dir *di
 		 int *ret_notify, struct err *e)
 {
 	const struct own_container own = { state->pid, -1 };
-	owned_fd init = now ? fd_take(&now->init) : -1, pidfd = -1, notify = -1;
+	owned_fd init = now ? fd_take(&now->init) : -1, pidfd = -1, notify = -1, log = -1;
 	owned_str text = STR_INIT;
 	struct err second;
 	bool ending;
@@ -783,7 +783,9 @@ static int start(struct arena *a, const struct runtime *rt, struct state_dir *di
 				       "no process", state->id) : 0;
 	if (r == 0)
 		r = notify_listen(dir, &notify, e);
-	if (r == 0 && (spec->linux_->seccomp || notify >= 0))
+	if (r == 0)
+		r = commands_open(state, dir, &log, e);
+	if (r == 0 && (spec->linux_->seccomp || notify >= 0 || log >= 0))
 		r = state_pidfd(state, &pidfd, e);
 	if (r == 0 && !(now && now->told))
 		r = say_start(a, dir, state, spec, &init, e);
@@ -794,7 +796,8 @@ static int start(struct arena *a, const struct runtime *rt, struct state_dir *di
 		return cannot_start(state->id, STATUS_STOPPED, e);
 	if (r < 0)
 		return r;
-	if (listener_hand_over(spec->linux_->seccomp, state, STATUS_CREATED, state->pid, pidfd, init,
+	if (commands_serve(log, pidfd, init, e) < 0 ||
+	    listener_hand_over(spec->linux_->seccomp, state, STATUS_CREATED, state->pid, pidfd, init,
 			       e) < 0)
 		return -e->code;
 	/* Its end is closed by the exec, or it says why there was none. */

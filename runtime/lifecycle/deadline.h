@@ -2,10 +2,8 @@
 /*
  * deadline: ends a container when its limits.time is over.
  *
- * A companion process waits for the container's first process or for the
- * time, whichever comes first.  It holds nothing of the caller (stdio,
- * descriptors, session, working directory), is in the runtime's cgroup, and
- * is reaped by whoever reaps the container.
+ * A companion process (companion.h) waits for the container's first process
+ * or for the time, whichever comes first.
  */
 #pragma once
 

@@ -322,7 +322,7 @@ static void put_installs(struct arena *a, const struct supplies *asked, const st
 static void exit_of(const struct state_dir *d, const struct commands *c, bool started, int wait_status,
 		    struct audit_exit *x)
 {
-	const int status = c->ended ? c->wait_status : wait_status;
+	const int status = c->ended_by ? c->wait_status : wait_status;
 
 	*x = (struct audit_exit){ .exit_code = -1, .exit_signal = -1, .exit_ns = -1 };
 	if (!started)
@@ -333,8 +333,8 @@ static void exit_of(const struct state_dir *d, const struct commands *c, bool st
 		x->exit_reason = "the engine waits for the container's process, not the runtime";
 	if (!started || status < 0)
 		return;
-	x->source = c->ended ? c->all.source : "wait";
-	x->exit_ns = c->ended ? c->end_ns : -1;
+	x->source = c->ended_by ? c->ended_by : "wait";
+	x->exit_ns = c->ended_by ? c->end_ns : -1;
 	if (WIFEXITED(status))
 		x->exit_code = WEXITSTATUS(status);
 	else

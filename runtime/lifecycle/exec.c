@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/sys.h"
+#include "lifecycle/commands.h"
 #include "lifecycle/evidence.h"
 #include "lifecycle/handshake.h"
 #include "lifecycle/listener.h"
@@ -319,7 +320,7 @@ static int follow(struct joining *j, struct err *e)
 
 static int release(struct joining *j, struct created *ret, struct err *e)
 {
-	owned_fd pidfd = sys_pidfd_open(j->pid, 0), console = -1;
+	owned_fd pidfd = sys_pidfd_open(j->pid, 0), console = -1, log = -1;
 	char text[16];
 	int n = snprintf(text, sizeof text, "%d", j->pid);
 
@@ -333,7 +334,9 @@ static int release(struct joining *j, struct created *ret, struct err *e)
 	    file_replace(AT_FDCWD, j->o->pid_file, text, (size_t)n, 0644, e) < 0)
 		return err_in(e, "--pid-file");
 	if (lifecycle_hand_pidfd(j->o->pidfd_socket, "setns", pidfd, e) < 0 ||
+	    commands_open(&j->state, &j->dir, &log, e) < 0 ||
 	    (!j->told && handshake_say(j->sync_fd, MESSAGE_GO, 0, e) < 0) ||
+	    commands_serve(log, pidfd, j->sync_fd, e) < 0 ||
 	    listener_hand_over(j->spec->linux_->seccomp, &j->state,
 			       state_status(&j->dir, &j->state), j->pid, pidfd, j->sync_fd, e) < 0 ||
 	    handshake_expect_end(j->sync_fd, e) < 0)

@@ -24,20 +24,26 @@ int listener_check(const struct spec_seccomp *s, struct err *e)
 	return 0;
 }
 
+int listener_take(int pidfd, int sync_fd, int *ret_fd, struct err *e)
+{
+	struct message m;
+
+	if (handshake_expect(sync_fd, MESSAGE_LISTENER, &m, e) < 0)
+		return -e->code;
+	*ret_fd = sys_pidfd_getfd(pidfd, m.pid, 0);
+	return *ret_fd < 0 ? err_set(e, errno, "take the listener's descriptor") : 0;
+}
+
 int listener_hand_over(const struct spec_seccomp *s, const struct state *state, enum status status,
 		       pid_t pid, int pidfd, int sync_fd, struct err *e)
 {
 	owned_fd listener = -1, socket_fd = -1;
 	owned_str text = STR_INIT;
-	struct message m;
 
 	if (!s)
 		return 0;
-	if (handshake_expect(sync_fd, MESSAGE_LISTENER, &m, e) < 0)
-		return -e->code;
-	listener = sys_pidfd_getfd(pidfd, m.pid, 0);
-	if (listener < 0)
-		return err_set(e, errno, "linux.seccomp: take the listener's descriptor");
+	if (listener_take(pidfd, sync_fd, &listener, e) < 0)
+		return err_in(e, "linux.seccomp");
 	if (fd_connect(s->listener_path, "socket", &socket_fd, e) < 0)
 		return err_in(e, UNREACHABLE);
 	state_write_process(state, status, pid, s->listener_metadata, &text);

@@ -16,6 +16,8 @@
 
 /* Early, so that a listener that is not there is create's error: connecting comes with sending only. */
 int listener_check(const struct spec_seccomp *s, struct err *e);
+/* Awaits LISTENER of stage two, whose pidfd it is; it waits for GO then. */
+int listener_take(int pidfd, int sync_fd, int *ret_fd, struct err *e);
 /* Awaits LISTENER of stage two, process `pid` of the container, and says GO; nothing to do where the
  * stored configuration (state.h) has no seccomp. */
 int listener_hand_over(const struct spec_seccomp *s, const struct state *state, enum status status,

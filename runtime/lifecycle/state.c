@@ -215,6 +215,7 @@ static const struct member members[] = {
 	M("since", U64, since),
 	M("unwatched", TEXT, unwatched),
 	M("acct", BOOL, acct),
+	M("claims", BOOL, claims),
 	M("store", TEXT, store),
 	M("pid", PID, pid),
 	M("pidStart", U64, pid_start),

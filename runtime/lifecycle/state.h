@@ -40,6 +40,7 @@
 #define STATE_NOTIFY "notify"
 #define STATE_RECORDED "recorded"
 #define STATE_ACCT "acct"
+#define STATE_CLAIMS "claims"
 
 enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 extern const char *const status_names[];
@@ -56,6 +57,7 @@ struct state {
 	char *store;		/* of a copy-on-write workspace (workspace.h); NULL: none */
 	char *unwatched;	/* why what is executed is not logged (commands.h); NULL: it is */
 	bool acct;		/* it is told by process accounting */
+	bool claims;		/* the container's processes are asked */
 	pid_t pid;		/* 0: not there yet */
 	uint64_t pid_start;	/* start time of pid, clock ticks since boot: tells pid reuse */
 	bool ready;		/* create came to its end */

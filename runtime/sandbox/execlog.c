@@ -128,12 +128,12 @@ static int find_record(struct reader *r, uint64_t at, const struct execlog_recor
 	return 0;
 }
 
-static uint64_t size_of(const struct execlog_record *r)
+uint64_t execlog_record_size(const struct execlog_record *r)
 {
 	return (sizeof *r + r->path_kept + r->argv_kept + 7) & ~7ull;
 }
 
-static struct execlog_command command_of(const struct execlog_record *r)
+struct execlog_command execlog_command_of(const struct execlog_record *r)
 {
 	const char *texts = (const char *)(r + 1);
 
@@ -170,7 +170,7 @@ int execlog_read(const char *key,
 		return r;
 	if ((r = find_log(&s, &space, &log)) < 0)
 		return err_set(e, -r, "the session's log of commands");
-	for (uint64_t at = 0; at < used_of(&log); at += size_of(record)) {
+	for (uint64_t at = 0; at < used_of(&log); at += execlog_record_size(record)) {
 		struct execlog_command c;
 
 		r = find_record(&reader, at, &record);
@@ -178,7 +178,7 @@ int execlog_read(const char *key,
 			break;
 		if (r < 0)
 			return err_set(e, -r, "read the log of commands");
-		c = command_of(record);
+		c = execlog_command_of(record);
 		if ((r = each(arg, &c, e)) < 0)
 			return r;
 		total.commands++;

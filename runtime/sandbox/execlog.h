@@ -69,6 +69,7 @@ struct execlog_command {
 		EXECLOG_UNSEEN,		/* it runs, or its end was lost */
 		EXECLOG_EXITED,
 		EXECLOG_REPLACED,	/* the process executed the next program */
+		EXECLOG_FAILED,		/* the program did not begin (execlog_claims.h) */
 	} end;
 	int status;			/* EXITED: as waitpid(2) tells */
 	unsigned long long started, ended;	/* CLOCK_BOOTTIME, nanoseconds; ended: 0 if UNSEEN */

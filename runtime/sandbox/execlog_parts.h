@@ -7,6 +7,7 @@
  *   execlog_set.c      the pinned set: load, find, open, sweep
  *   execlog_btf.c      where the kernel keeps what, from its type information
  *   execlog_program.c  the two programs
+ *   execlog_claims.c   the same records in a file, as processes show their commands
  *
  * Nobody else includes this header.
  */
@@ -78,6 +79,11 @@ enum {
 	STARTS = SEGMENT - RECORD_MOST,
 };
 _Static_assert(RECORD_MOST % 8 == 0 && STARTS % 8 == 0, "all are multiples of 8");
+
+/* The bytes of one, with what follows it. */
+uint64_t execlog_record_size(const struct execlog_record *r);
+/* Of a whole one: what follows it is where the texts of the result are. */
+struct execlog_command execlog_command_of(const struct execlog_record *r);
 
 /* ---- execlog_btf.c ---- */
 

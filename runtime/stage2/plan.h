@@ -57,7 +57,7 @@ struct plan_rlimit {
 struct plan_filter {
 	uint32_t insns;		/* offset of struct sock_filter[] */
 	uint32_t n;
-	uint32_t flags;		/* SECCOMP_FILTER_FLAG_*; NEW_LISTENER in one at most, the last */
+	uint32_t flags;		/* SECCOMP_FILTER_FLAG_*; NEW_LISTENER in one at most */
 };
 
 struct plan_hook {
@@ -77,7 +77,7 @@ enum {
 	PLAN_KEEP_GROUPS = 128,	/* the caller's, whatever n_groups says */
 };
 
-enum { PLAN_FILTERS = 2, PLAN_MAGIC = 0x616e7031 };
+enum { PLAN_FILTERS = 3, PLAN_MAGIC = 0x616e7031 };
 
 struct plan {
 	uint32_t magic;
@@ -108,7 +108,7 @@ struct plan {
 	uint32_t apparmor;	/* profile for the exec, 0: none */
 	uint32_t selinux;	/* label for the exec and for the keyring, 0: none */
 
-	uint32_t n_filters;	/* the engine's first, then the policy's */
+	uint32_t n_filters;	/* that of the log of commands, the engine's, the policy's */
 	struct plan_filter filter[PLAN_FILTERS];
 
 	uint32_t hooks, n_hooks;	/* startContainer: offset of struct plan_hook[] */
