@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "review/since.h"
 #include "review/store.h"
+#include "sandbox/idmap.h"
 #include "sandbox/overlay.h"
 
 static const struct spec_workspace *copy_on_write(const struct spec *s)
@@ -103,21 +104,47 @@ static int read_store(struct arena *a, struct review *review, struct changes *re
 	return file_replace(review->fd, REVIEW_CHANGES, text.s, text.len, 0600, e);
 }
 
-/* The agent's writes are in the store. */
-static int conclude_store(struct arena *a, const struct state *state, struct workspace_changes *w,
-			  struct err *e)
-{
-	owned_review review = REVIEW_INIT;
-	int r = review_open_path(a, state->store, &review, e);
+struct conclusion {
+	struct arena *a;
+	const struct state *state;
+	struct changes changes;
+};
 
-	w->source = "overlay";
+/* What was found is in the store then, too. */
+static int conclude_store(void *conclusion, struct err *e)
+{
+	struct conclusion *c = conclusion;
+	owned_review review = REVIEW_INIT;
+	int r = review_open_path(c->a, c->state->store, &review, e);
+
 	if (r == -ENOENT)	/* removed already, or what a create that was killed had begun */
-		return workspace_discard(state, e);
+		return workspace_discard(c->state, e);
 	if (r == 0)
 		r = is_empty(review.fd, REVIEW_UPPER, e);
 	if (r > 0)
 		return review_remove(&review, e);
-	return r < 0 ? r : read_store(a, &review, &w->changes, e);
+	return r < 0 ? r : read_store(c->a, &review, &c->changes, e);
+}
+
+/* The agent's writes are in the store.  Of a user without privilege they belong to subordinate ids, which a
+ * child has; this process has yet to be what it was. */
+static int conclude_aside(struct arena *a, const struct state *state, struct workspace_changes *w,
+			  struct err *e)
+{
+	struct conclusion c = { .a = a, .state = state };
+	owned_review review = REVIEW_INIT;
+	int r = geteuid() == 0 ? conclude_store(&c, e) : idmap_call_own(conclude_store, &c, e);
+
+	w->source = "overlay";
+	w->changes = c.changes;
+	if (r < 0 || geteuid() == 0)
+		return r;
+	if (faccessat(AT_FDCWD, state->store, F_OK, 0) < 0 && errno == ENOENT)	/* nothing was in it */
+		return 0;
+	if (review_open_path(a, state->store, &review, e) < 0 ||
+	    changes_load(a, review.fd, &w->changes, e) < 0)
+		return -e->code;
+	return 0;
 }
 
 /* They are in the workspace. */
@@ -143,7 +170,7 @@ const struct workspace_changes *workspace_conclude(struct arena *a, const struct
 
 	if (!state->store && (!place || strcmp(place->mode, "rw") != 0))
 		return NULL;
-	r = state->store ? conclude_store(a, state, w, &e) :
+	r = state->store ? conclude_aside(a, state, w, &e) :
 	    conclude_writable(a, state, place->source, w, &e);
 	if (r < 0) {
 		log_warn("container %s: changes of the workspace: %s", state->id, e.text);

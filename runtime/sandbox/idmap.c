@@ -179,11 +179,16 @@ static void hold_namespace(int to)
 	_exit(1);
 }
 
+static void await(pid_t child)
+{
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static void end_namespace(pid_t child)
 {
 	kill(child, SIGKILL);
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
+	await(child);
 }
 
 static int fill_namespace(int proc, const struct spec_id_mapping *uid, size_t n_uid,
@@ -298,21 +303,68 @@ static int enter_mapped(pid_t holder, int proc, const struct spec_linux *l, stru
 	return 0;
 }
 
+static int enter_with(const struct spec_linux *l, struct err *e)
+{
+	owned_fd proc = -1;
+	pid_t holder;
+	int r = begin_namespace(&holder, &proc, e);
+
+	if (r < 0)
+		return r;
+	r = enter_mapped(holder, proc, l, e);
+	end_namespace(holder);
+	return r;
+}
+
 int idmap_enter_own(struct err *e)
 {
 	struct spec_linux l = { 0 };
 	owned_arena a = ARENA_INIT;
 	owned_str name = STR_INIT;
-	owned_fd proc = -1;
-	pid_t holder;
+	struct err second;
 	int r;
 
 	user_name(geteuid(), &name);
 	own_ids(&a, "/etc/subuid", geteuid(), name.s, &l.uid_mappings);
 	own_ids(&a, "/etc/subgid", getegid(), name.s, &l.gid_mappings);
-	if ((r = begin_namespace(&holder, &proc, e)) < 0)
+	r = enter_with(&l, e);
+	if (r == 0 || (l.uid_mappings.n == 1 && l.gid_mappings.n == 1))
 		return r;
-	r = enter_mapped(holder, proc, &l, e);
-	end_namespace(holder);
-	return r;
+	/* Without the helpers no container of this user had more than the one id, either. */
+	l.uid_mappings.n = l.gid_mappings.n = 1;
+	if (enter_with(&l, &second) < 0)
+		return r;
+	*e = (struct err){ 0 };
+	return 0;
+}
+
+int idmap_call_own(int (*call)(void *, struct err *), void *argument, struct err *e)
+{
+	owned_fd from = -1, to = -1;
+	struct err said = { 0 };
+	int ends[2];
+	ssize_t n;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(e, errno, "pipe");
+	from = ends[0];
+	to = ends[1];
+	child = fork();
+	if (child < 0)
+		return err_set(e, errno, "fork");
+	if (child == 0) {
+		if (idmap_enter_own(&said) == 0 && call(argument, &said) == 0)
+			said = (struct err){ 0 };
+		_exit(write(to, &said, sizeof said) != sizeof said);
+	}
+	fd_close(&to);
+	while ((n = read(from, &said, sizeof said)) < 0 && errno == EINTR)
+		;
+	await(child);
+	if (n != sizeof said)
+		return err_say(e, EIO, "the process that has the user's own ids was ended");
+	if (said.code)
+		*e = said;
+	return -said.code;
 }

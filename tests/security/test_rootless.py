@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""D4, D6: copy-on-write workspaces of a user without privilege and without an engine."""
+import hashlib
+import json
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+
+import bundle
+import confined
+import pytest
+from bundle import shell
+from runtime import program, run, until
+
+USER = 1000
+SUBORDINATE = 200000    # the first of 65,536: what the container's user 1 is
+
+
+def add_line(path, line):
+    with open(path, "a", encoding="utf-8") as f:
+        f.write(line + "\n")
+
+
+@pytest.fixture
+def user(work):
+    """user(*arguments): the runtime as an ordinary user with subordinate ids."""
+    if not shutil.which("newuidmap") or not shutil.which("newgidmap"):
+        pytest.skip("no newuidmap and newgidmap")
+    files = "/etc/subuid", "/etc/subgid", "/etc/passwd"
+    saved = {}
+    for path in files:
+        with open(path, "a+", encoding="utf-8") as f:
+            f.seek(0)
+            saved[path] = f.read()
+    try:
+        pwd.getpwuid(USER)
+    except KeyError:
+        add_line("/etc/passwd", f"user{USER}:x:{USER}:{USER}::/:/bin/sh")
+    for path in files[:2]:
+        add_line(path, f"{USER}:{SUBORDINATE}:65536")
+    os.chown(work, USER, USER)
+    env = {"HOME": work, "XDG_RUNTIME_DIR": work, "PATH": os.environ["PATH"]}
+
+    setpriv = shutil.which("setpriv")
+
+    def call(*args, check=True, **kw):
+        return run([setpriv, f"--reuid={USER}", f"--regid={USER}", "--clear-groups", program(),
+                    "--root", work + "/state", *args], check=check, env=env, **kw)
+    call.env = env
+    yield call
+    for path, text in saved.items():
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+
+
+@pytest.fixture
+def session(user, box, work):
+    """session(script): a container that ran it over old and dir/file, and is gone."""
+    def make(script, ids=65536):
+        b = confined.confine(box(shell(script)), work, profile="edit")
+        os.mkdir(b.workspace + "/dir")
+        for name in "old", "dir/file":
+            with open(f"{b.workspace}/{name}", "w", encoding="ascii") as f:
+                f.write(name + "\n")
+        bundle.namespace(b.config, "user")
+        for kind in "uidMappings", "gidMappings":
+            b.config["linux"][kind] = [{"containerID": 0, "hostID": USER, "size": 1},
+                                       {"containerID": 1, "hostID": SUBORDINATE, "size": ids}]
+            if not ids:
+                b.config["linux"][kind].pop()
+        for m in b.config["mounts"]:    # the group of terminals is not among the ids of one
+            m["options"] = [o for o in m["options"] if o != "gid=5"]
+        del b.config["linux"]["resources"], b.config["linux"]["cgroupsPath"]
+        b.save()
+        subprocess.run(["chown", "-R", f"{USER}:{USER}", work], check=True)
+        user("create", "--bundle", b.path, b.id)
+        user("start", b.id)
+        until(lambda: json.loads(user("state", b.id).out)["status"] == "stopped")
+        b.deleted = user("delete", b.id)
+        return b
+    return make
+
+
+def stores(work):
+    top = work + "/.local/share/agentrun/workspaces"
+    return [f"{top}/{x}" for x in os.listdir(top)]
+
+
+# What neither the user may read nor anybody who is not it: only with its subordinate ids can it be.
+SHUT = ("echo more >>old; echo new >new; mkdir shut; echo in >shut/in; chmod 0 shut; "
+        "echo theirs >theirs; chmod 600 theirs; chown 7:7 theirs; rm -r dir")
+CHANGES = {"old": ("modified", "old\nmore\n"), "new": ("added", "new\n"), "shut/in": ("added", "in\n"),
+           "theirs": ("added", "theirs\n"), "dir/file": ("deleted", None)}
+
+
+def test_delete_reads_with_subordinate_ids(session, work):
+    """The record and what it is reviewed by have all that was changed."""
+    b = session(SHUT)
+    assert not b.deleted.err
+    with open(work + "/.local/state/agentrun/audit.jsonl", encoding="utf-8") as f:
+        record, = [x for x in map(json.loads, f) if x["event"] == "delete"]
+    found = {x["path"]: x for x in record["files"]["changes"] if x["path"] not in ("dir", "shut")}
+    assert record["files"]["reason"] is None
+    assert {p: x["kind"] for p, x in found.items()} == {p: kind for p, (kind, _) in CHANGES.items()}
+    for path, (_, text) in CHANGES.items():
+        if text:
+            assert found[path]["sha256"] == hashlib.sha256(text.encode()).hexdigest(), path
+
+
+def test_diff_and_apply(session, user):
+    b = session(SHUT)
+    names = user("workspace", "diff", "--name-only", b.id).out.split()
+    assert sorted(names) == sorted([*CHANGES, "dir", "shut"])
+    assert "+theirs\n" in user("workspace", "diff", b.id).out
+    assert f"applied {len(names)} of {len(names)} changes" in user(
+        "workspace", "apply", "--discard", b.id).out
+    assert sorted(os.listdir(b.workspace)) == ["new", "old", "shut", "theirs"]
+    for path, (_, text) in CHANGES.items():
+        if text:
+            with open(f"{b.workspace}/{path}", encoding="ascii") as f:
+                assert f.read() == text
+            assert os.stat(f"{b.workspace}/{path}").st_uid == USER
+    assert stat.S_IMODE(os.stat(b.workspace + "/shut").st_mode) == 0
+
+
+def test_without_the_helpers(session, user):
+    """Who has subordinate ids and no newuidmap has containers of one id."""
+    user.env["PATH"] = "/nowhere"
+    b = session("echo more >>old; mkdir shut; echo in >shut/in; chmod 0 shut", ids=0)
+    assert not b.deleted.err
+    assert user("workspace", "diff", "--name-only", b.id).out.split() == ["old", "shut", "shut/in"]
+    assert "applied 3 of 3" in user("workspace", "apply", b.id).out
+
+
+def test_discard(session, user, work):
+    b = session(SHUT)
+    user("workspace", "discard", b.id)
+    assert stores(work) == []
+    assert sorted(os.listdir(b.workspace)) == ["dir", "old"]
+
+
+def test_nothing_written_leaves_no_store(session, work):
+    """Nor what the kernel made in it."""
+    session("chmod 0 .; chmod 755 .; cat old")
+    assert stores(work) == []
