@@ -177,6 +177,7 @@ static void list_json(const struct review_entry *x, const char *error, bool in_u
 	json_field(w, "workspace", x->s.workspace);
 	json_field(w, "created", x->s.created);
 	json_field_bool(w, "inUse", in_use);
+	json_field_bool(w, "unfinished", x->unfinished);
 	if (error) {
 		json_field(w, "error", error);
 	} else {
@@ -197,9 +198,10 @@ static void list_row(const struct review_entry *x, const char *error, bool in_us
 	str_printf(out, "%-32s %-20s %5s ", x->s.session, x->s.container ? x->s.container : "-",
 		   age.len ? age.s : "-");
 	if (error)
-		str_printf(out, "%7s %10s %-6s %s\n", "-", "-", in_use ? "in use" : "bad", safe.s);
+		str_printf(out, "%7s %10s %-10s %s\n", "-", "-",
+			   in_use ? "in use" : x->unfinished ? "unfinished" : "bad", safe.s);
 	else
-		str_printf(out, "%7zu %9lluK %-6s %s\n", changes,
+		str_printf(out, "%7zu %9lluK %-10s %s\n", changes,
 			   (unsigned long long)(bytes + 1023) / 1024, in_use ? "in use" : "", safe.s);
 }
 
@@ -216,7 +218,7 @@ static int list(struct cli *cli, const char *directory, const struct options *o,
 	w = json_writer_new(false);
 	json_open_array(w);
 	if (n && !o->json)
-		str_printf(out, "%-32s %-20s %5s %7s %10s %-6s %s\n", "SESSION", "CONTAINER", "AGE",
+		str_printf(out, "%-32s %-20s %5s %7s %10s %-10s %s\n", "SESSION", "CONTAINER", "AGE",
 			   "CHANGES", "SIZE", "", "WORKSPACE");
 	for (size_t i = 0; i < n; i++) {
 		const char *error = v[i].error;
@@ -243,7 +245,7 @@ static int discard(struct cli *cli, const char *directory, const char *name, str
 {
 	owned_review r = REVIEW_INIT;
 
-	if (review_open(cli->arena, directory, name, &r, e) < 0 || review_lock(&r, e) < 0 ||
+	if (review_open_to_remove(cli->arena, directory, name, &r, e) < 0 || review_lock(&r, e) < 0 ||
 	    review_remove(&r, e) < 0)
 		return -e->code;
 	str_printf(out, "discarded %s\n", r.s.session);
@@ -265,7 +267,7 @@ static int prune(struct cli *cli, const char *directory, const struct options *o
 	for (size_t i = 0; i < n; i++) {
 		struct err kept;
 
-		if (v[i].error)
+		if (v[i].error && !v[i].unfinished)
 			str_printf(out, "kept %s: %s\n", v[i].s.session, v[i].error);
 		else if (!parse_time(v[i].s.created))
 			str_printf(out, "kept %s: it does not say when it was created\n", v[i].s.session);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/openat2.h>
@@ -165,7 +166,9 @@ int review_make(struct arena *a, const char *path, struct review_store *s, int w
 	if (mkdir(path, 0700) < 0)
 		return err_set(e, errno, "create %s", path);
 	made.fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	r = made.fd < 0 ? err_set(e, errno, "open %s", path) : fill(made.fd, s, workspace, e);
+	/* Locked: it is not to be taken for one that nobody finishes. */
+	r = made.fd < 0 || flock(made.fd, LOCK_EX | LOCK_NB) < 0 ? err_set(e, errno, "open %s", path) :
+	    fill(made.fd, s, workspace, e);
 	if (r < 0) {
 		review_discard(path, &second);
 		return err_in(e, "%s", path);
@@ -178,20 +181,39 @@ int review_make(struct arena *a, const char *path, struct review_store *s, int w
 
 /* ---- those that there are ---- */
 
-int review_open_path(struct arena *a, const char *path, struct review *ret, struct err *e)
+static int open_directory(struct arena *a, const char *path, struct review *ret, struct err *e)
 {
-	owned_review found = REVIEW_INIT;
 	struct stat st;
 
-	found.path = arena_strdup(a, path);
-	found.fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (found.fd < 0)
+	ret->path = arena_strdup(a, path);
+	ret->fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (ret->fd < 0)
 		return err_set(e, errno, "%s", path);
-	if (fstat(found.fd, &st) < 0)
+	if (fstat(ret->fd, &st) < 0)
 		return err_set(e, errno, "stat %s", path);
 	if (st.st_uid != geteuid() || (st.st_mode & 0077))
 		return err_say(e, EPERM, "%s: belongs to uid %u, or others can enter it", path,
 			       st.st_uid);
+	return 0;
+}
+
+/* An empty store.json is one whose content a crash kept from the disk. */
+static bool is_unfinished(int dir)
+{
+	struct stat st;
+
+	return fstatat(dir, STORE_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0 ? errno == ENOENT : !st.st_size;
+}
+
+int review_open_path(struct arena *a, const char *path, struct review *ret, struct err *e)
+{
+	owned_review found = REVIEW_INIT;
+
+	if (open_directory(a, path, &found, e) < 0)
+		return -e->code;
+	if (is_unfinished(found.fd))
+		return err_say(e, ENOENT, "%s: unfinished: its container was never created (agentrun "
+			       "workspace discard removes it)", path);
 	if (store_read(a, found.fd, &found.s, e) < 0)
 		return err_in(e, "%s", path);
 	if (strcmp(found.s.session, path + directory_length(path) + 1) != 0)
@@ -223,6 +245,22 @@ static int read_names(struct arena *a, const char *directory, struct strv *ret, 
 	return 0;
 }
 
+/* What can be told of one that cannot be read. */
+static void look_at(struct arena *a, const char *path, struct review_entry *x)
+{
+	owned_review r = REVIEW_INIT;
+	char when[32];
+	struct stat st;
+	struct tm tm;
+	struct err e;
+
+	x->unfinished = open_directory(a, path, &r, &e) == 0 && is_unfinished(r.fd) &&
+			fstat(r.fd, &st) == 0;
+	if (x->unfinished && gmtime_r(&st.st_mtim.tv_sec, &tm) &&
+	    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		x->s.created = arena_strdup(a, when);
+}
+
 int review_list(struct arena *a, const char *directory, struct review_entry **ret, size_t *ret_n,
 		struct err *e)
 {
@@ -233,15 +271,16 @@ int review_list(struct arena *a, const char *directory, struct review_entry **re
 		return -e->code;
 	list = arena_array(a, struct review_entry, names.n + 1);
 	for (size_t i = 0; i < names.n; i++) {
+		const char *path = arena_printf(a, "%s/%s", directory, names.v[i]);
 		owned_review one = REVIEW_INIT;
 		struct err bad;
 
-		if (review_open_path(a, arena_printf(a, "%s/%s", directory, names.v[i]), &one,
-				     &bad) == 0) {
+		if (review_open_path(a, path, &one, &bad) == 0) {
 			list[i].s = one.s;
 		} else {
 			list[i].s.session = names.v[i];
 			list[i].error = arena_strdup(a, bad.text);
+			look_at(a, path, &list[i]);
 		}
 	}
 	*ret = list;
@@ -250,14 +289,14 @@ int review_list(struct arena *a, const char *directory, struct review_entry **re
 }
 
 /* What `name` means: a whole id before a beginning, and of equals the newest. */
-static int choose(const struct review_entry *list, size_t n, const char *name, const char **ret,
-		  struct err *e)
+static int choose(const struct review_entry *list, size_t n, const char *name,
+		  const struct review_entry **ret, struct err *e)
 {
 	size_t begins = 0;
 
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(list[i].s.session, name) == 0 || str_equal(list[i].s.container, name))
-			*ret = list[i].s.session;
+			*ret = &list[i];
 	for (size_t i = 0; !*ret && i < n; i++)
 		if (str_has_prefix(list[i].s.session, name) ||
 		    (list[i].s.container && str_has_prefix(list[i].s.container, name)))
@@ -268,21 +307,44 @@ static int choose(const struct review_entry *list, size_t n, const char *name, c
 	for (size_t i = 0; !*ret && begins && i < n; i++)
 		if (str_has_prefix(list[i].s.session, name) ||
 		    (list[i].s.container && str_has_prefix(list[i].s.container, name)))
-			*ret = list[i].s.session;
+			*ret = &list[i];
 	return *ret ? 0 : err_say(e, ENOENT, "workspace \"%s\": no such session (agentrun workspace "
 				  "list)", name);
+}
+
+static int find(struct arena *a, const char *directory, const char *name,
+		const struct review_entry **ret, const char **ret_path, struct err *e)
+{
+	struct review_entry *list;
+	size_t n;
+
+	if (review_list(a, directory, &list, &n, e) < 0 || choose(list, n, name, ret, e) < 0)
+		return -e->code;
+	*ret_path = arena_printf(a, "%s/%s", directory, (*ret)->s.session);
+	return 0;
 }
 
 int review_open(struct arena *a, const char *directory, const char *name, struct review *ret,
 		struct err *e)
 {
-	struct review_entry *list;
-	const char *session = NULL;
-	size_t n;
+	const struct review_entry *one = NULL;
+	const char *path;
+	int r = find(a, directory, name, &one, &path, e);
 
-	if (review_list(a, directory, &list, &n, e) < 0 || choose(list, n, name, &session, e) < 0)
-		return -e->code;
-	return review_open_path(a, arena_printf(a, "%s/%s", directory, session), ret, e);
+	return r < 0 ? r : review_open_path(a, path, ret, e);
+}
+
+int review_open_to_remove(struct arena *a, const char *directory, const char *name, struct review *ret,
+			  struct err *e)
+{
+	const struct review_entry *one = NULL;
+	const char *path;
+	int r = find(a, directory, name, &one, &path, e);
+
+	if (r < 0 || !one->unfinished)
+		return r < 0 ? r : review_open_path(a, path, ret, e);
+	ret->s = one->s;
+	return open_directory(a, path, ret, e);
 }
 
 int review_open_workspace(const struct review_store *s, int *ret_fd, struct err *e)
@@ -318,6 +380,10 @@ int review_lock(struct review *r, struct err *e)
 	if (flock(r->fd, LOCK_EX | LOCK_NB) < 0)
 		return err_set(e, errno == EWOULDBLOCK ? EBUSY : errno, "%s: another command works on "
 			       "it", r->path);
+	/* It may have been finished before it was locked. */
+	if (!r->s.state)
+		return is_unfinished(r->fd) ? 0 : err_say(e, EBUSY, "workspace %s: its container is "
+							   "just being created", r->s.session);
 	if (review_in_use(&r->s))
 		return err_say(e, EBUSY, "workspace %s: container %s still exists, and may write: delete "
 			       "it first", r->s.session, r->s.container);

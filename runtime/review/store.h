@@ -12,8 +12,9 @@
  *   changes.json	what was found in upper/ when the container was deleted:
  *			later writes to upper/ are told by it
  *
- * The lock of a store is flock(2) on its directory; a store whose container still exists is in
- * use besides.  Includes base/ only.
+ * The lock of a store is flock(2) on its directory, also of who makes it; a store whose container still
+ * exists is in use besides.  Without store.json, or with an empty one, it is unfinished: its container was
+ * never created.  Includes base/ only.
  */
 #pragma once
 
@@ -70,12 +71,17 @@ int review_open_path(struct arena *a, const char *path, struct review *ret, stru
  * -ENOENT, or -EINVAL where it means several. */
 int review_open(struct arena *a, const char *directory, const char *name, struct review *ret,
 		struct err *e);
+/* The same; also one that is unfinished, of which ret->s has the session alone: to be removed. */
+int review_open_to_remove(struct arena *a, const char *directory, const char *name, struct review *ret,
+			  struct err *e);
 
 /* Those that there are, oldest first; none where the directory is missing.  One that cannot be read is in
- * the list with its name alone and `error` set. */
+ * the list with its name alone and `error` set; one that is unfinished, as a host that crashed leaves it, with
+ * the time when it was begun, too. */
 struct review_entry {
 	struct review_store s;
 	char *error;
+	bool unfinished;
 };
 int review_list(struct arena *a, const char *directory, struct review_entry **ret, size_t *ret_n,
 		struct err *e);

@@ -238,6 +238,23 @@ def test_list_and_prune(rt, session):
     assert not os.path.exists(f"{STORES}/{row['session']}")
 
 
+def test_unfinished(rt, session):
+    """A host crashed while the container was created: no container, and half a store."""
+    b = session("echo 9 >a", HOST)
+    name = json.loads(diff(rt, b, "--json"))["session"]
+    os.remove(f"{STORES}/{name}/store.json")
+    row, = [x for x in rt("workspace", "list", check=True).out.splitlines() if x.startswith(name)]
+    assert row.split()[5] == "unfinished"
+    row, = [x for x in json.loads(rt("workspace", "list", "--json", check=True).out)
+            if x["session"] == name]
+    assert row["unfinished"] is True and not row["inUse"]
+    for what in "apply", "diff":
+        rt("workspace", what, name, check="unfinished: its container was never created")
+    assert name not in rt("workspace", "prune", "--older-than", "1h", check=True).out
+    assert f"discarded {name}\n" in rt("workspace", "prune", "--older-than", "0s", check=True).out
+    assert not os.path.exists(f"{STORES}/{name}") and read(b, "a") == "1\n"
+
+
 @pytest.mark.parametrize("duration", ["", "1", "d", "-1d", "1y", "1dd", "99999999999999999999d"])
 def test_bad_duration(rt, duration):
     rt("workspace", "prune", "--older-than", duration, check="expected a number and s, m, h, d or w")

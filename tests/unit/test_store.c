@@ -124,6 +124,55 @@ Test(store, in_use_and_of_others)
 	expect_sandboxed("use", check_use, NULL, 0, NULL);
 }
 
+/* What a host that crashed left of a create: without store.json, or with nothing in it. */
+static void check_unfinished(const void *row, struct outcome *o)
+{
+	static const char *const names[] = { "01", "02" };
+	owned_arena a = ARENA_INIT;
+	owned_review made = REVIEW_INIT;
+	struct review_entry *list;
+	const char *stores;
+	size_t n;
+
+	(void)row;
+	WANT(o, getcwd(here, sizeof here), "getcwd");
+	stores = arena_printf(&a, "%s/stores", here);
+	in(o, ".", "mkdir -m 700 stores stores/01 stores/02 && mkdir -p stores/01/upper/x && touch -d 2001-02-03 "
+	   "stores/01 && >stores/02/store.json");
+	WANT(o, review_list(&a, stores, &list, &n, &o->e) == 0 && n == 2, "%zu in the list", n);
+	WANT(o, list[0].unfinished && list[1].unfinished && strstr(list[0].error, "unfinished"), "not told");
+	WANT(o, str_has_prefix(list[0].s.created, "2001-02-0"), "begun at %s", list[0].s.created);
+	for (size_t i = 0; i < ROWS(names); i++) {
+		owned_review r = REVIEW_INIT, second = REVIEW_INIT;
+
+		WANT(o, review_open(&a, stores, names[i], &r, &o->e) == -ENOENT, "opened %s", names[i]);
+		WANT(o, review_open_to_remove(&a, stores, names[i], &r, &o->e) == 0 &&
+		     review_lock(&r, &o->e) == 0, "%s", o->e.text);
+		WANT(o, review_open_to_remove(&a, stores, names[i], &second, &o->e) == 0 &&
+		     review_lock(&second, &o->e) == -EBUSY, "locked twice");
+		WANT(o, review_remove(&r, &o->e) == 0, "%s", o->e.text);
+	}
+	/* Who makes one has it to itself; it may be finished when it is locked at last. */
+	in(o, "stores", "mkdir -m 700 03");
+	{
+		owned_review r = REVIEW_INIT, second = REVIEW_INIT;
+
+		WANT(o, review_open_to_remove(&a, stores, "03", &r, &o->e) == 0, "%s", o->e.text);
+		in(o, "stores", "echo '{}' >03/store.json");
+		WANT(o, review_lock(&r, &o->e) == -EBUSY && strstr(o->e.text, "being created"), "%s", o->e.text);
+		WANT(o, make(&a, "04", "c", &made, &o->e) == 0, "%s", o->e.text);
+		in(o, "stores", ">04/store.json");
+		WANT(o, review_open_to_remove(&a, stores, "04", &second, &o->e) == 0 &&
+		     review_lock(&second, &o->e) == -EBUSY, "taken from who makes it");
+	}
+	o->e = (struct err){ 0 };
+}
+
+Test(store, unfinished_can_be_removed_and_not_applied)
+{
+	expect_sandboxed("unfinished", check_unfinished, NULL, 0, NULL);
+}
+
 static void check_full(const void *row, struct outcome *o)
 {
 	owned_arena a = ARENA_INIT;
