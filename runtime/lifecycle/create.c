@@ -234,7 +234,7 @@ static int make_cgroup(struct creation *c, struct err *e)
 	c->cgroup_made = true;
 	if (cgroup_create(c->a, c->spec, c->rt->rootless, &c->state.cgroup, e) < 0)
 		return err_in(e, "cgroup");
-	return 0;
+	return workspace_check_end(c->spec, &c->state, e);
 }
 
 /* The other end of the container's terminal. */

@@ -111,6 +111,9 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 	/* Others of the container may live on where its PID namespace is shared. */
 	if (cgroup_signal(&state.cgroup, SIGKILL, e) < 0)
 		log_warn("container %s: %s", id, e->text);
+	/* What is told of the container is told when nobody can go on writing. */
+	if (cgroup_await_end(&state.cgroup, e) < 0)
+		return err_in(e, "container %s", id);
 	if (hostroot_unmount(&dir, state.rootfs, e) < 0) {
 		if (!force)
 			return -e->code;

@@ -22,6 +22,17 @@ static const struct spec_workspace *copy_on_write(const struct spec *s)
 	return w && strcmp(w->mode, "cow") == 0 ? w : NULL;
 }
 
+int workspace_check_end(const struct spec *s, const struct state *state, struct err *e)
+{
+	const struct spec_namespace *pid = spec_namespace_find(s, "pid");
+
+	if (!copy_on_write(s) || (pid && !pid->path) || !state->cgroup.rootless_without)
+		return 0;
+	return err_say(e, EOPNOTSUPP, "workspace.mode=cow: the container shares a PID namespace and has no "
+		       "cgroup, so nothing tells when the last of its processes is gone: give it a PID "
+		       "namespace of its own, or a user session with delegated cgroups");
+}
+
 int workspace_plan(struct arena *a, const struct spec *s, struct state *state, struct err *e)
 {
 	char *directory;

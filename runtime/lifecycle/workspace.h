@@ -12,6 +12,8 @@
 /* Where the store is going to be, for state.json, before it is made: state->store.  Stays NULL where the
  * workspace is not copy-on-write. */
 int workspace_plan(struct arena *a, const struct spec *s, struct state *state, struct err *e);
+/* Whether it can be told later that every process that may write there is gone.  Once the cgroup is made. */
+int workspace_check_end(const struct spec *s, const struct state *state, struct err *e);
 /* Makes it, and tells the workspace's mount of it; notes the time from which changes count: state->since. */
 int workspace_make(struct arena *a, struct spec *s, struct state *state, const struct state_dir *d,
 		   struct err *e);

@@ -102,6 +102,8 @@ int cgroup_pids(struct arena *a, const struct cgroup *c, struct pids *ret, struc
  * one, for SIGKILL repeated until nobody new turns up.  Thaws for SIGKILL.  Does not wait for them
  * to be gone. */
 int cgroup_signal(const struct cgroup *c, int sig, struct err *e);
+/* Waits for the killed to be gone, a second at most: -EBUSY. */
+int cgroup_await_end(const struct cgroup *c, struct err *e);
 /* Removes the directories (children first); a missing one is no error.  Waits a second at most for
  * the dying. */
 int cgroup_remove(const struct cgroup *c, struct err *e);

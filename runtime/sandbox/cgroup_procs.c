@@ -442,6 +442,23 @@ static int remove_until(const char *dir, int64_t end, struct err *e)
 	}
 }
 
+int cgroup_await_end(const struct cgroup *c, struct err *e)
+{
+	const struct cgroup_hierarchy *h = for_listing(c);
+	int64_t end = now_ms() + REMOVE_MS;
+	size_t left;
+	int r;
+
+	if (!h)
+		return 0;
+	while ((r = cgroup_count(h->dir, &left, e)) == 0 && left) {
+		if (now_ms() >= end)
+			return err_say(e, EBUSY, "%s: %zu killed processes do not die", h->dir, left);
+		sleep_us(500);
+	}
+	return r;
+}
+
 int cgroup_remove_tree(const char *dir, struct err *e)
 {
 	return remove_until(dir, now_ms() + REMOVE_MS, e);

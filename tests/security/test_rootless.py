@@ -56,8 +56,8 @@ def user(work):
 
 
 @pytest.fixture
-def session(user, box, work):
-    """session(script): a container that ran it over old and dir/file, and is gone."""
+def agent(box, work):
+    """agent(script): a bundle of a copy-on-write session of that user over old and dir/file."""
     def make(script, ids=65536):
         b = confined.confine(box(shell(script)), work, profile="edit")
         os.mkdir(b.workspace + "/dir")
@@ -75,6 +75,15 @@ def session(user, box, work):
         del b.config["linux"]["resources"], b.config["linux"]["cgroupsPath"]
         b.save()
         subprocess.run(["chown", "-R", f"{USER}:{USER}", work], check=True)
+        return b
+    return make
+
+
+@pytest.fixture
+def session(user, agent):
+    """session(script): one that ran it, and is gone."""
+    def make(*args, **kw):
+        b = agent(*args, **kw)
         user("create", "--bundle", b.path, b.id)
         user("start", b.id)
         until(lambda: json.loads(user("state", b.id).out)["status"] == "stopped")
@@ -144,4 +153,19 @@ def test_discard(session, user, work):
 def test_nothing_written_leaves_no_store(session, work):
     """Nor what the kernel made in it."""
     session("chmod 0 .; chmod 755 .; cat old")
+    assert stores(work) == []
+
+
+def test_shared_pid_namespace_without_a_cgroup(user, agent, work):
+    """Nothing could tell when the last process is gone."""
+    first = agent("sleep 100")
+    user("create", "--bundle", first.path, first.id)
+    pid = json.loads(user("state", first.id).out)["pid"]
+    b = agent("true")
+    for kind in "user", "pid":
+        bundle.namespace(b.config, kind, f"/proc/{pid}/ns/{kind}")
+    del b.config["linux"]["uidMappings"], b.config["linux"]["gidMappings"]
+    b.save()
+    user("create", "--bundle", b.path, b.id, check="shares a PID namespace and has no cgroup")
+    user("delete", "--force", first.id)
     assert stores(work) == []

@@ -195,6 +195,53 @@ def test_delete_writes_down_what_was_changed(rt, box, work):
     assert found[".git/hooks/pre-commit"]["runs"]
 
 
+def freezer(pid):
+    """The directory of the process's cgroup in the freezer's hierarchy; None: the host has none."""
+    with open(f"/proc/{pid}/cgroup", encoding="ascii") as f:
+        paths = [x.rstrip().split(":") for x in f]
+    path, = [path for _, controllers, path in paths if controllers == "freezer"] or [None]
+    return path and "/sys/fs/cgroup/freezer" + path
+
+
+def test_d6_concluded_when_the_last_process_is_gone(rt, box, work):
+    """In another's PID namespace the first process takes no others with it."""
+    first = rt.up(box(["sleep", "100"]))
+    b = cow(box, work, "sleep 100 & echo x >grows; exec sleep 100")
+    bundle.namespace(b.config, "pid", f"/proc/{rt.state(first)['pid']}/ns/pid")
+    b.save()
+    known = stores()
+    rt.up(b)
+    init = rt.state(b)["pid"]
+    until(lambda: rt.exec(b, "--", "test", "-e", "grows").code == 0)
+    top = freezer(init)
+    if not top:
+        rt.delete(b, "--force", check=True)
+        pytest.skip("version 2 of cgroups kills what is frozen")
+    os.mkdir(top + "/undying")
+    try:
+        with open(top + "/undying/freezer.state", "w", encoding="ascii") as f:
+            f.write("FROZEN")
+        for pid in json.loads(rt("ps", "-f", "json", b.id, check=True).out):
+            if pid != init:
+                with open(top + "/undying/cgroup.procs", "w", encoding="ascii") as f:
+                    f.write(str(pid))
+        os.kill(init, 9)
+        rt.wait(b)
+        rt.delete(b, check="killed processes do not die")
+        store, = set(stores()) - set(known)
+        assert not os.path.exists(f"{STORES}/{store}/changes.json")
+        assert not events(b, "delete")
+        rt("workspace", "apply", b.id, check="still exists, and may write")
+    finally:
+        with open(top + "/undying/freezer.state", "w", encoding="ascii") as f:
+            f.write("THAWED")
+    rt.delete(b, check=True)
+    with open(f"{STORES}/{store}/upper/grows", "rb") as f:
+        assert changes(store)["grows"]["new_hash"] == hashlib.sha256(f.read()).hexdigest()
+    assert len(events(b, "delete")) == 1
+    rt.kill(first, "KILL", check=True)
+
+
 def test_a_delete_that_cannot_read_says_so_and_goes_on(rt, box, work):
     """The workspace was replaced meanwhile: what it would be compared with is gone."""
     b = cow(box, work, "echo new >new; sleep 100")
@@ -206,10 +253,14 @@ def test_a_delete_that_cannot_read_says_so_and_goes_on(rt, box, work):
     assert "is another directory than the one" in r.err
 
 
-def record(b, event):
+def events(b, event):
     with open(confined.LOG, encoding="utf-8") as f:
         found = [json.loads(line) for line in f]
-    r, = [r for r in found if r["event"] == event and r.get("container.id") == b.id]
+    return [r for r in found if r["event"] == event and r.get("container.id") == b.id]
+
+
+def record(b, event):
+    r, = events(b, event)
     return r
 
 
