@@ -49,7 +49,7 @@ Test(execlog_claims, filter)
 	struct err e;
 
 	cr_assert(eq(int, execlog_claims_filter(&a, &p, &e), 0));
-	cr_expect((p.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0);
+	cr_expect(eq(u32, p.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_NEW_LISTENER));
 	for (size_t i = 0; i < ROWS(numbers); i++) {
 		const struct seccomp_data data = { .nr = numbers[i].nr, .arch = numbers[i].arch };
 
