@@ -26,9 +26,9 @@ static const char *why_not(const struct state *state, const struct spec *s)
 	const struct spec_namespace *pid = spec_namespace_find(s, "pid");
 
 	if (state->rootless)
-		return "without root the kernel lets nobody watch";
+		return "commands are asked for: without root the kernel lets nobody watch";
 	if (!pid || pid->path)
-		return "the container has no PID namespace of its own";
+		return "commands are asked for: the container has no PID namespace of its own";
 	return NULL;
 }
 
@@ -184,7 +184,7 @@ struct reading {
 	size_t room;
 	int64_t boot_ns;		/* when this host started, since 1970 */
 	pid_t first;			/* the container's first process, as the host numbers it; 0: none yet */
-	struct { pid_t *v; size_t n, room; } past;	/* processes that are past stage two */
+	struct { pid_t *v; size_t n, room; } past;	/* processes from outside that executed something */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -213,18 +213,20 @@ static struct strv arguments(struct arena *a, const struct execlog_command *c)
 	return args;
 }
 
-/*
- * The runtime's own, with which each process begins that comes in from outside.  No process that was born
- * inside has its parent out there, and of one that came in only the first command is stage two: what the
- * container executes by that name is logged.
- */
-static bool is_stage_two(struct reading *r, const struct execlog_command *x, const char *name)
+/* Whether this is the first command of a process that came in from outside. */
+static bool is_first(struct reading *r, const struct execlog_command *x)
 {
-	if (!x->entered || !x->unlinked || !str_equal(name, PLAN_STAGE2))
+	size_t i = 0;
+
+	if (!x->entered)
 		return false;
-	for (size_t i = 0; i < r->past.n; i++)
-		if (r->past.v[i] == x->pid)
-			return false;
+	while (i < r->past.n && r->past.v[i] != x->pid)
+		i++;
+	if (i < r->past.n) {
+		if (x->end == EXECLOG_EXITED)	/* the number may be another's from here on */
+			r->past.v[i] = r->past.v[--r->past.n];
+		return false;
+	}
 	if (r->past.n == r->past.room) {
 		pid_t *more = arena_array(r->a, pid_t, 2 * r->past.room + 16);
 
@@ -233,8 +235,19 @@ static bool is_stage_two(struct reading *r, const struct execlog_command *x, con
 		r->past.v = more;
 		r->past.room = 2 * r->past.room + 16;
 	}
-	r->past.v[r->past.n++] = x->pid;
+	if (x->end != EXECLOG_EXITED)
+		r->past.v[r->past.n++] = x->pid;
 	return true;
+}
+
+/*
+ * The runtime's own, with which each process begins that comes in from outside.  No process that was born
+ * inside has its parent out there; that of the container itself may have begun before the log did.  What the
+ * container executes by that name is logged.
+ */
+static bool is_stage_two(struct reading *r, const struct execlog_command *x, const char *name)
+{
+	return is_first(r, x) && x->unlinked && str_equal(name, PLAN_STAGE2);
 }
 
 static void put(struct reading *r, const struct audit_command *command)
@@ -264,7 +277,7 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 	if (!r->first)	/* nothing else of the container could run before */
 		r->first = x->pid;
 	/* Before Linux 5.18 a program could have no arguments at all. */
-	if (args.n && is_stage_two(r, x, args.v[0]))
+	if (is_stage_two(r, x, args.n ? args.v[0] : ""))
 		return 0;
 	if (x->end == EXECLOG_EXITED && WIFEXITED(x->status))
 		command.exit_code = WEXITSTATUS(x->status);

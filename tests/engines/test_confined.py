@@ -292,6 +292,21 @@ def test_audit_tells_it(engine, server):
     assert r.code == 0 and "unanchored" in r.text
 
 
+def test_audit_tells_commands(engine):
+    """All that it executed, and exec; without root as the processes say."""
+    with engine.running("work") as c:
+        c.exec(["sh", "-c", "/bin/true 'a b'; exit 3"])
+        cid = c.id
+    shown = [program(), "audit", "show", "--json", cid]
+    until(lambda: '"delete"' in run(shown).out, 10)
+    seen = [json.loads(line) for line in run(shown).out.splitlines()]
+    ran = {tuple(r["process.command_args"]): r["process.exit.code"] for r in seen
+           if r["event"] == "command"}
+    assert ran["/bin/true", "a b"] == 0 and ran["sh", "-c", "/bin/true 'a b'; exit 3"] == 3
+    source = "claimed" if os.geteuid() else "bpf" if os.path.isdir("/sys/fs/bpf/agentrun") else "acct"
+    assert {r["source"] for r in seen if r["event"] == "command"} == {source}
+
+
 def test_audit_verify_finds_a_changed_byte(engine, work):
     engine.box("agent", ["true"], check=True)
     source = "/var/log/agentrun" if os.geteuid() == 0 else \

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the log holds of real containers, and who may not pass without it (THREATS F, E1)."""
+import contextlib
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import threading
 import time
 from datetime import datetime
 
+import bundle
 import confined
 import leaks
 import pytest
@@ -598,34 +600,68 @@ def test_F6_the_commands_that_it_executed(rt, agent, watched):
     assert not any(x[0][0] == "agentrun-init" for x in seen)
 
 
-def test_F6_a_name_like_the_runtime_s_hides_nothing(rt, agent, watched):
-    """What calls itself as the runtime's own first step, from a file without a name, is logged."""
+@pytest.mark.parametrize("late", [False, True])
+def test_F6_a_name_like_the_runtime_s_hides_nothing(rt, agent, watched, late):
+    """What calls itself as the runtime's own first step, from a file without a name, is logged; also where the log
+    began after that step."""
     b = agent(["/bin/nameless", "agentrun-init", "3"])
     confined.put(b, confined.tool("nameless"))
-    rt.run(b, check=True)
+    argv = rt.argv("run", "--bundle", b.path, b.id)
+    if late:
+        argv = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=bpf:delay_enter=100000:when=1..3", *argv]
+    runtime.run(argv, check=True)
     assert [x[0] for x in commands(b)] == [["/bin/nameless", "agentrun-init", "3"],
                                            ["agentrun-init", "3"], ["agentrun-init", "3"]]
+
+
+@pytest.fixture
+def others(rt, agent):
+    """others(b): b is in the PID namespace of another container, and nobody may watch that."""
+    made = []
+
+    def share(b):
+        made.append(agent(["sleep", "1000"]))
+        rt.up(made[-1])
+        for n in b.config["linux"]["namespaces"]:
+            if n["type"] == "pid":
+                n["path"] = f"/proc/{rt.state(made[-1])['pid']}/ns/pid"
+        b.save()
+        return b
+
+    yield share
+    for b in made:
+        rt.delete(b, "--force", check=True)
+
+
+@pytest.fixture(params=["bpf", "claimed"])
+def source(request):
+    if request.param == "bpf":
+        request.getfixturevalue("watched")
+        return request.param, lambda b: b
+    return request.param, request.getfixturevalue("others")
 
 
 # Until 8 MiB of arguments are logged; each command is of 4 KiB.
 OVERFLOW = "x=$(printf '%04000d' 0); i=0; while [ $i -lt 2500 ]; do /bin/true $x || exit 3; i=$((i+1)); done"
 
 
-def test_F7_what_overflows_is_counted(rt, agent, watched):
-    b = agent(["sh", "-c", OVERFLOW + "; exit 5"])
+def test_F7_what_overflows_is_counted(rt, agent, source):
+    name, prepare = source
+    b = prepare(agent(["sh", "-c", OVERFLOW + "; exit 5"]))
     assert rt.run(b, timeout=120).code == 5
     delete, = records(b, "delete")
+    assert delete["commands"]["source"] == name
     assert delete["commands"]["lost"] > 100 and delete["commands"]["reason"] == "the log was full"
     assert delete["commands"]["recorded"] == len(commands(b)) > 1500
     assert delete["commands"]["recorded"] + delete["commands"]["lost"] == 2501
     assert "were LOST: the log was full" in audit("show", b.id).out
 
 
-def test_F7_what_overflows_dies_where_records_are_required(rt, agent, watched):
+def test_F7_what_overflows_dies_where_records_are_required(rt, agent, source):
     """Before its first instruction: no side effect without a record."""
     b = agent(["sh", "-c", OVERFLOW.replace("exit 3", "{ echo $? >/workspace/seen; exit 3; }")],
               audit_mode="required")
-    assert rt.run(b, timeout=120).code == 3
+    assert rt.run(source[1](b), timeout=120).code == 3
     with open(b.workspace + "/seen", encoding="ascii") as f:
         assert f.read() == "137\n"
     delete, = records(b, "delete")
@@ -652,19 +688,93 @@ def test_commands_without_bpf(rt, agent, watched, no_bpf):
     assert delete["process.exit.code"] == exit_["process.exit.code"] == 5
 
 
-def test_a_shared_pid_namespace_is_not_watched(rt, agent, watched):
-    """It says so: of others nothing is told."""
-    first = agent(["sleep", "100"])
-    rt.up(first)
-    b = agent(["true"])
-    for n in b.config["linux"]["namespaces"]:
-        if n["type"] == "pid":
-            n["path"] = f"/proc/{rt.state(first)['pid']}/ns/pid"
-    b.save()
-    rt.run(b, check=True)
+def test_F6_commands_that_are_asked_for(rt, agent, others):
+    """In a PID namespace that is not its own: of others nothing is told."""
+    b = others(agent(["sh", "-c", "/bin/true 'a b' \"$(printf 'x\\ny')\"; sh -c 'exit 7'; "
+                      "/bin/nosuch; exec sleep 100"]))
+    rt.up(b)
+    rt.exec(b, "--", "sh", "-c", "exit 3", check=False)
+    rt.exec(b, "--detach", "--", "sh", "-c", "sleep 50; :", check=True)
+    runtime.until(lambda: "sleep 100" in rt("ps", b.id).out and "sleep 50" in rt("ps", b.id).out)
+    rt.kill(b, "--all", "KILL", check=True)
+    rt.wait(b)
+    rt.delete(b, check=True)
+    seen = commands(b)
+    assert seen[0][0][:2] == ["sh", "-c"] and seen[0][1:] == (None, None)     # went on as sleep
+    for command in ((["/bin/true", "a b", "x\ny"], 0, None), (["sh", "-c", "exit 7"], 7, None),
+                    (["sh", "-c", "exit 3"], 3, None), (["/bin/nosuch"], 127, None),
+                    (["sleep", "100"], None, 9), (["sleep", "50"], None, 9)):
+        assert command in seen
+    assert ["sleep", "1000"] not in [x[0] for x in seen]
+    exit_, = records(b, "exit")
     delete, = records(b, "delete")
-    assert delete["commands"]["source"] is None and "PID namespace" in delete["commands"]["reason"]
-    rt.kill(first, "KILL", check=True)
+    assert exit_["process.exit.signal"] == 9 and exit_["source"] == "pidfd"
+    assert delete["commands"] == {"source": "claimed", "recorded": len(seen), "lost": 0, "reason": None}
+    assert any("process showed" in x for x in delete["unseen"])
+    assert "CLAIMS" in audit("show", b.id).out
+
+
+def test_F6_a_search_is_no_row_of_commands(rt, agent, others):
+    """What did not begin is told apart."""
+    b = others(agent(["/bin/search", "a"]))
+    confined.put(b, confined.tool("search"))
+    rt.run(b, check=True)
+    tries = [r for r in records(b, "command") if "executed" in r]
+    assert [r["process.executable.path"] for r in tries] == ["/none/search", "/none/either/search"]
+    assert not any(r["executed"] for r in tries)
+    shown = audit("show", b.id).out
+    assert "2 more were asked for, but did not begin" in shown and "/none" not in shown
+
+
+def server_of(rt, b):
+    """The process that its commands ask: it holds the log."""
+    path = os.path.join(rt.root, b.id, "claims")
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if path in (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")):
+                return int(pid)
+    return None
+
+
+def test_F6_without_who_is_asked_nothing_begins(rt, agent, others):
+    """What asks nobody is not executed, and the record says that it lacks something."""
+    b = others(agent(["sh", "-c", "until [ -e /workspace/go ]; do read -t 1 x <>/workspace/none; done; "
+                      "/bin/true; echo $? >/workspace/seen"]))
+    rt.up(b)
+    os.kill(server_of(rt, b), signal.SIGTERM)   # as of a user who logs out: it stays
+    rt.exec(b, "--", "true", check=True)
+    os.kill(server_of(rt, b), signal.SIGKILL)
+    with open(b.workspace + "/go", "w", encoding="ascii"):
+        pass
+    rt.wait(b)
+    with open(b.workspace + "/seen", encoding="ascii") as f:
+        assert f.read() not in ("0\n", "")
+    rt.delete(b, check=True)
+    delete, = records(b, "delete")
+    assert "was killed" in delete["commands"]["reason"] and delete["commands"]["source"] is None
+
+
+def test_who_is_asked_goes_with_the_container(rt, agent, others):
+    b = others(agent(["sleep", "100"]))
+    rt.up(b)
+    server = server_of(rt, b)
+    assert os.readlink(f"/proc/{server}/cwd") == "/"
+    assert {os.readlink(f"/proc/{server}/fd/{fd}") for fd in "012"} == {"/dev/null"}
+    rt.delete(b, "--force", check=True)
+    runtime.until(lambda: not os.path.exists(f"/proc/{server}/exe"))
+
+
+def test_commands_without_bpf_in_a_user_namespace(rt, agent, watched, no_bpf):
+    b = agent(["sh", "-c", "/bin/true shown; exit 5"])
+    bundle.namespace(b.config, "user")
+    for kind in "uidMappings", "gidMappings":
+        b.config["linux"][kind] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    b.save()
+    subprocess.run(["chown", "-R", "100000:100000", os.path.dirname(b.rootfs)], check=True)
+    assert rt.run(b).code == 5
+    assert commands(b) == [(["sh", "-c", "/bin/true shown; exit 5"], 5, None),
+                           (["/bin/true", "shown"], 0, None)]
+    assert records(b, "delete")[0]["commands"]["source"] == "claimed"
 
 
 @pytest.mark.parametrize("mode", ["best-effort", "required"])

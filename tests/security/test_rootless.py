@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""D4, D6: copy-on-write workspaces of a user without privilege and without an engine."""
+"""A user without privilege and without an engine: copy-on-write workspaces (D4, D6), commands (F6)."""
 import hashlib
 import json
 import os
@@ -97,6 +97,11 @@ def stores(work):
     return [f"{top}/{x}" for x in os.listdir(top)]
 
 
+def records(work, event):
+    with open(work + "/.local/state/agentrun/audit.jsonl", encoding="utf-8") as f:
+        return [x for x in map(json.loads, f) if x["event"] == event]
+
+
 # What neither the user may read nor anybody who is not it: only with its subordinate ids can it be.
 SHUT = ("echo more >>old; echo new >new; mkdir shut; echo in >shut/in; chmod 0 shut; "
         "echo theirs >theirs; chmod 600 theirs; chown 7:7 theirs; rm -r dir")
@@ -108,8 +113,7 @@ def test_delete_reads_with_subordinate_ids(session, work):
     """The record and what it is reviewed by have all that was changed."""
     b = session(SHUT)
     assert not b.deleted.err
-    with open(work + "/.local/state/agentrun/audit.jsonl", encoding="utf-8") as f:
-        record, = [x for x in map(json.loads, f) if x["event"] == "delete"]
+    record, = records(work, "delete")
     found = {x["path"]: x for x in record["files"]["changes"] if x["path"] not in ("dir", "shut")}
     assert record["files"]["reason"] is None
     assert {p: x["kind"] for p, x in found.items()} == {p: kind for p, (kind, _) in CHANGES.items()}
@@ -169,3 +173,16 @@ def test_shared_pid_namespace_without_a_cgroup(user, agent, work):
     user("create", "--bundle", b.path, b.id, check="shares a PID namespace and has no cgroup")
     user("delete", "--force", first.id)
     assert stores(work) == []
+
+
+def test_F6_commands(session, work):
+    """Asked for, as nobody may watch; who ends how is known."""
+    session("/bin/true 'a b'; sh -c 'kill -9 $$' || chown 7:7 old; exit 3")
+    seen = {tuple(x["process.command_args"]): (x["process.exit.code"], x["process.exit.signal"])
+            for x in records(work, "command")}
+    assert seen["/bin/true", "a b"] == (0, None)
+    assert seen["sh", "-c", "kill -9 $$"] == (None, 9)
+    delete, = records(work, "delete")
+    exit_, = records(work, "exit")
+    assert delete["commands"] == {"source": "claimed", "recorded": len(seen), "lost": 0, "reason": None}
+    assert exit_["process.exit.code"] == 3 and exit_["source"] == "pidfd"
