@@ -294,7 +294,7 @@ def test_audit_tells_it(engine, server):
 
 def test_audit_tells_commands(engine):
     """All that it executed, and exec; without root as the processes say."""
-    with engine.running("work") as c:
+    with engine.running("agent") as c:
         c.exec(["sh", "-c", "/bin/true 'a b'; exit 3"])
         cid = c.id
     shown = [program(), "audit", "show", "--json", cid]
