@@ -44,13 +44,15 @@ int sysctl_write(int root_fd, const struct spec *s, struct err *e);
  *
  * mask: patterns.  One with a slash (also in front: "/.env") names a path from
  * the workspace's top ("**" and "/" before the rest: any directory), one without
- * matches names in any directory.  Patterns with wildcards or without a slash are looked for by
+ * matches names in any directory; both without case.  They are looked for by
  * a walk that follows no link, goes WORKSPACE_DEEP directories deep, and
  * leaves out `.git` and `node_modules` below their own names, which hold too
- * much to be read at every start.  What a matching link points to inside the
- * workspace is masked, and so is every other name that a masked file has there, or
- * one in a masked directory: hard links, which a second walk finds by inode where there are any.  Names match
- * without case.  A masked file is empty, a masked directory has nothing in it, both are read-only.
+ * much to be read at every start; a path without wildcards also as it is
+ * written, wherever that is.  What a matching link points to inside the
+ * workspace is masked, and so is every other name that a masked file has there,
+ * or one below a masked directory: hard links, which a second walk finds by inode
+ * where there are any.  A masked file is empty, a masked directory has nothing
+ * in it, both are read-only.
  */
 enum { WORKSPACE_DEEP = 8 };
 int workspace_protect(int root_fd, const struct spec_workspace *w, struct err *e);

@@ -108,13 +108,20 @@ static int guard(int workspace, const char *guarded, struct err *e)
 
 /* ---- masks ---- */
 
+struct inode {
+	ino_t ino;
+	dev_t dev;		/* 0: any */
+};
+
 struct masks {
 	int workspace;		/* O_PATH, its top */
 	struct strv patterns;	/* trimmed */
-	/* What is masked and has another name, which may be in the workspace, too (THREATS D7). */
-	struct { struct { dev_t dev; ino_t ino; } *v; size_t n; } linked;
-	bool by_inode;		/* the second walk, which looks for those */
+	/* What is masked and has another name, which may be in the workspace, too (THREATS D7): sorted for the
+	 * second walk, which looks for those. */
+	struct { struct inode *v; size_t n, room; } linked;
+	bool by_inode;		/* the second walk */
 	int covers;		/* a tmpfs with an empty file and an empty directory; -1: not yet */
+	dev_t cover_dev;
 	bool attached;		/* on top of the workspace, for old kernels */
 };
 
@@ -125,6 +132,7 @@ static int make_covers(struct masks *m, struct err *e)
 	static const char *options[] = { "nr_blocks=1", "nr_inodes=4", "mode=0755" };
 	const struct mnt_options o = { options, 3 };
 	owned_fd fd = -1, file = -1;
+	struct stat st;
 	mode_t mask;
 	int r;
 
@@ -139,8 +147,11 @@ static int make_covers(struct masks *m, struct err *e)
 	fd_close(&file);	/* a file open for writing keeps the mount writable */
 	if (r)
 		return err_set(e, r, "make the covers of masked files");
+	if (fstat(fd, &st) < 0)
+		return err_set(e, errno, "stat the covers of masked files");
 	if ((r = mnt_set(fd, false, MOUNT_ATTR_RDONLY, 0, e)) < 0)
 		return r;
+	m->cover_dev = st.st_dev;
 	m->covers = fd_take(&fd);
 	return 0;
 }
@@ -154,36 +165,55 @@ static int remove_covers(struct masks *m, struct err *e)
 	return 0;
 }
 
+static int by_inode(const void *a, const void *b)
+{
+	const struct inode *x = a, *y = b;
+
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return !x->dev || !y->dev || x->dev == y->dev ? 0 : x->dev < y->dev ? -1 : 1;
+}
+
 static bool is_linked(const struct masks *m, dev_t dev, ino_t ino)
 {
-	for (size_t i = 0; i < m->linked.n; i++)
-		if (m->linked.v[i].ino == ino && (dev == 0 || m->linked.v[i].dev == dev))
-			return true;
-	return false;
+	const struct inode key = { ino, dev };
+
+	return bsearch(&key, m->linked.v, m->linked.n, sizeof key, by_inode);
 }
 
 static void note_link(struct masks *m, const struct stat *st)
 {
-	if (!S_ISREG(st->st_mode) || st->st_nlink < 2 || is_linked(m, st->st_dev, st->st_ino))
+	if (!S_ISREG(st->st_mode) || st->st_nlink < 2)
 		return;
-	m->linked.v = must(realloc(m->linked.v, (m->linked.n + 1) * sizeof *m->linked.v));
-	m->linked.v[m->linked.n].dev = st->st_dev;
-	m->linked.v[m->linked.n++].ino = st->st_ino;
+	if (m->linked.n == m->linked.room) {
+		m->linked.room = m->linked.room ? 2 * m->linked.room : 16;
+		m->linked.v = must(reallocarray(m->linked.v, m->linked.room, sizeof *m->linked.v));
+	}
+	m->linked.v[m->linked.n++] = (struct inode){ st->st_ino, st->st_dev };
 }
 
-/* What lies in a masked directory: keys, as a rule, without directories of their own. */
-static void note_links_in(struct masks *m, int target)
+/* What lies in a masked directory.  One that cannot be read here cannot be read in the container, either. */
+static void note_links_in(struct masks *m, int directory, unsigned depth)
 {
-	int fd = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
 	struct stat st;
 
 	if (!dir)
 		return;
-	while ((d = readdir(dir)))
-		if (fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			note_link(m, &st);
+	while ((d = readdir(dir))) {
+		owned_fd below = -1;
+
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
+		    fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		note_link(m, &st);
+		if (S_ISDIR(st.st_mode) && depth < WORKSPACE_DEEP)
+			below = open_beneath(fd, d->d_name, O_PATH | O_DIRECTORY);
+		if (below >= 0)
+			note_links_in(m, below, depth + 1);
+	}
 	closedir(dir);
 }
 
@@ -232,11 +262,12 @@ static int mask_entry(struct masks *m, const char *path, struct err *e)
 		return err_set(e, errno, "mask %s: stat", path);
 	if (st.st_dev == top.st_dev && st.st_ino == top.st_ino)
 		return err_say(e, EINVAL, "mask %s: that is the workspace itself", path);
-	if (m->by_inode && !is_linked(m, st.st_dev, st.st_ino))
+	if ((m->covers >= 0 && st.st_dev == m->cover_dev) ||	/* another pattern matched, too */
+	    (m->by_inode && !is_linked(m, st.st_dev, st.st_ino)))
 		return 0;
 	if (S_ISDIR(st.st_mode))
-		note_links_in(m, target);
-	else
+		note_links_in(m, target, 1);
+	else if (!m->by_inode)
 		note_link(m, &st);
 	if (cover(m, target, e) < 0)
 		return err_in(e, "mask %s", path);
@@ -345,9 +376,10 @@ static int walk(struct masks *m, int dir_fd, struct str *path, unsigned depth, s
 	return r;
 }
 
-static bool needs_walk(const char *pattern)
+/* Of one path only, which the walk may not come to: below what it leaves out, or too deep. */
+static bool is_plain(const char *pattern)
 {
-	return !strchr(pattern, '/') || strpbrk(pattern, "*?[\\");
+	return strchr(pattern, '/') && !strpbrk(pattern, "*?[\\");
 }
 
 static int walk_all(struct masks *m, struct err *e)
@@ -362,19 +394,19 @@ static int walk_all(struct masks *m, struct err *e)
 
 static int mask_all(struct masks *m, struct err *e)
 {
-	bool walking = false;
-	int r;
+	int r = 0;
 
-	for (size_t i = 0; i < m->patterns.n; i++) {
-		if (needs_walk(m->patterns.v[i]))
-			walking = true;
-		else if ((r = mask_entry(m, m->patterns.v[i] + (*m->patterns.v[i] == '/'), e)) < 0)
-			return r;
-	}
-	if (walking && (r = walk_all(m, e)) < 0)
+	for (size_t i = 0; r == 0 && i < m->patterns.n; i++)
+		if (is_plain(m->patterns.v[i]))
+			r = mask_entry(m, m->patterns.v[i] + (*m->patterns.v[i] == '/'), e);
+	/* Those, too, match without case. */
+	if (r == 0 && m->patterns.n)
+		r = walk_all(m, e);
+	if (r < 0 || !m->linked.n)
 		return r;
+	qsort(m->linked.v, m->linked.n, sizeof *m->linked.v, by_inode);
 	m->by_inode = true;
-	return m->linked.n ? walk_all(m, e) : 0;
+	return walk_all(m, e);
 }
 
 /* ---- both ---- */

@@ -289,13 +289,15 @@ def test_the_record_tells_what_was_changed(rt, box, work, mode, source):
 @pytest.mark.parametrize("profile", ["agent", "edit"])
 def test_d7_secrets_by_other_names(rt, box, work, profile):
     """Hard links, another case, nested copies, a link, and a link to what a masked directory holds."""
-    b = confined.confine(box(shell("cd /workspace; for f in .env .ENV notes deep/er/.env deep/copy to key node_modules/x "
-                                   ".aws/credentials; do cat $f 2>&1 || :; done; ls .aws; cat plain")),
+    b = confined.confine(box(shell("cd /workspace; for f in .env .ENV notes deep/er/.env deep/copy to key far "
+                                   "node_modules/x .Docker/Config.json .aws/credentials; do cat $f 2>&1 || :; done; ls .aws; cat plain")),
                          work, profile=profile)
     os.makedirs(b.workspace + "/deep/er")
-    os.makedirs(b.workspace + "/.aws")
+    os.makedirs(b.workspace + "/.aws/sso/cache")
+    os.makedirs(b.workspace + "/.Docker")
     os.makedirs(b.workspace + "/node_modules")
-    for name in ".env", ".ENV", "deep/er/.env", ".aws/credentials":
+    for name in (".env", ".ENV", "deep/er/.env", ".aws/credentials", ".aws/sso/cache/token",
+                 ".Docker/Config.json"):
         with open(f"{b.workspace}/{name}", "w", encoding="ascii") as f:
             f.write("SECRET\n")
     with open(b.workspace + "/plain", "w", encoding="ascii") as f:
@@ -304,6 +306,7 @@ def test_d7_secrets_by_other_names(rt, box, work, profile):
     os.link(b.workspace + "/.env", b.workspace + "/deep/copy")
     os.link(b.workspace + "/.env", b.workspace + "/node_modules/x")
     os.link(b.workspace + "/.aws/credentials", b.workspace + "/key")
+    os.link(b.workspace + "/.aws/sso/cache/token", b.workspace + "/far")
     os.link(b.workspace + "/plain", b.workspace + "/plain2")
     os.symlink(".env", b.workspace + "/to")
     r = rt.run(b, check=True)
