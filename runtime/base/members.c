@@ -50,6 +50,8 @@ int members_read(struct arena *a, const struct member *table, const struct json 
 	for (; table->key; table++) {
 		const struct json *value = json_get(tree, table->key);
 
+		if (!value && table->newer)
+			continue;
 		if (!value || !read_one(a, table->kind, value, (char *)ret + table->offset))
 			return err_say(e, EINVAL, "%s: %s: missing or of the wrong type", what,
 				       table->key);

@@ -203,7 +203,9 @@ int state_forget(const struct state_dir *d, struct err *e)
 /* ---- the state file: one table reads and writes it ---- */
 
 static const struct member members[] = {
-#define M(key, kind, member) { key, MEMBER_##kind, offsetof(struct state, member) }
+#define M(key, kind, member) { key, MEMBER_##kind, offsetof(struct state, member), false }
+/* Containers live on while the runtime is replaced. */
+#define NEWER(key, kind, member) { key, MEMBER_##kind, offsetof(struct state, member), true }
 	M("id", TEXT, id),
 	M("ociVersion", TEXT, oci_version),
 	M("bundle", TEXT, bundle),
@@ -212,18 +214,19 @@ static const struct member members[] = {
 	M("owner", TEXT, owner),
 	M("session", TEXT, session),
 	M("audit", TEXT, audit),
-	M("since", U64, since),
-	M("unwatched", TEXT, unwatched),
-	M("acct", BOOL, acct),
-	M("claims", BOOL, claims),
-	M("store", TEXT, store),
+	NEWER("since", U64, since),
+	NEWER("unwatched", TEXT, unwatched),
+	NEWER("acct", BOOL, acct),
+	NEWER("claims", BOOL, claims),
+	NEWER("store", TEXT, store),
 	M("pid", PID, pid),
 	M("pidStart", U64, pid_start),
 	M("ready", BOOL, ready),
 	M("rootless", BOOL, rootless),
 	M("newKeyring", BOOL, new_keyring),
 #undef M
-	{ NULL, 0, 0 },
+#undef NEWER
+	{ NULL, 0, 0, false },
 };
 
 int state_save(const struct state_dir *d, const struct state *s, struct err *e)
@@ -250,6 +253,8 @@ int state_load(struct arena *a, const struct state_dir *d, struct state *ret, st
 		return err_in(e, "%s", d->path);
 	if (members_read(a, members, tree, STATE_FILE, &s, e) < 0)
 		return err_in(e, "%s", d->path);
+	if (!json_get(tree, "unwatched"))
+		s.unwatched = arena_strdup(a, "a version of agentrun that logged none created the container");
 	annotations = json_get(tree, "annotations");
 	for (size_t i = 0; annotations && i < annotations->n; i++)
 		kvs_add(a, &s.annotations, annotations->keys[i], annotations->items[i]->text);

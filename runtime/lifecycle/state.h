@@ -53,7 +53,7 @@ struct state {
 	char *owner;
 	char *session;		/* of the audit log; NULL where there is no policy */
 	char *audit;		/* directory of that log: later commands may lack the environment to find it */
-	uint64_t since;		/* ns: what a file system says was changed later, the container changed */
+	uint64_t since;		/* ns: what a file system says was changed later, the container changed; 0: not noted */
 	char *store;		/* of a copy-on-write workspace (workspace.h); NULL: none */
 	char *unwatched;	/* why what is executed is not logged (commands.h); NULL: it is */
 	bool acct;		/* it is told by process accounting */

@@ -164,6 +164,9 @@ static int conclude_writable(struct arena *a, const struct state *state, const c
 {
 	owned_fd top = open(source, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	if (!state->since)
+		return err_say(e, ENODATA, "a version of agentrun that did not look for them created the "
+			       "container");
 	if (top < 0)
 		return err_set(e, errno, "%s", source);
 	w->source = "statx";

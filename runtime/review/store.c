@@ -55,7 +55,7 @@ void review_close(struct review *r)
 /* ---- store.json: one table reads and writes it ---- */
 
 static const struct member members[] = {
-#define M(key, kind, member) { key, MEMBER_##kind, offsetof(struct review_store, member) }
+#define M(key, kind, member) { key, MEMBER_##kind, offsetof(struct review_store, member), false }
 	M("session", TEXT, session),
 	M("container", TEXT, container),
 	M("workspace", TEXT, workspace),
@@ -67,7 +67,7 @@ static const struct member members[] = {
 	M("inode", U64, inode),
 	M("userXattr", BOOL, user_xattr),
 #undef M
-	{ NULL, 0, 0 },
+	{ NULL, 0, 0, false },
 };
 
 static int store_write(int dir, const struct review_store *s, struct err *e)

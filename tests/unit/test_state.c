@@ -74,6 +74,29 @@ Test(state, saves_and_loads)
 	cr_expect_eq(rmdir(root), 0);
 }
 
+/* A container that an earlier version created can be deleted after an upgrade. */
+Test(state, loads_what_an_earlier_version_wrote)
+{
+	static const char text[] = "{\"id\":\"c\",\"ociVersion\":\"1.2.0\",\"bundle\":\"/b\",\"rootfs\":\"/b/r\","
+		"\"created\":\"now\",\"owner\":\"root\",\"session\":\"s\",\"audit\":null,\"pid\":12,"
+		"\"pidStart\":5,\"ready\":true,\"rootless\":false,\"newKeyring\":true,\"annotations\":{},"
+		"\"cgroup\":{\"layout\":\"none\",\"systemd\":false,\"user\":false,\"rootlessWithout\":false,"
+		"\"hierarchies\":[]}}";
+	owned_arena a = ARENA_INIT;
+	owned_state_dir d = STATE_DIR_INIT;
+	struct state s;
+	struct err e;
+	char *root = scratch(&a);
+
+	cr_assert_eq(state_reserve(&a, root, "c", &d, &e), 0, "%s", e.text);
+	cr_assert_eq(file_replace(d.fd, STATE_FILE, text, strlen(text), 0600, &e), 0, "%s", e.text);
+	cr_assert_eq(state_load(&a, &d, &s, &e), 0, "%s", e.text);
+	cr_expect(s.pid == 12 && s.ready && !s.since && !s.store && !s.acct && !s.claims);
+	cr_expect_not_null(s.unwatched, "no log was begun");
+	cr_assert_eq(state_forget(&d, &e), 0, "%s", e.text);
+	cr_expect_eq(rmdir(root), 0);
+}
+
 Test(state, one_id_one_container)
 {
 	owned_arena a = ARENA_INIT;
