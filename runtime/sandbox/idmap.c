@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -165,11 +166,13 @@ int64_t idmap_host_id(const struct spec_id_mapping *v, size_t n, int64_t contain
 }
 
 /* Life of the process whose user namespace is wanted: says where it is, then waits to be killed. */
-static void hold_namespace(int to)
+static void hold_namespace(pid_t parent, int to)
 {
 	int self;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)	/* it has ended already */
+		_exit(1);
 	self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (self < 0)
 		self = -errno;
@@ -208,6 +211,23 @@ static int fill_namespace(int proc, const struct spec_id_mapping *uid, size_t n_
 	return 0;
 }
 
+/* What that process says; its end of the pipe is ours, too, and stays open when it dies. */
+static int await_proc(int from, int pidfd, int *ret_proc, struct err *e)
+{
+	struct pollfd p[2] = { { .fd = from, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
+	int proc;
+
+	while (poll(p, 2, -1) < 0)
+		if (errno != EINTR)
+			return err_set(e, errno, "wait for a new user namespace");
+	if (!p[0].revents || read(from, &proc, sizeof proc) != sizeof proc)
+		return err_say(e, EIO, "the process of a new user namespace was killed");
+	if (proc < 0)
+		return err_set(e, -proc, "open /proc/self in a new user namespace");
+	*ret_proc = proc;
+	return 0;
+}
+
 /*
  * A process in a new user namespace, and its directory in /proc.  CLONE_FILES: the child opens that into our
  * table.  Its pid would not do: the caller may be in a pid namespace that the mounted /proc does not belong
@@ -215,12 +235,14 @@ static int fill_namespace(int proc, const struct spec_id_mapping *uid, size_t n_
  */
 static int begin_namespace(pid_t *ret_pid, int *ret_proc, struct err *e)
 {
+	const pid_t self = getpid();
+	owned_fd from = -1, to = -1, pidfd = -1;
 	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_FILES,
+		.flags = CLONE_NEWUSER | CLONE_FILES | CLONE_PIDFD,
+		.pidfd = (uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	owned_fd from = -1, to = -1, proc = -1;
-	int ends[2];
+	int ends[2], r;
 	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -231,15 +253,13 @@ static int begin_namespace(pid_t *ret_pid, int *ret_proc, struct err *e)
 	if (child < 0)
 		return err_set(e, errno, "create a user namespace");
 	if (child == 0)
-		hold_namespace(to);
-	if (read(from, &proc, sizeof proc) != sizeof proc || proc < 0) {
-		err_set(e, -proc, "open /proc/self in a new user namespace");
+		hold_namespace(self, to);
+	r = await_proc(from, pidfd, ret_proc, e);
+	if (r < 0)
 		end_namespace(child);
-		return -e->code;
-	}
-	*ret_pid = child;
-	*ret_proc = fd_take(&proc);
-	return 0;
+	else
+		*ret_pid = child;
+	return r;
 }
 
 int idmap_userns_fd(const struct spec_id_mapping *uid, size_t n_uid,

@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
 #include "sandbox/idmap.h"
+#include "sandboxed.h"
 
 #define MAPS(...) { (struct spec_id_mapping[]){ __VA_ARGS__ }, \
 	sizeof((struct spec_id_mapping[]){ __VA_ARGS__ }) / sizeof(struct spec_id_mapping) }
@@ -265,6 +267,28 @@ Test(idmap, userns_for_mounts_has_the_maps)
 	end(pid);
 	/* no child is left */
 	cr_expect(waitpid(-1, &status, WNOHANG) < 0 && errno == ECHILD);
+}
+
+/* The process that is to hold the namespace is killed before it says a word. */
+static int namespace_killed(void)
+{
+	static const struct spec_id_mapping own[] = { { 0, NOBODY, 1 } };
+	struct err e = { 0 };
+	int fd = -1;
+
+	alarm(20);	/* not for ever */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    !fail_calls(SYS_prctl, PR_SET_PDEATHSIG, SECCOMP_RET_KILL_PROCESS))
+		return 98;
+	return idmap_userns_fd(own, 1, own, 1, &fd, &e) != -EIO ? 1 :
+	       !strstr(e.text, "was killed") ? 2 : waitpid(-1, NULL, WNOHANG) >= 0 ? 3 : 0;
+}
+
+Test(idmap, a_killed_namespace_is_not_waited_for)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	cr_expect(eq(int, as_user(NOBODY, namespace_killed), 0));
 }
 
 Test(idmap, userns_refuses_bad_maps)
