@@ -54,6 +54,11 @@ int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint
 	return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
 }
 
+int sys_renameat2(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags)
+{
+	return (int)syscall(SYS_renameat2, from_dirfd, from, to_dirfd, to, flags);
+}
+
 int sys_open_tree(int dirfd, const char *path, unsigned flags)
 {
 	return (int)syscall(SYS_open_tree, dirfd, path, flags);

@@ -42,6 +42,7 @@ struct sys_mount {
 int sys_mount_of(int dirfd, const char *path, int flags, struct sys_mount *ret);
 pid_t sys_clone3(struct clone_args *args, size_t size);
 int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+int sys_renameat2(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags);
 int sys_open_tree(int dirfd, const char *path, unsigned flags);
 int sys_move_mount(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags);
 int sys_mount_setattr(int dirfd, const char *path, unsigned flags, struct mount_attr *attr);

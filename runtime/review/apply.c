@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -282,39 +283,104 @@ static int make_link(const struct applier *x, const struct change *c, const stru
 	return 0;
 }
 
-/* A file or a link: made beside, then renamed. */
-static int put_entry(const struct applier *x, const struct change *c, const struct place *p,
-		     const struct entry *u)
+/* Its own mode may keep us from filling it: that comes last. */
+static int make_directory(const struct applier *x, const struct place *p, const char *name)
 {
+	if (mkdirat(p->dir, name, 0700) < 0)
+		return err_set(x->e, errno, "create it");
+	return give_owner(x, p->dir, name, &p->st, false);
+}
+
+/* ---- its place ---- */
+
+static int remove_temporary(const struct applier *x, const struct place *p)
+{
+	return unlinkat(p->dir, x->temporary, 0) == 0 || errno == ENOENT ||
+	       (errno == EISDIR && unlinkat(p->dir, x->temporary, AT_REMOVEDIR) == 0) ? 0 : -errno;
+}
+
+/* It is empty by now, so that it can be made again. */
+static int replace_directory(const struct applier *x, const struct place *p)
+{
+	struct stat st;
 	int r;
 
-	/* One that an apply left which was killed. */
-	if (unlinkat(p->dir, x->temporary, 0) < 0 && errno != ENOENT)
-		return err_set(x->e, errno, "write in its directory");
-	r = (S_ISLNK(c->new_mode) ? make_link : make_file)(x, c, p, u);
-	if (r == 0)
-		r = check_judged(x, p, c);
-	if (r == 0 && S_ISDIR(c->old_mode) && unlinkat(p->dir, p->name, AT_REMOVEDIR) < 0)
-		r = err_set(x->e, errno, "remove the directory in its place");
-	if (r == 0 && renameat(p->dir, x->temporary, p->dir, p->name) < 0)
-		r = err_set(x->e, errno, "rename it to its place");
-	if (r < 0)
-		unlinkat(p->dir, x->temporary, 0);
+	if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    unlinkat(p->dir, p->name, AT_REMOVEDIR) < 0)
+		return err_set(x->e, errno, "remove the directory in its place");
+	if (renameat(p->dir, x->temporary, p->dir, p->name) == 0)
+		return 0;
+	r = err_set(x->e, errno, "rename it to its place");
+	if (mkdirat(p->dir, p->name, 0700) < 0 ||
+	    fchownat(p->dir, p->name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(p->dir, p->name, st.st_mode & 07777, 0) < 0)
+		return err_in(x->e, "the empty directory in its place is lost");
 	return r;
 }
 
-static int make_directory(const struct applier *x, const struct change *c, const struct place *p)
+static int replace_by_directory(const struct applier *x, const struct place *p)
 {
-	int r = check_judged(x, p, c);
+	owned_str aside = STR_INIT;
+	int r;
+
+	str_printf(&aside, "%s.old", x->temporary);
+	if (renameat(p->dir, p->name, p->dir, aside.s) < 0)
+		return err_set(x->e, errno, "rename what is in its place");
+	if (renameat(p->dir, x->temporary, p->dir, p->name) < 0) {
+		r = err_set(x->e, errno, "rename it to its place");
+		return renameat(p->dir, aside.s, p->dir, p->name) < 0 ?
+		       err_in(x->e, "the file in its place is now %s", aside.s) : r;
+	}
+	return unlinkat(p->dir, aside.s, 0) < 0 ? err_set(x->e, errno, "remove what was in its place") : 0;
+}
+
+static int exchange(const struct applier *x, const struct place *p)
+{
+	return sys_renameat2(p->dir, x->temporary, p->dir, p->name, RENAME_EXCHANGE);
+}
+
+/*
+ * Gives what was made beside it its place.  No rename puts a directory in the place of something else, or the
+ * other way round: the two change places, so that one of them is there at every moment.  Not every file
+ * system can (NFS; overlayfs with a directory of its lower layer): there it takes two steps, the first of
+ * which is undone where the second fails.
+ */
+static int put_in_place(const struct applier *x, const struct change *c, const struct place *p)
+{
+	const bool directory = S_ISDIR(c->old_mode);
+	int r;
+
+	if (!c->old_mode || directory == !!S_ISDIR(c->new_mode))
+		return renameat(p->dir, x->temporary, p->dir, p->name) < 0 ?
+		       err_set(x->e, errno, "rename it to its place") : 0;
+	if (exchange(x, p) < 0)
+		return errno != EINVAL && errno != ENOSYS && errno != EXDEV ?
+		       err_set(x->e, errno, "rename it to its place") :
+		       directory ? replace_directory(x, p) : replace_by_directory(x, p);
+	if ((r = remove_temporary(x, p)) == 0)
+		return 0;
+	exchange(x, p);
+	return err_set(x->e, -r, "remove what is in its place");
+}
+
+/* Made beside, then renamed. */
+static int put_entry(const struct applier *x, const struct change *c, const struct place *p,
+		     const struct entry *u)
+{
+	/* One that an apply left which was killed. */
+	int r = remove_temporary(x, p);
 
 	if (r < 0)
-		return r;
-	if (c->old_mode && unlinkat(p->dir, p->name, 0) < 0)
-		return err_set(x->e, errno, "remove what is in its place");
-	/* Its own mode may keep us from filling it: that comes last. */
-	if (mkdirat(p->dir, p->name, 0700) < 0)
-		return err_set(x->e, errno, "create it");
-	return give_owner(x, p->dir, p->name, &p->st, false);
+		return err_set(x->e, -r, "write in its directory");
+	r = S_ISDIR(c->new_mode) ? make_directory(x, p, x->temporary) :
+	    S_ISLNK(c->new_mode) ? make_link(x, c, p, u) : make_file(x, c, p, u);
+	if (r == 0)
+		r = check_judged(x, p, c);
+	if (r == 0)
+		r = put_in_place(x, c, p);
+	if (r < 0)
+		remove_temporary(x, p);
+	return r;
 }
 
 static int set_mode(const struct applier *x, const struct change *c)
@@ -373,10 +439,10 @@ static int apply_one(const struct applier *x, const struct change *c, enum pass 
 		return r;
 	if (pass == PASS_DELETE)
 		return remove_old(x, c, &p);
-	if (S_ISDIR(c->new_mode))
-		return make_directory(x, c, &p);
+	if (S_ISDIR(c->new_mode) && !c->old_mode)
+		return check_judged(x, &p, c) < 0 ? -x->e->code : make_directory(x, &p, p.name);
 	r = entry_look(x->upper, c->path, &u);
-	if (r < 0 || u.st.st_mode != c->new_mode)
+	if (r < 0 || (u.st.st_mode != c->new_mode && !S_ISDIR(c->new_mode)))
 		return err_say(x->e, ESTALE, "it is not what was reviewed");
 	return put_entry(x, c, &p, &u);
 }

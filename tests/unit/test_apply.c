@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* apply: what is brought into the workspace and what never is; nothing is done by halves (THREATS D6). */
 #include <errno.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 #include "review/apply.h"
@@ -188,6 +189,64 @@ static void run_full(const void *row, struct outcome *o)
 Test(apply, no_room)
 {
 	expect_sandboxed("no room, and no writing", run_full, NULL, 0, "a: ");
+}
+
+/* ---- when nothing can be renamed, or not in one step ---- */
+
+struct renames {
+	const char *what, *host, *upper;
+	unsigned exchange, rename;	/* errors of renameat2(2) and of renameat(2); 0: they work */
+	const char *after;
+	const char *refused;
+};
+
+static void run_renames(const void *row_, struct outcome *o)
+{
+	const struct renames *row = row_;
+	owned_arena a = ARENA_INIT;
+	struct changes done = { 0 };
+	struct trees t;
+	int status;
+	pid_t pid;
+
+	in(o, ".", "mkdir ws upper");
+	in(o, "ws", row->host);
+	in(o, "upper", row->upper);
+	t = read_trees(&a, true, o);
+	fflush(NULL);
+	pid = fork();	/* the shell renames, too */
+	if (pid == 0) {
+		if ((row->exchange && !fail_calls(SYS_renameat2, -1, SECCOMP_RET_ERRNO | row->exchange)) ||
+		    (row->rename && !fail_calls(SYS_renameat, -1, SECCOMP_RET_ERRNO | row->rename)))
+			_exit(99);
+		_exit(apply_changes(&a, &t.s, &t.c, t.upper, t.workspace, &done, &o->e) < 0 ?
+		      strstr(o->e.text, row->refused ? row->refused : "?") ? 1 : 2 : 0);
+	}
+	WANT(o, waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	     WEXITSTATUS(status) == (row->refused ? 1 : 0), "status %x", (unsigned)status);
+	in(o, "ws", row->after);
+	in(o, ".", "! find ws -name '.agentrun*' | grep .");
+}
+
+/* Old or new at every moment, whatever fails. */
+Test(apply, d6_a_directory_in_place_of_a_file_and_back)
+{
+	static const char file[] = "echo 1 >a; chmod 640 a; chown 5:6 a", directory[] = "mkdir -m 710 a; chown 5:6 a";
+	const struct renames rows[] = {
+		{ "not at all: file", file, "mkdir a; echo 2 >a/b", EIO, EIO,
+		  "grep -q 1 a; test $(stat -c %a:%u:%g a) = 640:5:6", "a: rename it to its place: Input/output" },
+		{ "not at all: directory", directory, "echo 2 >a", EIO, EIO,
+		  "test -d a; test $(stat -c %a:%u:%g a) = 710:5:6", "a: rename it to its place: Input/output" },
+		{ "in two steps: file", file, "mkdir a; echo 2 >a/b", EINVAL, 0, "grep -q 2 a/b", NULL },
+		{ "in two steps: directory", directory, "echo 2 >a", EINVAL, 0, "grep -q 2 a", NULL },
+		{ "on an overlay: directory", "mkdir -p ../l/a ../u ../k; mount -t overlay -o "
+		  "lowerdir=../l,upperdir=../u,workdir=../k overlay .", "echo 2 >a", 0, 0, "grep -q 2 a", NULL },
+		{ "the second step fails: directory", directory, "echo 2 >a", EINVAL, EIO,
+		  "test -d a; test $(stat -c %a:%u:%g a) = 710:5:6", "a: rename it to its place: Input/output" },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++)
+		expect_sandboxed(rows[i].what, run_renames, &rows[i], 0, NULL);
 }
 
 /* ---- what was recorded when the container was deleted ---- */
