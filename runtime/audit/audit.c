@@ -416,12 +416,16 @@ static int lines_write(struct log *l, const struct str *lines, struct err *e)
 	return err_set(e, code, "append to " AUDIT_LOG);
 }
 
-/* Without its newline. */
-static void line_put(struct str *line, struct chain_frame *f, const struct audit_frame *frame,
-		     const char *members, size_t n)
+static void frame_start(const struct audit_frame *frame, struct chain_frame *f)
 {
+	chain_time(f->time);
 	snprintf(f->session, sizeof f->session, "%s", frame->session);
 	snprintf(f->event, sizeof f->event, "%s", frame->event);
+}
+
+/* Without its newline. */
+static void line_put(struct str *line, const struct chain_frame *f, const char *members, size_t n)
+{
 	chain_put(line, f);
 	str_append(line, members, n);
 	str_puts(line, "}");
@@ -440,7 +444,7 @@ static void batch_make(const struct log *l, const struct session *s, const struc
 {
 	struct chain_frame f = { .seq = l->head.last.seq };
 
-	chain_time(f.time);
+	frame_start(frame, &f);
 	b->last = l->head.last;
 	b->session_last = s ? s->head.last : chain_start;
 	for (; *next < in->n && b->lines.len < BATCH; (*next)++) {
@@ -451,7 +455,7 @@ static void batch_make(const struct log *l, const struct session *s, const struc
 		memcpy(f.prev, b->last.hash, HASH_HEX);
 		memcpy(f.session_prev, b->session_last.hash, HASH_HEX);
 		b->last_at = (off_t)b->lines.len;
-		line_put(&b->lines, &f, frame, in->text.s + start, in->ends[*next] - start);
+		line_put(&b->lines, &f, in->text.s + start, in->ends[*next] - start);
 		b->last.seq = f.seq;
 		b->session_last.seq = f.session_seq;
 		hash_hex(b->last.hash, b->lines.s + b->last_at, b->lines.len - (size_t)b->last_at);
@@ -907,8 +911,8 @@ int audit_unlogged(const struct audit_frame *frame, const struct str *members,
 	if (r == 0) {
 		memcpy(f.prev, chain_start.hash, HASH_HEX);
 		memcpy(f.session_prev, chain_start.hash, HASH_HEX);
-		chain_time(f.time);
-		line_put(ret_line, &f, frame, in.text.s, in.text.len);
+		frame_start(frame, &f);
+		line_put(ret_line, &f, in.text.s, in.text.len);
 		str_puts(ret_line, "\n");
 	}
 	inside_free(&in);

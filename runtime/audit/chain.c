@@ -22,16 +22,47 @@ bool chain_is_name(const char *text)
 	return n > 0 && n < CHAIN_NAME && !text[n];
 }
 
+/* Two digits. */
+static char *put_pair(char *p, int v)
+{
+	*p++ = (char)('0' + v / 10);
+	*p++ = (char)('0' + v % 10);
+	return p;
+}
+
+/* Without strftime(3), as chain_put() is without printf(3). */
+void chain_time_of(const struct timespec *t, char ret[CHAIN_TIME])
+{
+	struct tm tm;
+	char *p = ret;
+	long ns = t->tv_nsec;
+	int year;
+
+	gmtime_r(&t->tv_sec, &tm);
+	year = tm.tm_year + 1900;
+	p = put_pair(put_pair(p, year / 100), year % 100);
+	*p++ = '-';
+	p = put_pair(p, tm.tm_mon + 1);
+	*p++ = '-';
+	p = put_pair(p, tm.tm_mday);
+	*p++ = 'T';
+	p = put_pair(p, tm.tm_hour);
+	*p++ = ':';
+	p = put_pair(p, tm.tm_min);
+	*p++ = ':';
+	p = put_pair(p, tm.tm_sec);
+	*p++ = '.';
+	for (int i = 8; i >= 0; i--, ns /= 10)
+		p[i] = (char)('0' + ns % 10);
+	strcpy(p + 9, "Z");
+}
+
 void chain_time(char ret[CHAIN_TIME])
 {
 	struct timespec now;
-	struct tm tm;
-	char date[24];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret, CHAIN_TIME, "%.19s.%09ldZ", date, now.tv_nsec);
+	chain_time_of(&now, ret);
 }
 
 static char *put_number(char *p, unsigned long long v)

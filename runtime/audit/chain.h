@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/hash.h"
 #include "base/str.h"
@@ -39,7 +40,8 @@ struct chain_frame {
 /* Session ids and events are [0-9a-z_-], and short. */
 bool chain_is_name(const char *text);
 /* The present time as a frame has it, RFC 3339 in UTC. */
-void chain_time(char ret[CHAIN_TIME]);
+void chain_time(char ret[CHAIN_TIME]);	/* now */
+void chain_time_of(const struct timespec *t, char ret[CHAIN_TIME]);
 /* Appends the frame up to the event, without a comma: the record's members follow. */
 void chain_put(struct str *line, const struct chain_frame *f);
 /* `line` without its newline.  False if it is not a whole record. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/record.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "audit/chain.h"
 #include "audit/redact.h"
 #include "base/json.h"
 
@@ -34,19 +34,14 @@ static void put_list(struct json_writer *w, const char *key, const struct strv *
 	json_field_strv(w, key, v ? v : &none);
 }
 
-/* RFC 3339, UTC, as the frame has it. */
 static void put_time(struct json_writer *w, const char *key, int64_t ns)
 {
-	const time_t s = ns / 1000000000;
-	char date[32], text[64];
-	struct tm t;
+	const struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	char text[CHAIN_TIME];
 
-	if (ns > 0 && gmtime_r(&s, &t) && strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &t)) {
-		snprintf(text, sizeof text, "%s.%09dZ", date, (int)(ns % 1000000000));
-		json_field(w, key, text);
-	} else {
-		json_field(w, key, NULL);
-	}
+	if (ns > 0)
+		chain_time_of(&t, text);
+	json_field(w, key, ns > 0 ? text : NULL);
 }
 
 static void put_exit(struct json_writer *w, int code, int signal)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/redact.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,7 +10,8 @@
 
 static bool is_name_char(char c)
 {
-	return isalnum((unsigned char)c) || c == '_' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+	       c == '-';
 }
 
 static bool is_quote(char c)
@@ -126,30 +126,67 @@ enum next {
 	NEXT_USER,		/* name:password, or name%password */
 };
 
-/* Lists are words with blanks between them. */
+/* Of which some options hold a secret. */
+enum {
+	CURL = 1, SMB = 2, SSHPASS = 4, ATTACHED = 8, LOGIN = 16, REDIS = 32, LDAP = 64, ZIP = 128,
+};
+
+/* Programs, or verbs; sorted by name. */
+static const struct program {
+	const char *name;
+	unsigned is;
+} programs[] = {
+	{ "7z", ATTACHED },	     { "7za", ATTACHED },	  { "curl", CURL },
+	{ "ldapadd", LDAP },	     { "ldapdelete", LDAP },	  { "ldapmodify", LDAP },
+	{ "ldapsearch", LDAP },	     { "login", LOGIN },	  { "mariadb", ATTACHED },
+	{ "mariadb-dump", ATTACHED }, { "mount.cifs", SMB },	  { "mysql", ATTACHED },
+	{ "mysqladmin", ATTACHED },  { "mysqldump", ATTACHED },	  { "rar", ATTACHED },
+	{ "redis-cli", REDIS },	     { "smbclient", SMB },	  { "sshpass", SSHPASS },
+	{ "unrar", ATTACHED },	     { "unzip", ZIP },		  { "zip", ZIP },
+};
+
+/* What the n bytes name, 0 if they name none of them. */
+static unsigned program_of(const char *name, size_t n)
+{
+	size_t first = 0, end = sizeof programs / sizeof *programs;
+
+	while (first < end) {
+		const size_t middle = (first + end) / 2;
+		const char *other = programs[middle].name;
+		int r = strncmp(name, other, n);
+
+		if (r == 0 && !other[n])
+			return programs[middle].is;
+		if (r > 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return 0;
+}
+
 static const struct secret_option {
-	const char *after;	/* the program, or the verb: any of these has come before */
-	const char *options;
+	unsigned after;		/* any of these has come before */
+	const char *options;	/* words with blanks between them */
 	bool attached;		/* -pSECRET is meant, too, or alone */
 	bool apart;		/* -p SECRET */
 	enum next what;
 } secret_options[] = {
-	{ " curl ", " -u -U --user --proxy-user ", true, true, NEXT_USER },
-	{ " curl ", " -b --cookie ", true, true, NEXT_SECRET },
-	{ " smbclient mount.cifs ", " -U --user ", true, true, NEXT_USER },
-	{ " sshpass ", " -p ", true, true, NEXT_SECRET },
-	{ " mysql mysqldump mysqladmin mariadb mariadb-dump 7z 7za rar unrar ", " -p ", true, false,
-	  NEXT_SECRET },
-	{ " login ", " -p ", true, true, NEXT_SECRET },		/* docker run -p is a port */
-	{ " redis-cli ", " -a ", false, true, NEXT_SECRET },
-	{ " ldapsearch ldapadd ldapmodify ldapdelete ", " -w ", true, true, NEXT_SECRET },
-	{ " zip unzip ", " -P ", true, true, NEXT_SECRET },
+	{ CURL, " -u -U --user --proxy-user ", true, true, NEXT_USER },
+	{ CURL, " -b --cookie ", true, true, NEXT_SECRET },
+	{ SMB, " -U --user ", true, true, NEXT_USER },
+	{ SSHPASS, " -p ", true, true, NEXT_SECRET },
+	{ ATTACHED, " -p ", true, false, NEXT_SECRET },
+	{ LOGIN, " -p ", true, true, NEXT_SECRET },		/* docker run -p is a port */
+	{ REDIS, " -a ", false, true, NEXT_SECRET },
+	{ LDAP, " -w ", true, true, NEXT_SECRET },
+	{ ZIP, " -P ", true, true, NEXT_SECRET },
 };
 enum { SECRET_OPTIONS = sizeof secret_options / sizeof *secret_options };
 
 /* What the words so far say of the next. */
 struct words {
-	bool after[SECRET_OPTIONS];
+	unsigned after;		/* programs that have come before, by which options are told */
 	bool set;		/* the last word was "set": aws configure set NAME VALUE */
 	enum next next;
 };
@@ -170,12 +207,12 @@ static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
 		w->next = glued ? NEXT_PLAIN : NEXT_SECRET;
 		return n;
 	}
-	for (size_t i = 0; i < SECRET_OPTIONS; i++) {
+	w->after |= program_of(name, n - (size_t)(name - word));
+	for (size_t i = 0; i < SECRET_OPTIONS && w->after && *word == '-'; i++) {
 		const struct secret_option *o = &secret_options[i];
 		size_t option = n > 2 && word[1] == '-' ? strcspn(word, "=") : 2;
 
-		w->after[i] = w->after[i] || str_has_word(o->after, name, n - (size_t)(name - word));
-		if (!w->after[i] || *word != '-' || n < 2 || option > n || !str_has_word(o->options, word, option))
+		if (!(w->after & o->after) || n < 2 || option > n || !str_has_word(o->options, word, option))
 			continue;
 		if (option < n && o->attached) {
 			size_t user = o->what == NEXT_USER ? strcspn(word, ":%") + 1 : 0;
@@ -215,6 +252,20 @@ static void put_start(struct str *out, const char *text, size_t n)
 	str_puts(out, REDACTED);
 }
 
+/* Quickly, of most texts: without a blank, a '=' or a ':' only a token can be in it. */
+static bool is_harmless(const char *text)
+{
+	const char *p;
+
+	for (p = text; *p; p++)
+		if (*p == ' ' || *p == '\t' || *p == '\n' || *p == '=' || *p == ':')
+			return false;
+	for (p = text; *p; p++)
+		if (is_name_char(*p) && (p == text || !is_name_char(p[-1])) && secret_token(p))
+			return false;
+	return true;
+}
+
 void redact_text(const char *text, struct str *out)
 {
 	static const char ends[] = " \t\n;&|()\"'";
@@ -222,6 +273,10 @@ void redact_text(const char *text, struct str *out)
 	struct words words = { 0 };
 	const char *p = text;
 
+	if (is_harmless(text)) {
+		str_puts(out, text);
+		return;
+	}
 	while (*p) {
 		bool at_word = p == text || !is_name_char(p[-1]);
 		size_t n = 0, keep = 0;
@@ -292,11 +347,12 @@ void redact_text(const char *text, struct str *out)
 
 struct strv redact_args(struct arena *a, const struct strv *args)
 {
-	struct strv ret = { 0 };
+	struct strv ret = { .n = args ? args->n : 0 };
 	struct words words = { 0 };
 
-	for (size_t i = 0; args && i < args->n; i++) {
-		const char *arg = args->v[i];
+	ret.v = arena_array(a, char *, ret.n + 1);
+	for (size_t i = 0; i < ret.n; i++) {
+		char *arg = args->v[i];
 		const size_t n = strlen(arg);
 		size_t shown = shown_length(words.next, arg, n);
 		owned_str text = STR_INIT;
@@ -305,11 +361,15 @@ struct strv redact_args(struct arena *a, const struct strv *args)
 			shown = read_word(&words, arg, n, false);
 		else
 			words.next = NEXT_PLAIN;
+		if (shown == n && is_harmless(arg)) {
+			ret.v[i] = arg;
+			continue;
+		}
 		if (shown < n)
 			put_start(&text, arg, shown);
 		else
 			redact_text(arg, &text);
-		strv_add(a, &ret, text.s);
+		ret.v[i] = arena_strdup(a, text.s);
 	}
 	return ret;
 }

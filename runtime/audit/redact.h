@@ -13,5 +13,6 @@
 
 /* Appends text with each secret in it replaced by "[redacted]". */
 void redact_text(const char *text, struct str *out);
-/* Arguments: also the one after --password, --token and their like. */
+/* Arguments: also the one after --password, --token and their like.  The result's texts are those of `args`
+ * where nothing is hidden. */
 struct strv redact_args(struct arena *a, const struct strv *args);

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <fnmatch.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -159,9 +160,11 @@ static bool is_named(const char *names, const char *path)
 
 static bool is_assignment(const char *word)
 {
-	size_t n = strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+	const char *equals = strchr(word, '=');
 
-	return n && word[n] == '=' && !isdigit((unsigned char)*word);
+	return equals && equals > word && !isdigit((unsigned char)*word) &&
+	       strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") ==
+	       (size_t)(equals - word);
 }
 
 /* ---- one command ---- */
@@ -379,29 +382,50 @@ static void read_prefix(struct arena *a, const struct prefix *p, const struct st
 	read_words(a, &rest, depth, ret);
 }
 
+/* Where a program of that name would be noted as one that is no tool. */
+static const char **passed_at(struct supplies *s, const char *name)
+{
+	uint32_t h = 2166136261u;	/* FNV-1a */
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	return &s->passed[(h ^ h >> 16) % (sizeof s->passed / sizeof *s->passed)];
+}
+
 static void read_words(struct arena *a, const struct strv *args, int depth, struct supplies *ret)
 {
 	enum { DEEPEST = 8 };
 	struct strv words = *args;
-	const char *script;
+	const char *script, *name, **passed;
+	bool is_tool = false;
 
 	while (words.n && is_assignment(words.v[0]))
 		words = from(&words, 1);
 	if (!words.n || depth > DEEPEST)
+		return;
+	name = base_name(words.v[0]);
+	passed = passed_at(ret, name);
+	if (str_equal(*passed, name))
 		return;
 	if (is_named(shells, words.v[0])) {
 		if ((script = script_of(&words)))
 			read_script(a, script, depth + 1, ret);
 		return;
 	}
-	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
-		if (is_named(tools[i].names, words.v[0]) && read_tool(a, &tools[i], &words, ret))
+	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
+		if (!is_named(tools[i].names, words.v[0]))
+			continue;
+		is_tool = true;
+		if (read_tool(a, &tools[i], &words, ret))
 			return;
+	}
 	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
 		if (is_named(prefixes[i].names, words.v[0])) {
 			read_prefix(a, &prefixes[i], &words, depth + 1, ret);
 			return;
 		}
+	if (!is_tool)
+		*passed = arena_strdup(a, name);
 }
 
 void supply_of_command(struct arena *a, const struct strv *args, struct supplies *ret)

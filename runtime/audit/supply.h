@@ -29,6 +29,7 @@ struct supply {
 struct supplies {
 	struct supply v[SUPPLY_MOST];
 	size_t n;
+	const char *passed[64];		/* programs that are no tools, so that each is looked up once */
 };
 
 /* Adds what the arguments ask for; also behind sudo, env and their like, and in a shell's `-c`.  The texts

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <yajl/yajl_gen.h>
 #include <yajl/yajl_parse.h>
 
 #include "base/fd.h"
@@ -538,116 +537,194 @@ int json_u64(const struct json *number, uint64_t *ret)
 
 /* ---- writing ---- */
 
-struct json_writer {
-	yajl_gen gen;
-	size_t depth;
-};
+enum { WRITER_DEEP = JSON_DEEP + 28 };	/* a tree that was read, and what is put around it */
 
-static void ok(yajl_gen_status status)
-{
-	if (status != yajl_gen_status_ok)
-		abort();
-}
+struct json_writer {
+	struct str out;
+	size_t depth;
+	bool is_object[WRITER_DEEP];
+	bool pretty;
+	bool follows;		/* something stands before in the object or array */
+	bool is_value;		/* what comes next is, of the key that was written last */
+};
 
 struct json_writer *json_writer_new(bool pretty)
 {
 	struct json_writer *w = must(calloc(1, sizeof *w));
 
-	w->gen = must(yajl_gen_alloc(&alloc_funcs));
-	if (pretty) {
-		yajl_gen_config(w->gen, yajl_gen_beautify, 1);
-		yajl_gen_config(w->gen, yajl_gen_indent_string, "\t");
-	}
+	w->pretty = pretty;
+	str_reserve(&w->out, 512);
 	return w;
 }
 
 void json_writer_end(struct json_writer *w, struct str *out)
 {
-	const unsigned char *text;
-	size_t n;
-
 	if (w->depth)
 		abort();
-	ok(yajl_gen_get_buf(w->gen, &text, &n));
-	str_append(out, text, n);
-	/* the pretty form ends with one already */
-	if (!n || text[n - 1] != '\n')
-		str_puts(out, "\n");
-	yajl_gen_free(w->gen);
+	str_puts(&w->out, "\n");
+	if (out->s) {
+		str_append(out, w->out.s, w->out.len);
+		str_free(&w->out);
+	} else {
+		*out = w->out;
+	}
 	free(w);
+}
+
+static void put_char(struct json_writer *w, char c)
+{
+	*str_reserve(&w->out, 1) = c;
+	str_commit(&w->out, 1);
+}
+
+static void new_line(struct json_writer *w)
+{
+	if (!w->pretty)
+		return;
+	put_char(w, '\n');
+	for (size_t i = 0; i < w->depth; i++)
+		put_char(w, '\t');
+}
+
+/* What parts the next key or value from what is before it. */
+static void begin(struct json_writer *w, bool is_key)
+{
+	if (is_key != (w->depth && w->is_object[w->depth - 1] && !w->is_value))
+		abort();
+	if (!w->is_value && w->follows)
+		put_char(w, ',');
+	if (!w->is_value && w->depth)
+		new_line(w);
+	w->is_value = false;
+	w->follows = true;
+}
+
+static void open_with(struct json_writer *w, char bracket)
+{
+	begin(w, false);
+	if (w->depth == WRITER_DEEP)
+		abort();
+	w->is_object[w->depth++] = bracket == '{';
+	put_char(w, bracket);
+	w->follows = false;
+}
+
+static void close_with(struct json_writer *w, char bracket)
+{
+	if (!w->depth || w->is_value)
+		abort();
+	w->depth--;
+	if (!w->follows && w->pretty)
+		put_char(w, '\n');
+	new_line(w);
+	put_char(w, bracket);
+	w->follows = true;
 }
 
 void json_open(struct json_writer *w)
 {
-	ok(yajl_gen_map_open(w->gen));
-	w->depth++;
+	open_with(w, '{');
 }
 
 void json_close(struct json_writer *w)
 {
-	ok(yajl_gen_map_close(w->gen));
-	w->depth--;
+	close_with(w, '}');
 }
 
 void json_open_array(struct json_writer *w)
 {
-	ok(yajl_gen_array_open(w->gen));
-	w->depth++;
+	open_with(w, '[');
 }
 
 void json_close_array(struct json_writer *w)
 {
-	ok(yajl_gen_array_close(w->gen));
-	w->depth--;
+	close_with(w, ']');
 }
 
-static void put_bytes(struct json_writer *w, const char *text)
+/* How many bytes at the start stand for themselves. */
+static size_t plain_length(const char *text)
 {
-	size_t n = strlen(text), valid = utf8_prefix(text, n);
-	owned_str mended = STR_INIT;
+	const char *p = text;
 
-	if (valid == n) {
-		ok(yajl_gen_string(w->gen, (const unsigned char *)text, n));
-		return;
+	while ((unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
+		p++;
+	return (size_t)(p - text);
+}
+
+/* The first character of the text, which is none that stands for itself.  Its bytes. */
+static size_t put_special(struct json_writer *w, const char *text)
+{
+	static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+	const unsigned char *p = (const unsigned char *)text;
+	const char *found = strchr(named, *text);
+	size_t n;
+
+	if (found) {
+		put_char(w, '\\');
+		put_char(w, letters[found - named]);
+		return 1;
 	}
-	while (n) {
-		str_append(&mended, text, valid);
-		text += valid;
-		n -= valid;
-		if (n) {
-			str_puts(&mended, "\xef\xbf\xbd");
-			text++;
-			n--;
-		}
-		valid = utf8_prefix(text, n);
+	if (*p < 0x80) {
+		str_printf(&w->out, "\\u%04X", *p);
+		return 1;
 	}
-	ok(yajl_gen_string(w->gen, (const unsigned char *)mended.s, mended.len));
+	n = utf8_sequence(p, strnlen(text, 4));
+	if (n)
+		str_append(&w->out, text, n);
+	else
+		str_puts(&w->out, "\xef\xbf\xbd");
+	return n ? n : 1;
+}
+
+static void put_text(struct json_writer *w, const char *text)
+{
+	size_t plain;
+
+	put_char(w, '"');
+	while ((plain = plain_length(text)), str_append(&w->out, text, plain), text[plain])
+		text += plain + put_special(w, text + plain);
+	put_char(w, '"');
+}
+
+/* A literal or a number. */
+static void put_word(struct json_writer *w, const char *word, size_t n)
+{
+	begin(w, false);
+	str_append(&w->out, word, n);
 }
 
 void json_key(struct json_writer *w, const char *key)
 {
-	put_bytes(w, key);
+	begin(w, true);
+	put_text(w, key);
+	put_char(w, ':');
+	if (w->pretty)
+		put_char(w, ' ');
+	w->is_value = true;
 }
 
 void json_put_string(struct json_writer *w, const char *text)
 {
-	if (text)
-		put_bytes(w, text);
-	else
+	if (!text) {
 		json_put_null(w);
+		return;
+	}
+	begin(w, false);
+	put_text(w, text);
 }
 
 void json_put_i64(struct json_writer *w, int64_t v)
 {
-	ok(yajl_gen_integer(w->gen, v));
+	begin(w, false);
+	if (v < 0)
+		put_char(w, '-');
+	str_put_number(&w->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 void json_put_u64(struct json_writer *w, uint64_t v)
 {
-	char text[24];
-	int n = snprintf(text, sizeof text, "%llu", (unsigned long long)v);
-
-	ok(yajl_gen_number(w->gen, text, (size_t)n));
+	begin(w, false);
+	str_put_number(&w->out, v);
 }
 
 void json_put_double(struct json_writer *w, double v)
@@ -664,17 +741,17 @@ void json_put_double(struct json_writer *w, double v)
 		if (strtod(text, NULL) == v)
 			break;
 	}
-	ok(yajl_gen_number(w->gen, text, (size_t)n));
+	put_word(w, text, (size_t)n);
 }
 
 void json_put_bool(struct json_writer *w, bool v)
 {
-	ok(yajl_gen_bool(w->gen, v));
+	put_word(w, v ? "true" : "false", v ? 4 : 5);
 }
 
 void json_put_null(struct json_writer *w)
 {
-	ok(yajl_gen_null(w->gen));
+	put_word(w, "null", 4);
 }
 
 void json_put_tree(struct json_writer *w, const struct json *tree)
@@ -687,7 +764,7 @@ void json_put_tree(struct json_writer *w, const struct json *tree)
 		json_put_bool(w, tree->boolean);
 		break;
 	case JSON_NUMBER:
-		ok(yajl_gen_number(w->gen, tree->text, strlen(tree->text)));
+		put_word(w, tree->text, strlen(tree->text));
 		break;
 	case JSON_STRING:
 		json_put_string(w, tree->text);

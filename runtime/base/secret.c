@@ -44,9 +44,12 @@ bool secret_name(const char *name, size_t n)
 	upper[n] = 0;
 	if (strcmp(upper, "PWD") == 0 || strcmp(upper, "OLDPWD") == 0)
 		return false;
-	for (size_t i = 0; credential_endings[i]; i++)
-		if (str_has_suffix(upper, credential_endings[i]))
+	for (size_t i = 0; credential_endings[i]; i++) {
+		const size_t least = strlen(credential_endings[i]);
+
+		if (n >= least && memcmp(upper + n - least, credential_endings[i], least) == 0)
 			return true;
+	}
 	for (const char *p = upper; *p;) {
 		size_t word = strcspn(p, "_-./:");
 
@@ -78,7 +81,7 @@ static bool in_charset(enum charset set, unsigned char c)
 	return false;
 }
 
-/* A fixed beginning and at least that many characters of a set after it. */
+/* A fixed beginning and at least that many characters of a set after it; sorted by their first byte. */
 static const struct token {
 	const char *prefix;
 	enum charset rest;
@@ -135,11 +138,22 @@ static const struct token {
 /* Bytes of the token at p, 0 if there is none. */
 static size_t token_length(const char *p)
 {
-	for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+	const size_t all = sizeof tokens / sizeof *tokens;
+	size_t first = 0, end = all;
+
+	while (first < end) {
+		const size_t middle = (first + end) / 2;
+
+		if (tokens[middle].prefix[0] < *p)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	for (size_t i = first; i < all && tokens[i].prefix[0] == *p; i++) {
 		const struct token *t = &tokens[i];
 		unsigned n = 0, digits = 0;
 
-		if (t->prefix[0] != *p || !str_has_prefix(p, t->prefix))
+		if (!str_has_prefix(p, t->prefix))
 			continue;
 		for (const char *q = p + strlen(t->prefix);
 		     *q && in_charset(t->rest, (unsigned char)*q); q++, n++)

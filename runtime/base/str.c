@@ -66,6 +66,16 @@ void str_printf(struct str *s, const char *fmt, ...)
 	va_end(ap);
 }
 
+void str_put_number(struct str *s, unsigned long long v)
+{
+	char digits[24], *first = digits + sizeof digits;
+
+	do
+		*--first = (char)('0' + v % 10);
+	while (v /= 10);
+	str_append(s, first, (size_t)(digits + sizeof digits - first));
+}
+
 const char *str_text(const struct str *s)
 {
 	return s->s ? s->s : "";

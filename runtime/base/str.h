@@ -26,6 +26,8 @@ void str_append(struct str *s, const void *bytes, size_t n);
 void str_puts(struct str *s, const char *text);
 void str_printf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void str_vprintf(struct str *s, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+/* The number in decimal, faster than by str_printf(). */
+void str_put_number(struct str *s, unsigned long long v);
 /* Room for n more bytes at the end, to be filled and then committed. */
 char *str_reserve(struct str *s, size_t n);
 void str_commit(struct str *s, size_t n);

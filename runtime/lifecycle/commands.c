@@ -197,19 +197,20 @@ static int64_t clock_ns(clockid_t clock)
 
 static struct strv arguments(struct arena *a, const struct execlog_command *c)
 {
+	char *text = arena_strndup(a, c->argv, c->argv_kept), *const end = text + c->argv_kept;
 	struct strv args = { 0 };
+	size_t n = 0;
 
-	for (size_t at = 0; at < c->argv_kept;) {
-		const char *arg = arena_strndup(a, c->argv + at, strnlen(c->argv + at, c->argv_kept - at));
-
-		strv_add(a, &args, arg);
-		at += strlen(arg) + 1;
-	}
+	for (const char *p = text; p < end; p += strlen(p) + 1)
+		n++;
+	args.v = arena_array(a, char *, n + 2);
+	for (char *p = text; p < end; p += strlen(p) + 1)
+		args.v[args.n++] = p;
 	if (c->argv_size > c->argv_kept)
-		strv_add(a, &args, arena_printf(a, "[cut after %zu of %llu bytes]", c->argv_kept,
-						c->argv_size));
+		args.v[args.n++] = arena_printf(a, "[cut after %zu of %llu bytes]", c->argv_kept,
+						c->argv_size);
 	else if (!c->argv_size && c->argv_kept)
-		strv_add(a, &args, arena_printf(a, "[cut after %zu bytes]", c->argv_kept));
+		args.v[args.n++] = arena_printf(a, "[cut after %zu bytes]", c->argv_kept);
 	return args;
 }
 
