@@ -309,7 +309,7 @@ static void put_arguments(const struct server *s, bool at_fd, unsigned word, str
 }
 
 /* Into s->bytes. */
-static struct execlog_record *describe(struct server *s, pid_t pid, const struct looks *looks)
+static void describe(struct server *s, pid_t pid, const struct looks *looks)
 {
 	const struct seccomp_data *d = &s->ask->data;
 	const struct calls *c = calls_of(d->arch);
@@ -321,17 +321,17 @@ static struct execlog_record *describe(struct server *s, pid_t pid, const struct
 	*r = (struct execlog_record){ .started = now_ns(), .pid = (uint32_t)pid,
 				      .parent = (uint32_t)looks->parent, .end = EXECLOG_UNSEEN };
 	if (!c)	/* the filter asks for no others */
-		return r;
+		return;
 	at_fd = nr == c->execveat || nr == c->other_execveat;
 	texts = (char *)(r + 1);
 	put_path(s, at_fd, r, texts);
 	put_arguments(s, at_fd, nr & X32 ? 4 : c->word, r, texts + r->path_kept);
-	return r;
 }
 
-/* NOWHERE: it is lost. */
-static uint64_t append(struct server *s, struct execlog_record *r)
+/* What is in s->bytes; where.  NOWHERE: it is lost. */
+static uint64_t append(struct server *s)
 {
+	struct execlog_record *r = (struct execlog_record *)s->bytes;
 	const uint64_t size = execlog_record_size(r);
 	const uint64_t at = atomic_fetch_add(&s->head->taken, size);
 
@@ -432,33 +432,45 @@ static void see_end(struct server *s, int pidfd)
 
 /* ---- the server: a question ---- */
 
+/* NULL: it cannot be awaited. */
+static struct running *find_or_await(struct server *s, pid_t pid, const struct looks *looks)
+{
+	struct running *found = find(s, pid, looks->start_time);
+
+	return found ? found : await_end(s, pid, looks);
+}
+
+/* Whether who asked is still there; else what was read of it may be another's. */
+static bool is_valid(const struct server *s)
+{
+	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->ask->id) == 0;
+}
+
 /* false: the program must not begin. */
 static bool log_command(struct server *s)
 {
-	const pid_t tid = (pid_t)s->ask->pid;
-	struct execlog_record *record;
 	struct running *process;
 	struct looks looks;
 	uint64_t at;
-	pid_t pid;
+	pid_t pid = (pid_t)s->ask->pid, leader;
 
-	if (look_at(tid, &looks) < 0)
-		return true;	/* it is gone, and so is its call */
-	/* Nearly always the process's only thread. */
-	process = find(s, tid, looks.start_time);
-	if (!process)
-		process = await_end(s, tid, &looks);
-	pid = tid;
-	if (!process && (pid = process_of(tid)) != tid && pid && look_at(pid, &looks) == 0) {
-		process = find(s, pid, looks.start_time);
-		if (!process)
-			process = await_end(s, pid, &looks);
+	if (look_at(pid, &looks) < 0) {
+		if (!is_valid(s))
+			return true;
+		/* As of a process that is in no PID namespace of ours. */
+		atomic_fetch_add(&s->head->lost, 1);
+		return !s->head->required;
 	}
-	record = describe(s, pid, &looks);
-	/* What was read was another's if the caller died meanwhile. */
-	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->ask->id) < 0)
+	process = find_or_await(s, pid, &looks);
+	/* Nearly always the only thread. */
+	if (!process && (leader = process_of(pid)) && leader != pid && look_at(leader, &looks) == 0) {
+		pid = leader;
+		process = find_or_await(s, pid, &looks);
+	}
+	describe(s, pid, &looks);
+	if (!is_valid(s))
 		return true;
-	at = append(s, record);
+	at = append(s);
 	if (process) {
 		const bool failed = looks.start_stack && looks.start_stack == process->start_stack;
 

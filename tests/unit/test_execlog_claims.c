@@ -88,6 +88,7 @@ static int keep(void *arg, const struct execlog_command *c, struct err *e)
 struct session {
 	size_t most;
 	bool required;
+	bool below;		/* the server is in a PID namespace in which there are no others */
 	pid_t server;
 };
 
@@ -128,6 +129,10 @@ static int run(struct session *s, void (*body)(void), struct outcome *o)
 	s->server = fork();
 	if (s->server == 0) {
 		close(go[1]);
+		if (s->below && (unshare(CLONE_NEWPID) < 0 || (pid = fork()) != 0)) {
+			waitpid(pid, &status, 0);
+			_exit(0);
+		}
 		_exit(execlog_claims_serve(listener, log_fd));
 	}
 	close(listener);
@@ -294,19 +299,21 @@ static void ten(void)
 static const struct bound {
 	const char *name;
 	size_t most;
-	bool required;
+	bool required, below;
 	int status;
 	unsigned kept, lost;
 } bounds[] = {
-	{ "enough", 10 * 128, true, 0, 10, 0 },
-	{ "counted", 4 * 128 + 64, false, 0, 4, 6 },
-	{ "required", 4 * 128 + 64, true, SIGKILL << 8, 4, 1 },
+	{ "enough", 10 * 128, true, false, 0, 10, 0 },
+	{ "counted", 4 * 128 + 64, false, false, 0, 4, 6 },
+	{ "required", 4 * 128 + 64, true, false, SIGKILL << 8, 4, 1 },
+	{ "not to be seen", 10 * 128, false, true, 0, 0, 10 },
+	{ "not to be seen, required", 10 * 128, true, true, 100 << 8, 0, 1 },
 };
 
 static void check_bound(const void *row, struct outcome *o)
 {
 	const struct bound *b = row;
-	struct session s = { .most = b->most, .required = b->required };
+	struct session s = { .most = b->most, .required = b->required, .below = b->below };
 	struct execlog_total total = { 0 };
 	int status = run(&s, ten, o);
 
