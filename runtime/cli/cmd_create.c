@@ -13,6 +13,7 @@
 #include "lifecycle/activation.h"
 #include "lifecycle/foreground.h"
 #include "lifecycle/manage.h"
+#include "lifecycle/start.h"
 
 struct options {
 	const char *bundle, *pid_file, *console_socket, *pidfd_socket;

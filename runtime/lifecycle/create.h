@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * create: a container from a bundle, up to the state "created"; and start.
+ * create: a container from a bundle, up to the state "created" (start.h goes on).
  *
  * create.c is the runtime's side of the diagram in handshake.h, init.c the
  * container's.  On failure nothing is left behind: no process, cgroup,
@@ -66,12 +66,6 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
  * caller's own. */
 int lifecycle_raise_limits(pid_t pid, const struct spec_process *p, struct err *e);
 int lifecycle_set_oom_score(pid_t pid, const struct spec_process *p, struct err *e);
-/* Waits for the container to be ready if systemd wants to know (notify.h). */
-int lifecycle_start(struct arena *a, const struct runtime *rt, const char *id, struct err *e);
-/* The same at once after create; lets go of the container's directory.  foreground: c->notify is for the
- * caller to wait for. */
-int lifecycle_start_created(struct arena *a, const struct runtime *rt, struct created *c,
-			    bool foreground, struct err *e);
 
 /* What the container's first process inherits from the runtime by memory (it is a fork). */
 struct init {

@@ -36,10 +36,11 @@
  *                          <- READY           (outlives the runtime from here)
  *   created                                   listens on its start socket
  *
- *   start:                    GO ->
+ *   start (start.c):          GO ->
  *                                             filter
- *                          (<- LISTENER       if the filter has one
- *   send it to listenerPath
+ *                          (<- LISTENER       if a filter has one
+ *   send it to listenerPath,
+ *   or to a process of ours
  *                             GO ->)
  *                                             startContainer hooks, exec
  *   poststart hooks        <- the end, or FAILED
