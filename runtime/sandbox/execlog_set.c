@@ -53,6 +53,17 @@ static const struct {
 };
 _Static_assert(COUNT(maps_wanted) == EXECLOG_MAPS, "a row for each map");
 
+enum program { AT_EXIT, AT_EXEC, PROGRAMS };
+static const char *const programs[PROGRAMS] = { [AT_EXIT] = "exit", [AT_EXEC] = "exec" };
+
+/* What a whole set has pinned: the first maps, which the runtime looks into, and the programs. */
+enum { PINNED = EXECLOG_SEGMENTS + 1 + PROGRAMS };
+
+static const char *pinned(size_t i)
+{
+	return i <= EXECLOG_SEGMENTS ? maps_wanted[i].name : programs[i - EXECLOG_SEGMENTS - 1];
+}
+
 /* ---- the kernel's calls ---- */
 
 int execlog_lookup(int map, const void *key, void *value)
@@ -193,13 +204,13 @@ static int load_programs(const char *set, const int maps[EXECLOG_MAPS], bool typ
 	if ((r = execlog_kernel(&kernel, e)) < 0)
 		return r;
 	n = execlog_at_exit(&a, &kernel, maps, typed, &code);
-	if ((r = attach("exit", kernel.exit_id, code, n, &at_exit, e)) < 0)
+	if ((r = attach(programs[AT_EXIT], kernel.exit_id, code, n, &at_exit, e)) < 0)
 		return r;
 	n = execlog_at_exec(&a, &kernel, maps, typed, &code);
-	if ((r = attach("exec", kernel.exec_id, code, n, &at_exec, e)) < 0 ||
-	    (r = pin(at_exit, set, "exit", e)) < 0)
+	if ((r = attach(programs[AT_EXEC], kernel.exec_id, code, n, &at_exec, e)) < 0 ||
+	    (r = pin(at_exit, set, programs[AT_EXIT], e)) < 0)
 		return r;
-	return pin(at_exec, set, "exec", e);
+	return pin(at_exec, set, programs[AT_EXEC], e);
 }
 
 static int load_into(const char *set, struct err *e)
@@ -297,6 +308,21 @@ int execlog_sweep(uint64_t session, struct err *e)
 	return open_room(LOCK_EX, false, &room, e) < 0 ? -e->code : sweep(room, session, e);
 }
 
+/* The last that is missing; NULL: the set is whole. */
+static const char *missing(void)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < PINNED; i++) {
+		owned_str path = STR_INIT;
+
+		str_printf(&path, ROOM "/" SET "/%s", pinned(i));
+		if (access(path.s, F_OK) < 0)
+			found = pinned(i);
+	}
+	return found;
+}
+
 static int load_set(struct err *e)
 {
 	enum { NO_SESSION = 0 };
@@ -306,10 +332,11 @@ static int load_set(struct err *e)
 
 	if ((r = open_room(LOCK_EX, true, &room, e)) < 0)
 		return r;
-	if (faccessat(room, SET, F_OK, 0) == 0)
+	if (!missing())
 		return 0;
-	/* Also one that was begun: whoever did so is gone, as its lock is. */
-	if ((r = sweep(room, NO_SESSION, e)) < 0)
+	/* Also one that was begun: whoever did so is gone, as its lock is.  And what is left of one that is not
+	 * whole any more: nothing vouches for the logs in it. */
+	if ((r = sweep(room, NO_SESSION, e)) < 0 || (r = remove_set(room, SET, e)) < 0)
 		return r;
 	if (mkdirat(room, UNFINISHED, 0700) < 0)
 		return err_set(e, errno, "make " ROOM "/" UNFINISHED);
@@ -324,11 +351,14 @@ static int load_set(struct err *e)
 static int open_set(int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struct err *e)
 {
 	owned_fd room = -1;
+	const char *lacks;
 	int r;
 
 	for (int i = 0; i <= EXECLOG_SEGMENTS; i++)
 		maps[i] = -1;
 	r = open_room(LOCK_SH, false, &room, e);
+	if (r == 0 && (lacks = missing()))
+		r = err_say(e, ENOENT, ROOM "/" SET " lacks \"%s\"", lacks);
 	for (int i = 0; i <= EXECLOG_SEGMENTS && r == 0; i++)
 		r = open_pinned(SET, maps_wanted[i].name, &maps[i], e);
 	if (r < 0)
@@ -340,13 +370,13 @@ static int open_set(int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struct err *e
 
 int execlog_open(bool load, int *ret_lock, int maps[EXECLOG_SEGMENTS + 1], struct err *e)
 {
-	struct err missing;
-	int r = open_set(ret_lock, maps, load ? &missing : e);
+	struct err no_set;
+	int r = open_set(ret_lock, maps, load ? &no_set : e);
 
 	if (!load || r == 0)
 		return r;
 	if (r != -ENOENT) {
-		*e = missing;
+		*e = no_set;
 		return r;
 	}
 	r = load_set(e);
@@ -358,7 +388,7 @@ int execlog_ready(struct err *e)
 	int maps[EXECLOG_SEGMENTS + 1], r;
 	owned_fd lock = -1;
 
-	if (access(ROOM "/" SET "/exec", F_OK) == 0)
+	if (!missing())
 		return 0;
 	if ((r = execlog_open(true, &lock, maps, e)) == 0)
 		execlog_close(maps);

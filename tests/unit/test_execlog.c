@@ -740,6 +740,41 @@ Test(execlog, replaces_other_versions)
 	expect_sandboxed("versions", check_versions, NULL, 0, NULL);
 }
 
+/* Somebody removed a part of it, or the machine stopped while it was removed. */
+static void check_broken(const void *row, struct outcome *o)
+{
+	static const char *const parts[] = { "sessions", "logs", "segments", "exit", "exec" };
+	struct execlog_total total;
+	struct err e = { 0 };
+
+	(void)row;
+	mount_bpffs(o);
+	for (size_t i = 0; i < ROWS(parts); i++) {
+		char path[64];
+
+		snprintf(path, sizeof path, ROOM "/execlog-1/%s", parts[i]);
+		WANT(o, watch_one(NAME, &e) == 0, "%s: %s", parts[i], e.text);
+		WANT(o, execlog_ready(&e) == 0, "%s", e.text);
+		WANT(o, execlog_read(NAME, keep, &seen, &total, &e) == 0, "a whole set was replaced: %s", e.text);
+		WANT(o, unlink(path) == 0, "unlink %s: %m", path);
+		/* It may lack what came after that. */
+		WANT(o, execlog_read(NAME, keep, &seen, &total, &e) == -ENOENT && strstr(e.text, parts[i]),
+		     "%s: %s", parts[i], e.text);
+		WANT(o, execlog_free(NAME, &e) == 0, "%s: %s", parts[i], e.text);
+		WANT(o, execlog_ready(&e) == 0 && access(path, F_OK) == 0, "%s: %s", parts[i], e.text);
+		WANT(o, unlink(path) == 0, "unlink %s: %m", path);
+	}
+	WANT(o, watch_one("another", &e) == 0, "%s", e.text);
+	WANT(o, execlog_read(NAME, keep, &seen, &total, &e) == -ENOENT, "a session of the old set: %s", e.text);
+	WANT(o, execlog_read("another", keep, &seen, &total, &e) == 0, "%s", e.text);
+}
+
+Test(execlog, replaces_a_set_that_is_not_whole)
+{
+	skip_unless_it_works();
+	expect_sandboxed("broken", check_broken, NULL, 0, NULL);
+}
+
 static void check_at_once(const void *row, struct outcome *o)
 {
 	enum { TOGETHER = 8 };
