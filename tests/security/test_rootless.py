@@ -28,6 +28,10 @@ def user(work):
     """user(*arguments): the runtime as an ordinary user with subordinate ids."""
     if not shutil.which("newuidmap") or not shutil.which("newgidmap"):
         pytest.skip("no newuidmap and newgidmap")
+    try:
+        os.setxattr(work, "user.test", b"")
+    except OSError as e:
+        pytest.skip(f"no user attributes here, which such an overlay needs: {e}")
     files = "/etc/subuid", "/etc/subgid", "/etc/passwd"
     saved = {}
     for path in files:
