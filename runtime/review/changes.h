@@ -65,6 +65,10 @@ struct changes {
 int changes_read(struct arena *a, const struct review_store *s, int upper_fd, int workspace_fd,
 		 bool hash, struct changes *ret, struct err *e);
 
+/* Into the order of struct changes. */
+void changes_sort(struct changes *c);
+/* Puts the digest of what is in it. */
+void changes_digest(struct changes *c);
 /* What of `all` is at one of the paths or below it, with the directories that are to be made for it;
  * all if there is no path.  -ENOENT names a path where nothing is changed. */
 int changes_select(struct arena *a, const struct changes *all, const struct strv *paths,
