@@ -579,6 +579,8 @@ static int record(struct creation *c, struct err *e)
 {
 	if (!c->spec->agent)
 		return 0;
+	/* While the child mounts. */
+	workspace_list(c->spec, &c->state, &c->dir);
 	if (handshake_expect(c->sync_fd, MESSAGE_ROOT, NULL, e) < 0)
 		return -e->code;
 	c->recorded = true;

@@ -24,7 +24,7 @@
  *   move network devices into it
  *   prestart, createRuntime hooks
  *                             HOOKED ->       waits for this if there are any of both
- *                                             mounts, devices
+ *   list a writable workspace                 mounts, devices
  *                                             createContainer hooks
  *                                             enter the root
  *                         (<- ROOT            if there is a policy

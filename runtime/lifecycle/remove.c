@@ -126,7 +126,7 @@ int lifecycle_delete(struct arena *a, const struct runtime *rt, const char *id, 
 		return r;
 	if (r < 0)
 		spec = NULL;
-	workspace = workspace_conclude(a, &state, spec);
+	workspace = workspace_conclude(a, &dir, &state, spec);
 	/* Before the cgroup goes: the cost is read from it. */
 	if (spec && evidence_delete(a, &dir, &state, spec, own ? own->wait_status : -1, workspace, e) < 0)
 		return -e->code;

@@ -10,6 +10,7 @@
  *   start        the socket on which a created container waits; gone once it was started
  *   deadline     only if limits.time ended it
  *   acct/        a small file system with the kernel's accounting, where that is what tells of commands
+ *   listing      what was in a workspace that the container can write to (review/listing.h)
  *   recorded     a delete has recorded the commands and the exit: one that is repeated does not again
  *   netns        the network namespace, pinned for the evidence (only under a policy)
  *   hosts        /etc/hosts with the allowed names (only under a policy)
@@ -38,6 +39,7 @@
 #define STATE_HOSTS "hosts"
 #define STATE_HOSTROOT "hostroot"
 #define STATE_NOTIFY "notify"
+#define STATE_LISTING "listing"
 #define STATE_RECORDED "recorded"
 #define STATE_ACCT "acct"
 #define STATE_CLAIMS "claims"

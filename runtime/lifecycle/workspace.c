@@ -10,23 +10,25 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "review/listing.h"
 #include "review/since.h"
 #include "review/store.h"
 #include "sandbox/idmap.h"
 #include "sandbox/overlay.h"
 
-static const struct spec_workspace *copy_on_write(const struct spec *s)
+/* The workspace if it has that mode. */
+static const struct spec_workspace *of_mode(const struct spec *s, const char *mode)
 {
-	const struct spec_workspace *w = s->agent ? s->agent->workspace : NULL;
+	const struct spec_workspace *w = s && s->agent ? s->agent->workspace : NULL;
 
-	return w && strcmp(w->mode, "cow") == 0 ? w : NULL;
+	return w && strcmp(w->mode, mode) == 0 ? w : NULL;
 }
 
 int workspace_check_end(const struct spec *s, const struct state *state, struct err *e)
 {
 	const struct spec_namespace *pid = spec_namespace_find(s, "pid");
 
-	if (!copy_on_write(s) || (pid && !pid->path) || !state->cgroup.rootless_without)
+	if (!of_mode(s, "cow") || (pid && !pid->path) || !state->cgroup.rootless_without)
 		return 0;
 	return err_say(e, EOPNOTSUPP, "workspace.mode=cow: the container shares a PID namespace and has no "
 		       "cgroup, so nothing tells when the last of its processes is gone: give it a PID "
@@ -37,7 +39,7 @@ int workspace_plan(struct arena *a, const struct spec *s, struct state *state, s
 {
 	char *directory;
 
-	if (!copy_on_write(s))
+	if (!of_mode(s, "cow"))
 		return 0;
 	if (review_directory(a, state->rootless, &directory, e) < 0)
 		return -e->code;
@@ -48,7 +50,7 @@ int workspace_plan(struct arena *a, const struct spec *s, struct state *state, s
 int workspace_make(struct arena *a, struct spec *s, struct state *state, const struct state_dir *d,
 		   struct err *e)
 {
-	const struct spec_workspace *w = copy_on_write(s);
+	const struct spec_workspace *w = of_mode(s, "cow");
 	owned_review made = REVIEW_INIT;
 	struct spec_mount *m;
 	struct review_store store;
@@ -76,6 +78,19 @@ int workspace_make(struct arena *a, struct spec *s, struct state *state, const s
 	m->store = state->store;
 	m->store_user_xattr = store.user_xattr;
 	return 0;
+}
+
+void workspace_list(const struct spec *s, const struct state *state, const struct state_dir *d)
+{
+	const struct spec_workspace *w = of_mode(s, "rw");
+	owned_str list = STR_INIT;
+	struct err e;
+
+	if (!w)
+		return;
+	listing_make(s->mounts.v[w->mount].source_fd, &list);
+	if (file_replace(d->fd, STATE_LISTING, list.s, list.len, 0600, &e) < 0)
+		log_warn("container %s: list of the workspace: %s", state->id, e.text);
 }
 
 int workspace_discard(const struct state *state, struct err *e)
@@ -158,11 +173,34 @@ static int conclude_aside(struct arena *a, const struct state *state, struct wor
 	return 0;
 }
 
+/* text: keeps it.  Why there is none that can be compared with; NULL: there is one. */
+static const char *read_list(struct arena *a, const struct state_dir *d, int top, struct str *text,
+			     struct listing *ret)
+{
+	/* Its last entry ends beyond the bound that stops it. */
+	const size_t most = LISTING_BYTES + 4096;
+	struct stat st;
+	struct err e;
+
+	if (file_read(d->fd, STATE_LISTING, most, text, &e) < 0 ||
+	    listing_read(a, str_text(text), text->len, ret, &e) < 0)
+		return e.code == ENOENT ? "there is no list of what was there" : arena_strdup(a, e.text);
+	if (ret->why)
+		return arena_printf(a, "the workspace was not listed before it ran: %s", ret->why);
+	if (fstat(top, &st) < 0 || st.st_dev != ret->top.device || st.st_ino != ret->top.inode)
+		return "it is another directory than the one that was listed";
+	return NULL;
+}
+
 /* They are in the workspace. */
-static int conclude_writable(struct arena *a, const struct state *state, const char *source,
-			     struct workspace_changes *w, struct err *e)
+static int conclude_writable(struct arena *a, const struct state_dir *d, const struct state *state,
+			     const char *source, struct workspace_changes *w, struct err *e)
 {
 	owned_fd top = open(source, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const char *unlisted, *incomplete = NULL;
+	struct listing before;
+	owned_str text = STR_INIT;
+	int r;
 
 	if (!state->since)
 		return err_say(e, ENODATA, "a version of agentrun that did not look for them created the "
@@ -170,22 +208,28 @@ static int conclude_writable(struct arena *a, const struct state *state, const c
 	if (top < 0)
 		return err_set(e, errno, "%s", source);
 	w->source = "statx";
-	w->reason = "the names of what was removed are not known";
-	return changes_since(a, top, (int64_t)state->since, &w->changes, &w->reason, e);
+	unlisted = read_list(a, d, top, &text, &before);
+	r = changes_since(a, top, (int64_t)state->since, unlisted ? NULL : &before, &w->changes,
+			  &incomplete, e);
+	w->reason = incomplete;
+	if (unlisted)
+		w->reason = arena_printf(a, "the names of what was removed are not known: %s%s%s", unlisted,
+					 incomplete ? "; " : "", incomplete ? incomplete : "");
+	return r;
 }
 
-const struct workspace_changes *workspace_conclude(struct arena *a, const struct state *state,
-						   const struct spec *s)
+const struct workspace_changes *workspace_conclude(struct arena *a, const struct state_dir *d,
+						   const struct state *state, const struct spec *s)
 {
-	const struct spec_workspace *place = s && s->agent ? s->agent->workspace : NULL;
+	const struct spec_workspace *writable = of_mode(s, "rw");
 	struct workspace_changes *w = arena_new(a, struct workspace_changes);
 	struct err e;
 	int r;
 
-	if (!state->store && (!place || strcmp(place->mode, "rw") != 0))
+	if (!state->store && !writable)
 		return NULL;
 	r = state->store ? conclude_aside(a, state, w, &e) :
-	    conclude_writable(a, state, place->source, w, &e);
+	    conclude_writable(a, d, state, writable->source, w, &e);
 	if (r < 0) {
 		log_warn("container %s: changes of the workspace: %s", state->id, e.text);
 		*w = (struct workspace_changes){ .reason = arena_strdup(a, e.text) };

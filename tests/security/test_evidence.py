@@ -565,6 +565,119 @@ def test_the_file_forwarder_is_a_witness(rt, agent, hosted, work):
     assert "no record has the anchor's hash" in audit("verify", "--anchor", anchor, check=False).err
 
 
+@pytest.fixture
+def tree(agent):
+    """A container with a writable workspace in which something is."""
+    def make(script):
+        b = agent(shell(script))
+        os.makedirs(b.workspace + "/dir/below")
+        for name in "gone", "old", "new", "dir/one", "dir/below/two", "Makefile", "kept":
+            with open(f"{b.workspace}/{name}", "w", encoding="ascii") as f:
+                f.write(name)
+        time.sleep(0.02)    # the clock of file systems ticks every 4 ms or 10
+        return b
+
+    return make
+
+
+def changed(b):
+    """kind of each path, and the whole"""
+    last, = records(b, "delete")
+    return {x["path"]: x["kind"] for x in last["files"]["changes"]}, last["files"]
+
+
+DO = "rm gone Makefile; mv new old; mv dir moved"
+DONE = {"gone": "deleted", "Makefile": "deleted", "new": "deleted", "old": "modified",
+        "dir/one": "deleted", "dir/below/two": "deleted",
+        "moved/one": "added", "moved/below/two": "added"}
+
+
+def test_what_was_removed_renamed_and_replaced(rt, tree):
+    b = tree(DO)
+    rt.run(b, check=True)
+    kinds, files = changed(b)
+    assert kinds == DONE and files["reason"] is None and files["source"] == "statx"
+    assert (files["added"], files["modified"], files["deleted"]) == (2, 1, 5)
+    first = files["changes"][0]
+    assert first["path"] == "Makefile" and first["runs"] and first["sha256"] is None
+
+
+def test_what_exec_removed(rt, tree):
+    b = tree("sleep 100")
+    rt.up(b)
+    rt.exec(b, "--", "sh", "-c", DO, check=True)
+    rt.kill(b, "KILL", check=True)
+    rt.wait(b)
+    rt.delete(b, check=True)
+    kinds, files = changed(b)
+    assert kinds == DONE and files["reason"] is None
+
+
+def test_what_a_killed_one_removed(rt, tree):
+    """SIGKILL of all of it, and a delete that kills."""
+    b = tree(DO + "; touch ready; sleep 100")
+    rt.up(b)
+    runtime.until(lambda: os.path.exists(b.workspace + "/ready"))
+    rt.delete(b, "--force", check=True)
+    kinds, files = changed(b)
+    assert kinds == {**DONE, "ready": "added"} and files["reason"] is None
+
+
+@pytest.mark.parametrize("form", [(), ("--markdown",), ("--html",)], ids=["text", "markdown", "html"])
+def test_the_report_names_what_was_removed(rt, tree, form):
+    b = tree(DO)
+    rt.run(b, check=True)
+    page = audit(*form, "show", b.id).out
+    for path in (p for p, kind in DONE.items() if kind == "deleted"):
+        assert re.search(r"deleted \W*(<code>)?" + re.escape(path), page), page
+    assert "a build script" in page and "removed are not known" not in page
+
+
+DAMAGE = {
+    "of a former version": (os.unlink, "there is no list"),
+    "cut": (lambda path: os.truncate(path, os.path.getsize(path) - 3), "damaged"),
+    "empty": (lambda path: os.truncate(path, 0), "not a list of this version"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_without_a_list_it_is_said(rt, tree, how):
+    """Fails closed: nothing is told of what was removed, and why, and the rest as ever."""
+    b = tree("sleep 100")
+    rt.up(b)
+    rt.exec(b, "--", "sh", "-c", "rm gone; echo more >>old; echo x >fresh", check=True)
+    damage, why = DAMAGE[how]
+    damage(f"{rt.root}/{b.id}/listing")
+    rt.delete(b, "--force", check=True)
+    kinds, files = changed(b)
+    assert kinds == {"old": "modified", "fresh": "added"}
+    assert files["reason"].startswith("the names of what was removed are not known: ") and why in files["reason"]
+    assert "names of what was removed are not known" in audit("show", b.id).out
+
+
+def test_another_directory_than_the_one_that_was_listed(rt, tree):
+    b = tree("sleep 100")
+    rt.up(b)
+    os.rename(b.workspace, b.workspace + ".away")
+    os.mkdir(b.workspace)
+    rt.delete(b, "--force", check=True)
+    kinds, files = changed(b)
+    assert not kinds and "another directory" in files["reason"]
+
+
+def test_no_list_without_need(rt, tree, work):
+    """Neither without a policy, nor where nobody can write to the workspace itself."""
+    plain = Bundle(work + "/plain", ("sleep", "100"))
+    modes = [tree("sleep 100") for _ in range(3)]
+    for b, mode in zip(modes, ("rw", "ro", "cow")):
+        confined.annotate(b.config, workspace_mode=mode)
+        b.save()
+    for b, listed in zip([plain, *modes], (False, True, False, False)):
+        rt.up(b)
+        assert os.path.exists(f"{rt.root}/{b.id}/listing") == listed
+        rt.delete(b, "--force", check=True)
+
+
 def commands(b):
     return [(r["process.command_args"], r["process.exit.code"], r["process.exit.signal"])
             for r in records(b, "command")]

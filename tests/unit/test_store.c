@@ -207,19 +207,125 @@ static void check_since(const void *row, struct outcome *o)
 	in(o, "ws", "echo 4 >>old; rm gone; echo 5 >d/new; ln -s old link; mkdir e; mkfifo p; "
 	   "mount -t tmpfs tmpfs e; echo 6 >e/other; ln -s ../outside out; echo 7 >../outside/x");
 	top = open("ws", O_PATH | O_CLOEXEC);
-	o->r = changes_since(&a, top, st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec, &c,
-			     &incomplete, &o->e);
+	o->r = changes_since(&a, top, st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec, NULL,
+			     &c, &incomplete, &o->e);
 	WANT(o, o->r == 0 && c.n == 4 && !incomplete, "%zu changes, %s", c.n, o->e.text);
 	WANT(o, c.n == 4 && strcmp(c.v[0].path, "d/new") == 0 && c.v[0].kind == CHANGE_ADDED, "d/new");
 	WANT(o, c.n == 4 && strcmp(c.v[1].path, "link") == 0 && c.v[1].new_hash[0], "link");
 	WANT(o, c.n == 4 && strcmp(c.v[2].path, "old") == 0 && c.v[2].kind == CHANGE_MODIFIED, "old");
 	WANT(o, c.n == 4 && strcmp(c.v[3].path, "out") == 0, "out");
 	in(o, "ws", "i=0; while [ $i -lt 140 ]; do mkdir x && cd x; i=$((i+1)); done");
-	o->r = changes_since(&a, top, 0, &c, &incomplete, &o->e);
+	o->r = changes_since(&a, top, 0, NULL, &c, &incomplete, &o->e);
 	WANT(o, incomplete && strstr(incomplete, "deep"), "deep");
 }
 
 Test(since, tells_by_change_times)
 {
 	expect_sandboxed("since", check_since, NULL, 0, NULL);
+}
+
+/* What is done to a workspace between two looks at it; "kind path" of each change. */
+static const struct compared {
+	const char *what, *before, *after, *told, *incomplete;
+} compared[] = {
+	{ "nothing", "echo 1 >a; mkdir d; ln -s a l; mkfifo p", "cat a", "", NULL },
+	{ "removed", "echo 1 >a; ln -s a l; mkdir -p d/e; echo 2 >d/e/f; echo 3 >d/g",
+	  "rm -r a l d", "deleted a; deleted d/e/f; deleted d/g; deleted l", NULL },
+	{ "removed from a directory that stays", "mkdir d; echo 1 >d/a; echo 2 >d/b", "rm d/a",
+	  "deleted d/a", NULL },
+	{ "removed and made anew", "echo 1 >a", "rm a; echo 1 >a", "modified a", NULL },
+	{ "made and removed again", "", "echo 1 >a; rm a", "", NULL },
+	{ "renamed", "echo 1 >a", "mv a b", "deleted a; added b", NULL },
+	{ "replaced by a rename", "echo 1 >a; echo 2 >b", "mv b a", "modified a; deleted b", NULL },
+	{ "a link to it more", "echo 1 >a", "ln a b", "modified a; added b", NULL },
+	{ "a directory renamed", "mkdir -p d/e; echo 1 >d/e/a", "mv d z", "deleted d/e/a; added z/e/a", NULL },
+	{ "a directory renamed over another", "mkdir d z; echo 1 >d/a; echo 2 >z/a; echo 3 >z/b",
+	  "rm -r z; mv d z", "deleted d/a; modified z/a; deleted z/b", NULL },
+	{ "directories exchanged", "mkdir d e; echo 1 >d/a; echo 2 >e/a", "mv d x; mv e d; mv x e",
+	  "modified d/a; modified e/a", NULL },
+	{ "a file became a link", "echo 1 >a", "ln -sf b a", "type a", NULL },
+	{ "a link became a file", "ln -s b a", "rm a; echo 1 >a", "type a", NULL },
+	{ "a directory became a file", "mkdir d; echo 1 >d/a", "rm -r d; echo 1 >d", "type d; deleted d/a", NULL },
+	{ "a file became a directory", "echo 1 >a", "rm a; mkdir a; echo 1 >a/b", "deleted a; added a/b", NULL },
+	{ "a directory became a link", "mkdir -p o d; echo 1 >d/a; echo 1 >o/a", "rm -r d; ln -s o d",
+	  "type d; deleted d/a", NULL },
+	{ "a file became a fifo", "echo 1 >a", "rm a; mkfifo a", "deleted a", NULL },
+	{ "a hook", "mkdir -p .git/hooks; echo 1 >.git/hooks/x", "rm .git/hooks/x", "deleted! .git/hooks/x", NULL },
+	{ "a mount over what was there", "mkdir -p d; echo 1 >d/a", "mount -t tmpfs tmpfs d", "", "mounted over" },
+	{ "a mount that was taken away", "mkdir -p d; echo 1 >d/a; mount -t tmpfs tmpfs d; echo 2 >d/b", "umount d",
+	  "", "could not be read before" },
+	{ "a mount that stays", "mkdir d; mount -t tmpfs tmpfs d; echo 2 >d/b", "rm d/b; echo 3 >d/c", "", NULL },
+	{ "too deep, and removed",
+	  "mkdir x; cd x; i=0; while [ $i -lt 140 ]; do mkdir x && cd x; i=$((i+1)); done; echo 1 >f",
+	  "rm -r x", "", "could not be read before" },
+	{ "too deep now", "echo 1 >a",
+	  "rm a; mkdir x; cd x; i=0; while [ $i -lt 140 ]; do mkdir x && cd x; i=$((i+1)); done; echo 1 >f",
+	  "deleted a", "too deep" },
+};
+
+static void check_compared(const void *row, struct outcome *o)
+{
+	const struct compared *x = row;
+	owned_str text = STR_INIT, told = STR_INIT;
+	const char *incomplete = NULL;
+	owned_arena a = ARENA_INIT;
+	struct listing before;
+	struct changes c = { 0 };
+	owned_fd top = -1;
+	struct stat st;
+
+	in(o, ".", "mkdir ws");
+	in(o, "ws", x->before);
+	usleep(50000);
+	in(o, ".", "touch mark");
+	WANT(o, stat("mark", &st) == 0, "stat");
+	top = open("ws", O_PATH | O_CLOEXEC);
+	listing_make(top, &text);
+	in(o, "ws", x->after);
+	o->r = listing_read(&a, text.s, text.len, &before, &o->e);
+	if (o->r == 0)
+		o->r = changes_since(&a, top, st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec, &before,
+				     &c, &incomplete, &o->e);
+	for (size_t i = 0; i < c.n; i++)
+		str_printf(&told, "%s%s%s %s", i ? "; " : "", change_kind_names[c.v[i].kind],
+			   c.v[i].runs && !S_ISLNK(c.v[i].new_mode) ? "!" : "", c.v[i].path);
+	WANT(o, strcmp(str_text(&told), x->told) == 0, "told \"%s\"", str_text(&told));
+	WANT(o, x->incomplete ? incomplete && strstr(incomplete, x->incomplete) : !incomplete, "incomplete: %s",
+	     incomplete ? incomplete : "no");
+}
+
+Test(since, compares_with_what_was_there)
+{
+	for (size_t i = 0; i < ROWS(compared); i++)
+		expect_sandboxed(compared[i].what, check_compared, &compared[i], 0, NULL);
+}
+
+/* Of a walk that was ended nothing is told as removed that may be there.  FIFOs are counted, not read. */
+static void check_bounds(const void *row, struct outcome *o)
+{
+	owned_str few = STR_INIT, many = STR_INIT;
+	const char *incomplete = NULL;
+	owned_arena a = ARENA_INIT;
+	struct listing before;
+	struct changes c = { 0 };
+	owned_fd top = -1;
+
+	(void)row;
+	in(o, ".", "mkdir ws && echo 1 >ws/gone && echo 2 >ws/kept && mkdir ws/d ws/e && echo 3 >ws/e/kept");
+	top = open("ws", O_PATH | O_CLOEXEC);
+	listing_make(top, &few);
+	in(o, "ws", "rm gone; cd e; seq 200100 | xargs mkfifo");
+	WANT(o, listing_read(&a, few.s, few.len, &before, &o->e) == 0 && before.n == 6, "%s", o->e.text);
+	o->r = changes_since(&a, top, INT64_MAX, &before, &c, &incomplete, &o->e);
+	WANT(o, o->r == 0 && incomplete && strstr(incomplete, "too many entries"), "%s", o->e.text);
+	for (size_t i = 0; i < c.n; i++)
+		WANT(o, c.v[i].kind == CHANGE_ADDED, "%s: %s", change_kind_names[c.v[i].kind], c.v[i].path);
+	listing_make(top, &many);
+	WANT(o, listing_read(&a, many.s, many.len, &before, &o->e) == 0 && before.n == 1 && before.why &&
+	     strstr(before.why, "too many entries"), "the list has no bound");
+}
+
+Test(since, ends)
+{
+	expect_sandboxed("bounds", check_bounds, NULL, 0, NULL);
 }
