@@ -4,7 +4,6 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "audit/audit.h"
 #include "audit/chain.h"
 #include "audit/head.h"
 #include "audit/record.h"
@@ -23,35 +21,11 @@
 #include "audit/sessions.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "audit_log.h"
 
 /* ---- a log of the test's own ---- */
 
-static char dir[] = "/tmp/test-audit-XXXXXX";
-static struct arena arena;
-
-static void set_up(void)
-{
-	cr_assert(mkdtemp(dir) != NULL);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-static void tear_down(void)
-{
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	arena_free(&arena);
-}
-
 TestSuite(audit, .init = set_up, .fini = tear_down);
-
-static const char *in_dir(const char *name)
-{
-	return arena_printf(&arena, "%s/%s", dir, name);
-}
 
 static int append_text(const char *session, const char *event, const char *text,
 		       struct str *ret_line, struct err *e)
@@ -87,15 +61,6 @@ static void fill(void)
 
 	for (size_t i = 0; i < sizeof records / sizeof *records; i++)
 		append(records[i].session, records[i].event);
-}
-
-static struct audit_verdict verify(void)
-{
-	struct audit_verdict v;
-	struct err e;
-
-	cr_assert(audit_verify(dir, NULL, &v, &e) == 0, "%s", e.text);
-	return v;
 }
 
 static char *slurp(const char *name)

@@ -4,7 +4,6 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,38 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "audit/audit.h"
 #include "audit/chain.h"
 #include "audit/head.h"
 #include "audit/parts.h"
 #include "base/fd.h"
-
-static char dir[] = "/tmp/test-audit-many-XXXXXX";
-static struct arena arena;
-
-static void set_up(void)
-{
-	cr_assert(mkdtemp(dir) != NULL);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-static void tear_down(void)
-{
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	arena_free(&arena);
-}
+#include "audit_log.h"
 
 TestSuite(audit_many, .init = set_up, .fini = tear_down);
-
-static const char *in_dir(const char *name)
-{
-	return arena_printf(&arena, "%s/%s", dir, name);
-}
 
 static struct audit_frame frame_of(const char *session, const char *event)
 {
@@ -90,15 +64,6 @@ static void append_many(const char *session, size_t n, size_t size)
 	struct err e;
 
 	cr_assert(try_many(session, n, size, &e) == 0, "%s", e.text);
-}
-
-static struct audit_verdict verify(void)
-{
-	struct audit_verdict v;
-	struct err e;
-
-	cr_assert(audit_verify(dir, NULL, &v, &e) == 0, "%s", e.text);
-	return v;
 }
 
 static void expect_good(unsigned long long records)

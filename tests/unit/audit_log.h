@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* audit_log: an audit log of the test's own, which goes with it. */
+#pragma once
+
+#include <criterion/criterion.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "audit/audit.h"
+#include "base/arena.h"
+
+static char dir[] = "/tmp/test-audit-XXXXXX";
+static struct arena arena;
+
+static inline void set_up(void)
+{
+	cr_assert(mkdtemp(dir) != NULL);
+}
+
+static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+static inline void tear_down(void)
+{
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	arena_free(&arena);
+}
+
+static inline const char *in_dir(const char *name)
+{
+	return arena_printf(&arena, "%s/%s", dir, name);
+}
+
+static inline struct audit_verdict verify(void)
+{
+	struct audit_verdict v;
+	struct err e;
+
+	cr_assert(audit_verify(dir, NULL, &v, &e) == 0, "%s", e.text);
+	return v;
+}
