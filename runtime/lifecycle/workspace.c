@@ -130,47 +130,19 @@ static int read_store(struct arena *a, struct review *review, struct changes *re
 	return file_replace(review->fd, REVIEW_CHANGES, text.s, text.len, 0600, e);
 }
 
-struct conclusion {
-	struct arena *a;
-	const struct state *state;
-	struct changes changes;
-};
-
-/* What was found is in the store then, too. */
-static int conclude_store(void *conclusion, struct err *e)
+/* The agent's writes are in the store, and what was found is then, too. */
+static int conclude_aside(struct arena *a, const struct state *state, struct changes *ret, struct err *e)
 {
-	struct conclusion *c = conclusion;
 	owned_review review = REVIEW_INIT;
-	int r = review_open_path(c->a, c->state->store, &review, e);
+	int r = review_open_path(a, state->store, &review, e);
 
 	if (r == -ENOENT)	/* removed already, or what a create that was killed had begun */
-		return workspace_discard(c->state, e);
+		return workspace_discard(state, e);
 	if (r == 0)
 		r = is_empty(review.fd, REVIEW_UPPER, e);
 	if (r > 0)
 		return review_remove(&review, e);
-	return r < 0 ? r : read_store(c->a, &review, &c->changes, e);
-}
-
-/* The agent's writes are in the store.  Of a user without privilege they belong to subordinate ids, which a
- * child has; this process has yet to be what it was. */
-static int conclude_aside(struct arena *a, const struct state *state, struct workspace_changes *w,
-			  struct err *e)
-{
-	struct conclusion c = { .a = a, .state = state };
-	owned_review review = REVIEW_INIT;
-	int r = geteuid() == 0 ? conclude_store(&c, e) : idmap_call_own(conclude_store, &c, e);
-
-	w->source = "overlay";
-	w->changes = c.changes;
-	if (r < 0 || geteuid() == 0)
-		return r;
-	if (faccessat(AT_FDCWD, state->store, F_OK, 0) < 0 && errno == ENOENT)	/* nothing was in it */
-		return 0;
-	if (review_open_path(a, state->store, &review, e) < 0 ||
-	    changes_load(a, review.fd, &w->changes, e) < 0)
-		return -e->code;
-	return 0;
+	return r < 0 ? r : read_store(a, &review, ret, e);
 }
 
 /* text: keeps it.  Why there is none that can be compared with; NULL: there is one. */
@@ -207,7 +179,6 @@ static int conclude_writable(struct arena *a, const struct state_dir *d, const s
 			       "container");
 	if (top < 0)
 		return err_set(e, errno, "%s", source);
-	w->source = "statx";
 	unlisted = read_list(a, d, top, &text, &before);
 	r = changes_since(a, top, (int64_t)state->since, unlisted ? NULL : &before, &w->changes,
 			  &incomplete, e);
@@ -218,18 +189,66 @@ static int conclude_writable(struct arena *a, const struct state_dir *d, const s
 	return r;
 }
 
+struct conclusion {
+	struct arena *a;
+	const struct state_dir *d;
+	const struct state *state;
+	const struct spec_workspace *writable;
+	struct workspace_changes *w;
+};
+
+static int conclude(const struct conclusion *c, struct err *e)
+{
+	return c->state->store ? conclude_aside(c->a, c->state, &c->w->changes, e) :
+	       conclude_writable(c->a, c->d, c->state, c->writable->source, c->w, e);
+}
+
+/* The reason, then the changes. */
+static int conclude_in_child(void *conclusion, struct str *out, struct err *e)
+{
+	const struct conclusion *c = conclusion;
+	struct workspace_changes *w = c->w;
+
+	if (conclude(c, e) < 0)
+		return -e->code;
+	if (w->reason)
+		str_puts(out, w->reason);
+	str_append(out, "", 1);
+	changes_digest(&w->changes);
+	changes_write(&w->changes, out);
+	return 0;
+}
+
+/* What a user without privilege had written belongs to subordinate ids, which a child has; this process
+ * has yet to be what it was. */
+static int conclude_for_user(struct conclusion *c, struct err *e)
+{
+	struct workspace_changes *w = c->w;
+	owned_str text = STR_INIT;
+	size_t n;
+
+	if (idmap_call_own(conclude_in_child, c, &text, e) < 0)
+		return -e->code;
+	n = strlen(text.s);
+	w->reason = n ? arena_strdup(c->a, text.s) : NULL;
+	return changes_parse(c->a, text.s + n + 1, &w->changes, e);
+}
+
 const struct workspace_changes *workspace_conclude(struct arena *a, const struct state_dir *d,
 						   const struct state *state, const struct spec *s)
 {
 	const struct spec_workspace *writable = of_mode(s, "rw");
 	struct workspace_changes *w = arena_new(a, struct workspace_changes);
+	struct conclusion c = { a, d, state, writable, w };
 	struct err e;
 	int r;
 
 	if (!state->store && !writable)
 		return NULL;
-	r = state->store ? conclude_aside(a, state, w, &e) :
-	    conclude_writable(a, d, state, writable->source, w, &e);
+	r = geteuid() == 0 ? conclude(&c, &e) : conclude_for_user(&c, &e);
+	w->source = state->store ? "overlay" : "statx";
+	if (!state->store)
+		*w->changes.digest = '\0';	/* nobody can apply them by it */
 	if (r < 0) {
 		log_warn("container %s: changes of the workspace: %s", state->id, e.text);
 		*w = (struct workspace_changes){ .reason = arena_strdup(a, e.text) };

@@ -91,3 +91,5 @@ void changes_write(const struct changes *c, struct str *out);
 /* Reads it back (bounded by the file's size alone: 50,000 entries are usual for a build).  -EBADMSG: it is
  * not what changes_write() wrote. */
 int changes_load(struct arena *a, int dir_fd, struct changes *ret, struct err *e);
+/* The same of its text. */
+int changes_parse(struct arena *a, const char *text, struct changes *ret, struct err *e);

@@ -152,17 +152,22 @@ static bool load(struct arena *a, const char *text, struct changes *c, struct er
 	return strcmp(digest, c->digest) == 0 && !*text;
 }
 
-int changes_load(struct arena *a, int dir_fd, struct changes *ret, struct err *e)
+int changes_parse(struct arena *a, const char *text, struct changes *ret, struct err *e)
 {
 	struct changes c = { 0 };
-	owned_str text = STR_INIT;
-	int r = file_read(dir_fd, REVIEW_CHANGES, SIZE_MAX, &text, e);
 
-	if (r < 0)
-		return r;
-	if (!load(a, str_text(&text), &c, e))
+	if (!load(a, text, &c, e))
 		return err_say(e, EBADMSG, REVIEW_CHANGES ": damaged: not what was written when the "
 			       "container was deleted");
 	*ret = c;
 	return 0;
+}
+
+int changes_load(struct arena *a, int dir_fd, struct changes *ret, struct err *e)
+{
+	owned_str text = STR_INIT;
+
+	if (file_read(dir_fd, REVIEW_CHANGES, SIZE_MAX, &text, e) < 0)
+		return -e->code;
+	return changes_parse(a, str_text(&text), ret, e);
 }

@@ -182,10 +182,14 @@ static void hold_namespace(pid_t parent, int to)
 	_exit(1);
 }
 
-static void await(pid_t child)
+/* Its wait status. */
+static int await(pid_t child)
 {
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+	int status = -1;
+
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
+	return status;
 }
 
 static void end_namespace(pid_t child)
@@ -358,12 +362,13 @@ int idmap_enter_own(struct err *e)
 	return 0;
 }
 
-int idmap_call_own(int (*call)(void *, struct err *), void *argument, struct err *e)
+int idmap_call_own(int (*call)(void *argument, struct str *out, struct err *e), void *argument,
+		   struct str *ret, struct err *e)
 {
 	owned_fd from = -1, to = -1;
+	owned_str all = STR_INIT;
 	struct err said = { 0 };
-	int ends[2];
-	ssize_t n;
+	int ends[2], r;
 	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -374,17 +379,22 @@ int idmap_call_own(int (*call)(void *, struct err *), void *argument, struct err
 	if (child < 0)
 		return err_set(e, errno, "fork");
 	if (child == 0) {
-		if (idmap_enter_own(&said) == 0 && call(argument, &said) == 0)
+		if (idmap_enter_own(&said) == 0 && call(argument, &all, &said) == 0)
 			said = (struct err){ 0 };
-		_exit(write(to, &said, sizeof said) != sizeof said);
+		_exit(fd_write_all(to, &said, sizeof said, "pipe", e) < 0 ||
+		      fd_write_all(to, all.s, all.len, "pipe", e) < 0);
 	}
 	fd_close(&to);
-	while ((n = read(from, &said, sizeof said)) < 0 && errno == EINTR)
-		;
-	await(child);
-	if (n != sizeof said)
-		return err_say(e, EIO, "the process that has the user's own ids was ended");
-	if (said.code)
+	r = fd_read_all(from, SIZE_MAX, "pipe", &all, e);
+	if (await(child) != 0 && r == 0)
+		r = err_say(e, EIO, "the process that has the user's own ids was ended");
+	if (r < 0)
+		return r;
+	memcpy(&said, all.s, sizeof said);
+	if (said.code) {
 		*e = said;
-	return -said.code;
+		return -said.code;
+	}
+	str_append(ret, all.s + sizeof said, all.len - sizeof said);
+	return 0;
 }

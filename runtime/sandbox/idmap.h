@@ -20,8 +20,9 @@ int idmap_write(pid_t pid, const struct spec_linux *l, struct err *e);
  * and without privilege.
  */
 int idmap_enter_own(struct err *e);
-/* Calls it in a child that did so, and waits: 0, or the error of either. */
-int idmap_call_own(int (*call)(void *, struct err *), void *argument, struct err *e);
+/* Calls it in a child that did so, and waits: 0 and what it has put into its str, or the error of either. */
+int idmap_call_own(int (*call)(void *argument, struct str *out, struct err *e), void *argument,
+		   struct str *ret, struct err *e);
 /* The id on the host of the container's id; -1 if it is not mapped. No maps: the id itself. */
 int64_t idmap_host_id(const struct spec_id_mapping *v, size_t n, int64_t container_id);
 /* A user namespace with exactly these maps, for id-mapped mounts (mount_setattr(2)). */

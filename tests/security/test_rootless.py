@@ -62,8 +62,8 @@ def user(work):
 @pytest.fixture
 def agent(box, work):
     """agent(script): a bundle of a copy-on-write session of that user over old and dir/file."""
-    def make(script, ids=65536):
-        b = confined.confine(box(shell(script)), work, profile="edit")
+    def make(script, ids=65536, profile="edit"):
+        b = confined.confine(box(shell(script)), work, profile=profile)
         os.mkdir(b.workspace + "/dir")
         for name in "old", "dir/file":
             with open(f"{b.workspace}/{name}", "w", encoding="ascii") as f:
@@ -177,6 +177,18 @@ def test_shared_pid_namespace_without_a_cgroup(user, agent, work):
     user("create", "--bundle", b.path, b.id, check="shares a PID namespace and has no cgroup")
     user("delete", "--force", first.id)
     assert stores(work) == []
+
+
+def test_delete_reads_a_writable_workspace(session, work):
+    """As with a copy: what is in a directory of somebody else's, and what was removed."""
+    session(SHUT, profile="agent")
+    files = records(work, "delete")[0]["files"]
+    assert files["source"] == "statx" and files["reason"] is None and files["digest"] is None
+    found = {x["path"]: x for x in files["changes"]}
+    assert {p: x["kind"] for p, x in found.items()} == {p: kind for p, (kind, _) in CHANGES.items()}
+    for path, (_, text) in CHANGES.items():
+        if text:
+            assert found[path]["sha256"] == hashlib.sha256(text.encode()).hexdigest(), path
 
 
 def test_F6_commands(session, work):
