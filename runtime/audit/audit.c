@@ -406,6 +406,9 @@ static int lines_write(struct log *l, const struct str *lines, struct err *e)
 		n = write(l->fd, lines->s, lines->len);
 	while (n < 0 && errno == EINTR);
 	if (n == (ssize_t)lines->len) {
+		/* The disk may begin while the next are made; what has to be durable is flushed in the end. */
+		if (n >= BATCH)
+			sync_file_range(l->fd, l->size, n, SYNC_FILE_RANGE_WRITE);
 		l->size += n;
 		return 0;
 	}

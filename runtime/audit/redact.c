@@ -255,14 +255,15 @@ static void put_start(struct str *out, const char *text, size_t n)
 /* Quickly, of most texts: without a blank, a '=' or a ':' only a token can be in it. */
 static bool is_harmless(const char *text)
 {
-	const char *p;
+	bool in_word = false;
 
-	for (p = text; *p; p++)
-		if (*p == ' ' || *p == '\t' || *p == '\n' || *p == '=' || *p == ':')
+	for (const char *p = text; *p; p++) {
+		if (!is_name_char(*p) && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '=' || *p == ':'))
 			return false;
-	for (p = text; *p; p++)
-		if (is_name_char(*p) && (p == text || !is_name_char(p[-1])) && secret_token(p))
+		if (!in_word && is_name_char(*p) && secret_token(p))
 			return false;
+		in_word = is_name_char(*p);
+	}
 	return true;
 }
 

@@ -573,8 +573,12 @@ void json_writer_end(struct json_writer *w, struct str *out)
 
 static void put_char(struct json_writer *w, char c)
 {
-	*str_reserve(&w->out, 1) = c;
-	str_commit(&w->out, 1);
+	struct str *out = &w->out;
+
+	if (out->len + 1 >= out->room)
+		str_reserve(out, 1);
+	out->s[out->len++] = c;
+	out->s[out->len] = 0;
 }
 
 static void new_line(struct json_writer *w)
@@ -641,14 +645,19 @@ void json_close_array(struct json_writer *w)
 	close_with(w, ']');
 }
 
-/* How many bytes at the start stand for themselves. */
-static size_t plain_length(const char *text)
+static bool is_plain_byte(unsigned char c)
 {
-	const char *p = text;
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
 
-	while ((unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
-		p++;
-	return (size_t)(p - text);
+/* How many bytes at the start stand for themselves. */
+static size_t plain_length(const char *text, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && is_plain_byte((unsigned char)text[i]))
+		i++;
+	return i;
 }
 
 /* The first character of the text, which is none that stands for itself.  Its bytes. */
@@ -678,11 +687,18 @@ static size_t put_special(struct json_writer *w, const char *text)
 
 static void put_text(struct json_writer *w, const char *text)
 {
-	size_t plain;
+	size_t n = strlen(text), done;
 
+	str_reserve(&w->out, n + 2);
 	put_char(w, '"');
-	while ((plain = plain_length(text)), str_append(&w->out, text, plain), text[plain])
-		text += plain + put_special(w, text + plain);
+	while (n) {
+		done = plain_length(text, n);
+		str_append(&w->out, text, done);
+		if (done < n)
+			done += put_special(w, text + done);
+		text += done;
+		n -= done;
+	}
 	put_char(w, '"');
 }
 
