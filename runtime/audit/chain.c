@@ -75,20 +75,22 @@ static char *put_number(char *p, unsigned long long v)
 	return mempcpy(p, first, (size_t)(digits + sizeof digits - first));
 }
 
+#define PUT(p, literal) mempcpy(p, literal, sizeof literal - 1)
+
 /* Without printf(3), which would take longer than all else where thousands are written at once. */
 void chain_put(struct str *line, const struct chain_frame *f)
 {
 	char *const start = str_reserve(line, CHAIN_FRAME), *p = start;
 
-	p = stpcpy(p, "{\"v\":1,\"time\":\"");
-	p = stpcpy(p, f->time);
-	p = put_number(stpcpy(p, "\",\"seq\":"), f->seq);
-	p = mempcpy(stpcpy(p, ",\"prev\":\""), f->prev, HASH_HEX - 1);
-	p = stpcpy(stpcpy(p, "\",\"session\":\""), f->session);
-	p = put_number(stpcpy(p, "\",\"session_seq\":"), f->session_seq);
-	p = mempcpy(stpcpy(p, ",\"session_prev\":\""), f->session_prev, HASH_HEX - 1);
-	p = stpcpy(stpcpy(p, "\",\"event\":\""), f->event);
-	p = stpcpy(p, "\"");
+	p = PUT(p, "{\"v\":1,\"time\":\"");
+	p = mempcpy(p, f->time, CHAIN_TIME - 1);
+	p = put_number(PUT(p, "\",\"seq\":"), f->seq);
+	p = mempcpy(PUT(p, ",\"prev\":\""), f->prev, HASH_HEX - 1);
+	p = stpcpy(PUT(p, "\",\"session\":\""), f->session);
+	p = put_number(PUT(p, "\",\"session_seq\":"), f->session_seq);
+	p = mempcpy(PUT(p, ",\"session_prev\":\""), f->session_prev, HASH_HEX - 1);
+	p = stpcpy(PUT(p, "\",\"event\":\""), f->event);
+	p = PUT(p, "\"");
 	str_commit(line, (size_t)(p - start));
 }
 

@@ -645,20 +645,10 @@ void json_close_array(struct json_writer *w)
 	close_with(w, ']');
 }
 
-static bool is_plain_byte(unsigned char c)
-{
-	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-/* How many bytes at the start stand for themselves. */
-static size_t plain_length(const char *text, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && is_plain_byte((unsigned char)text[i]))
-		i++;
-	return i;
-}
+/* Bytes that stand for themselves. */
+static const bool plain[256] = {
+	[0x20 ... 0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7f] = true,	/* but for " and \ */
+};
 
 /* The first character of the text, which is none that stands for itself.  Its bytes. */
 static size_t put_special(struct json_writer *w, const char *text)
@@ -689,11 +679,13 @@ static void put_text(struct json_writer *w, const char *text)
 {
 	size_t n = strlen(text), done;
 
-	str_reserve(&w->out, n + 2);
 	put_char(w, '"');
 	while (n) {
-		done = plain_length(text, n);
-		str_append(&w->out, text, done);
+		char *to = str_reserve(&w->out, n);
+
+		for (done = 0; done < n && plain[(unsigned char)text[done]]; done++)
+			to[done] = text[done];
+		str_commit(&w->out, done);
 		if (done < n)
 			done += put_special(w, text + done);
 		text += done;

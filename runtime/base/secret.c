@@ -15,15 +15,20 @@ static const char *const credential_words[] = {
 	"AUTHORIZATION", "AUTHTOKEN", "PAT", "JWT", "BEARER", "COOKIE", "COOKIES", "WEBHOOK", NULL,
 };
 /* Where no underscore parts the words: PGPASSWORD, npm_config__authToken. */
-static const char *const credential_endings[] = {
-	"TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "ACCESSKEY", "SECRETKEY",
-	"PRIVATEKEY", "CREDENTIALS", NULL,
+#define ENDING(text) { text, sizeof text - 1 }
+static const struct {
+	const char *text;
+	size_t n;
+} credential_endings[] = {
+	ENDING("TOKEN"), ENDING("SECRET"), ENDING("PASSWORD"), ENDING("PASSWD"), ENDING("PASSPHRASE"),
+	ENDING("APIKEY"), ENDING("ACCESSKEY"), ENDING("SECRETKEY"), ENDING("PRIVATEKEY"),
+	ENDING("CREDENTIALS"),
 };
 
 static bool is_word(const char *const *words, const char *p, size_t n)
 {
 	for (size_t i = 0; words[i]; i++)
-		if (strlen(words[i]) == n && memcmp(words[i], p, n) == 0)
+		if (*words[i] == *p && strlen(words[i]) == n && memcmp(words[i], p, n) == 0)
 			return true;
 	return false;
 }
@@ -44,10 +49,10 @@ bool secret_name(const char *name, size_t n)
 	upper[n] = 0;
 	if (strcmp(upper, "PWD") == 0 || strcmp(upper, "OLDPWD") == 0)
 		return false;
-	for (size_t i = 0; credential_endings[i]; i++) {
-		const size_t least = strlen(credential_endings[i]);
+	for (size_t i = 0; i < sizeof credential_endings / sizeof *credential_endings; i++) {
+		const size_t least = credential_endings[i].n;
 
-		if (n >= least && memcmp(upper + n - least, credential_endings[i], least) == 0)
+		if (n >= least && memcmp(upper + n - least, credential_endings[i].text, least) == 0)
 			return true;
 	}
 	for (const char *p = upper; *p;) {
