@@ -93,7 +93,11 @@ char *str_take(struct str *s)
 
 bool str_has_prefix(const char *text, const char *prefix)
 {
-	return strncmp(text, prefix, strlen(prefix)) == 0;
+	while (*prefix && *text == *prefix) {
+		text++;
+		prefix++;
+	}
+	return !*prefix;
 }
 
 bool str_has_suffix(const char *text, const char *suffix)
