@@ -70,6 +70,13 @@ def own_corner(work):
     for d in ("log", "cache"):  # on the disk: syncing a record there is part of what it costs
         os.mkdir(f"{work}/{d}")
         subprocess.run(["mount", "--bind", f"{work}/{d}", f"/var/{d}"], check=True)
+    # Where the stores of copy-on-write workspaces are; the host gets no directory for it.
+    for d in ("over", "scratch", "stores"):
+        os.mkdir(f"{work}/{d}")
+    subprocess.run(["mount", "-t", "overlay", "-o", f"lowerdir=/var/lib,upperdir={work}/over,"
+                    f"workdir={work}/scratch", "overlay", "/var/lib"], check=True)
+    os.makedirs("/var/lib/agentrun", exist_ok=True)
+    subprocess.run(["mount", "--bind", f"{work}/stores", "/var/lib/agentrun"], check=True)
     # crun refuses a hybrid layout while cgroup2 has a controller left, though it would not use it.
     kept = "/sys/fs/cgroup/unified/cgroup.controllers"
     if os.path.exists(kept):

@@ -98,10 +98,19 @@ class Contender:
         yield "create", *create
         yield "start", *start
         yield "delete", *delete
+        yield "create+delete", *map(sum, zip(create, delete))
         yield "create+start+delete", *map(sum, zip(create, start, delete))
 
+    def delete(self):
+        """of a container that came to its end"""
+        cid = self.next_id()
+        _, pidfd, _ = self.create(cid)
+        self.call("start", cid)
+        self.ended(pidfd)
+        yield "delete", *self.call("delete", cid)
+
     def kill(self):
-        """the same with a process that has to be killed"""
+        """create to delete with a process that has to be killed"""
         cid = self.next_id()
         create, pidfd, _ = self.create(cid)
         start = self.call("start", cid)

@@ -2,8 +2,10 @@
 """Time: how long each command takes, and how that grows with the work."""
 import copy
 import os
+import shutil
 import subprocess
 
+import report
 import shapes
 from contenders import Floor
 
@@ -54,8 +56,7 @@ def sizes(largest):
 
 def larger_bundle(change, contenders, largest, count, work, dropped):
     """{size: samples}: the time of `run` as a configuration grows"""
-    field = [c for c in contenders if change is not shapes.more_destinations
-             or "annotations" in c.config]
+    field = [c for c in contenders if change is not shapes.more_destinations or has_policy(c)]
     by_size = {}
     for size in sizes(largest):
         for c in field:
@@ -111,11 +112,54 @@ def running_containers(contenders, largest, count, _work, dropped):
     return by_size
 
 
+def has_policy(c):
+    return "annotations" in c.config
+
+
+def executed_commands(contenders, largest, count, _work, dropped):
+    """{size: samples}: the time of `delete` after as many commands, each of which is recorded"""
+    field = [c for c in contenders if has_policy(c)]
+    by_size = {}
+    for size in sizes(largest):
+        for c in field:
+            c.bundle(["sh", "-c", f"i=0; while [ $i -lt {size} ]; do /bin/true $i; i=$((i+1)); done"])
+        by_size[size] = alternately(field, count, lambda c: c.delete(), dropped, warm_up=1)
+    return by_size
+
+
+CHANGES = 500
+
+
+def copied_files(contenders, largest, count, work, dropped):
+    """{size: samples}: the time of `delete` of a copy-on-write workspace of as many files, of which
+    CHANGES were changed"""
+    field = [c for c in contenders if has_policy(c)]
+    by_size = {}
+    for size in sizes(largest):
+        tree = f"{work}/files-{size}"
+        for i in range(size):
+            if i % 100 == 0:
+                os.makedirs(f"{tree}/{i // 100}")
+            with open(f"{tree}/{i // 100}/{i}", "w", encoding="ascii") as f:
+                f.write(f"{i}\n")
+        for c in field:
+            config = copy.deepcopy(c.config)
+            config["annotations"]["io.agentrun.workspace.mode"] = "cow"
+            next(m for m in config["mounts"] if m["destination"] == "/workspace")["source"] = tree
+            c.bundle(["sh", "-c", f"i=0; while [ $i -lt {CHANGES} ]; do echo x >>/workspace/$((i/100))/$i; "
+                      "i=$((i+1)); done"], config)
+        by_size[size] = alternately(field, count, lambda c: c.delete(), dropped, warm_up=1)
+        shutil.rmtree(tree)
+    return by_size
+
+
 GROWTH = {
     # measure: (what grows, largest size, function)
     "mounts": ("bind mounts", shapes.MANY, lambda *a: larger_bundle(shapes.more_mounts, *a)),
     "host-mounts": ("mounts of the host", 1000, host_mounts),
     "egress": ("egress elements", 1000, lambda *a: larger_bundle(shapes.more_destinations, *a)),
     "containers": ("running containers", 200, running_containers),
+    "commands": (report.COMMANDS, 4000, executed_commands),
+    "files": (report.FILES, 48000, copied_files),
     "environment": ("variables", 5000, lambda *a: larger_bundle(shapes.more_environment, *a)),
 }

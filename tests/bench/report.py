@@ -10,6 +10,7 @@ import json
 import statistics
 
 OURS, POLICY = "agentrun", "agentrun+policy"
+COMMANDS, FILES = "commands executed", "files, 500 of them changed"     # what grows
 
 
 @dataclasses.dataclass
@@ -31,6 +32,7 @@ TARGETS = (
     Target("run, isolated, on v1", "run, isolated", 0.35, "crun", layouts=("v1", "hybrid")),
     Target("run, agent profile", "run", 1.5, OURS, POLICY, more=True),
     Target("run, agent profile", "run", 0.6, "crun", POLICY),
+    Target("create+delete, agent profile", "create+delete", 8, runtime=POLICY),
     Target("create+start+kill+delete", "create+start+kill+delete", 0.35, "crun"),
     Target("exec", "exec", 0.40, "crun"),
     Target("state", "state", 0.30, "crun"),
@@ -116,6 +118,7 @@ class Report:
         won = sum(p[0]["create to delete"] < p[1]["create to delete"] for p in self.pairs)
         yield ("create to delete under docker run", f"faster in {won} of {of} pairs" if of else "",
                "faster than runc in every pair", won == of if of else None)
+        yield from self.evidence()
         growing = {}  # the last two doublings, where what is constant weighs least
         for r in self.rows:
             if r.get("growth") and r["runtime"] in (OURS, POLICY):
@@ -129,6 +132,20 @@ class Report:
                    times <= DOUBLED)
         if not growing:
             yield "cpu, as the work doubles", "", f"{DOUBLED} times", None
+
+    def evidence(self):
+        """What the records of a session cost when it is deleted."""
+        deletes = {(r["grows"], r["size"]): r["median"] for r in self.rows
+                   if r.get("grows") and (r["figure"], r["runtime"]) == ("delete", POLICY)}
+        commands = sorted(size for grows, size in deletes if grows == COMMANDS)
+        if len(commands) > 1:
+            first, last = commands[0], commands[-1]
+            more = 1000 * (deletes[COMMANDS, last] - deletes[COMMANDS, first]) / (last - first)
+            yield "delete, each 1000 commands", f"{more:+.2f} ms", "1 ms", more <= 1
+        files = sorted(size for grows, size in deletes if grows == FILES)
+        if files:
+            took = deletes[FILES, files[-1]]
+            yield f"delete, {files[-1]} {FILES}", f"{took:.2f} ms", "100 ms", took <= 100
 
     def target(self, t):
         """(measured, bound, met), against the fastest of that name"""
