@@ -970,6 +970,41 @@ Test(audit, the_argument_after_a_secret_option_is_hidden)
 	cr_expect(eq(str, out.v[5], "me"));
 }
 
+/* Both are searched in tables that have to be sorted. */
+Test(audit, every_program_and_every_kind_of_token_is_known)
+{
+	static const char *const programs[][2] = {
+		{ "7z", "-pabc" }, { "7za", "-pabc" }, { "curl", "-uu:abc" }, { "ldapadd", "-wabc" },
+		{ "ldapdelete", "-wabc" }, { "ldapmodify", "-wabc" }, { "ldapsearch", "-wabc" },
+		{ "login", "-pabc" }, { "mariadb", "-pabc" }, { "mariadb-dump", "-pabc" },
+		{ "mount.cifs", "-Uu%abc" }, { "mysql", "-pabc" }, { "mysqladmin", "-pabc" },
+		{ "mysqldump", "-pabc" }, { "rar", "-pabc" }, { "smbclient", "-Uu%abc" },
+		{ "sshpass", "-pabc" }, { "unrar", "-pabc" }, { "unzip", "-Pabc" }, { "zip", "-Pabc" },
+	};
+	static const char *const tokens[] = {
+		"AGE-SECRET-KEY-1", "AIza", "AKIA", "ASIA", "ATATT3", "LS0tLS1CRUdJTi", "SG.", "ctx7sk-",
+		"dckr_pat_", "dop_v1_", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "glcbt-",
+		"gldt-", "glpat-", "glptt-", "glrt-", "gsk_", "hf_", "hvb.", "hvs.", "lin_api_", "npm_",
+		"pplx-", "pypi-", "rk_live_", "secret_", "shpat_", "sk-", "sk_live_", "sk_test_", "xapp-",
+		"xoxa-", "xoxb-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "ya29.",
+	};
+
+	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+		struct strv args = { 0 }, out;
+
+		strv_add(&arena, &args, programs[i][0]);
+		strv_add(&arena, &args, programs[i][1]);
+		out = redact_args(&arena, &args);
+		cr_expect(strstr(out.v[1], "abc") == NULL, "%s", programs[i][0]);
+	}
+	for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+		owned_str out = STR_INIT;
+
+		redact_text(arena_printf(&arena, "/x/%s%048d", tokens[i], 0), &out);
+		cr_expect(eq(str, out.s, (char *)"/x/[redacted]"), "%s", tokens[i]);
+	}
+}
+
 /* ---- the report ---- */
 
 static void record_container(void)
