@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* yajl writes at most 127 levels: a tree that was read fits with room for what is put around it. */
+/* The writer goes deeper by 28: a tree that was read fits with what is put around it. */
 enum { JSON_MOST = 16 << 20, JSON_MANY = 1 << 20, JSON_DEEP = 100 };
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
