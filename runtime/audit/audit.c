@@ -11,19 +11,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "audit/chain.h"
-#include "audit/head.h"
+#include "audit/logfile.h"
 #include "audit/parts.h"
 #include "audit/shrink.h"
 #include "base/dirs.h"
@@ -31,7 +29,6 @@
 #include "base/json.h"
 
 enum {
-	TAIL_MOST = 256 << 10,	/* how far back from the end the last whole record is looked for */
 	ATTEMPTS = 5,
 	BATCH = 256 << 10,		/* bytes of records written at once */
 };
@@ -46,206 +43,11 @@ int audit_directory(struct arena *a, bool rootless, char **ret, struct err *e)
 	return 0;
 }
 
-/* A file of ours in the directory: never a link, a device or another's file. */
-static int file_open(int dirfd, const char *name, int flags, int *ret_fd, struct err *e)
-{
-	/* O_NONBLOCK: a FIFO in its place must not hang us */
-	owned_fd fd = openat(dirfd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-			     0600);
-	struct stat st;
-
-	if (fd < 0)
-		return err_set(e, errno, "open %s", name);
-	if (fstat(fd, &st) < 0)
-		return err_set(e, errno, "stat %s", name);
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
-		return err_say(e, EPERM, "%s: not a file of uid %u", name, geteuid());
-	*ret_fd = fd_take(&fd);
-	return 0;
-}
-
-/* ---- the log, locked ---- */
-
-struct log {
-	int dirfd, head_fd, fd;		/* head_fd holds the lock */
-	struct head here;		/* an empty head of this boot of this machine */
-	struct head head;
-	bool has_head, is_new;		/* is_new: the log was created just now */
-	off_t size;
-};
-
-#define LOG_INIT ((struct log){ .dirfd = -1, .head_fd = -1, .fd = -1 })
-
-static void log_close(struct log *l)
-{
-	fd_close(&l->fd);
-	fd_close(&l->head_fd);
-	fd_close(&l->dirfd);
-}
-
-/* Someone may remove audit.head while we wait for its lock: then two would hold "the" lock. */
-static int lock(struct log *l, struct err *e)
-{
-	int r;
-
-	for (int i = 0; i < ATTEMPTS; i++) {
-		struct stat ours, named;
-
-		fd_close(&l->head_fd);
-		if ((r = file_open(l->dirfd, AUDIT_HEAD, O_RDWR | O_CREAT, &l->head_fd, e)) < 0)
-			return r;
-		while (flock(l->head_fd, LOCK_EX) < 0)
-			if (errno != EINTR)
-				return err_set(e, errno, "lock " AUDIT_HEAD);
-		if (fstat(l->head_fd, &ours) == 0 &&
-		    fstatat(l->dirfd, AUDIT_HEAD, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
-			return 0;
-	}
-	return err_say(e, EAGAIN, AUDIT_HEAD " is replaced again and again");
-}
-
-static int log_open(struct log *l, const char *directory, struct err *e)
-{
-	struct stat st;
-	int r;
-
-	*l = LOG_INIT;
-	if ((r = dirs_open(directory, 0700, &l->dirfd, e)) < 0 || (r = lock(l, e)) < 0)
-		return r;
-	/* Only now: the log may have been renamed (rotated) while we waited. */
-	r = file_open(l->dirfd, AUDIT_LOG, O_RDWR | O_APPEND | O_CREAT, &l->fd, e);
-	if (r < 0)
-		return r;
-	if (fstat(l->fd, &st) < 0)
-		return err_set(e, errno, "stat " AUDIT_LOG);
-	l->size = st.st_size;
-	l->is_new = st.st_size == 0;
-	head_init(&l->here);
-	l->has_head = head_read(l->head_fd, &l->head) == 0;
-	if (!l->has_head)
-		l->head = l->here;
-	return 0;
-}
-
-/* ---- the end of the log ---- */
-
-struct tail {
-	bool any;			/* there is a last whole record: */
-	struct chain_link last;
-	bool unended;			/* it lacks its newline only */
-	size_t torn;			/* bytes behind it that are no record */
-	char torn_hash[HASH_HEX];
-};
-
-static int torn_hash(int fd, off_t size, struct tail *t, struct err *e)
-{
-	owned_str bytes = STR_INIT;
-	ssize_t n = pread(fd, str_reserve(&bytes, t->torn), t->torn, size - (off_t)t->torn);
-
-	if (n != (ssize_t)t->torn)
-		return err_set(e, n < 0 ? errno : EIO, "read the end of " AUDIT_LOG);
-	hash_hex(t->torn_hash, bytes.s, t->torn);
-	return 0;
-}
-
-static int file_tail(int fd, off_t size, struct tail *ret, struct err *e)
-{
-	struct tail t = { .last = chain_start };
-	struct chain_back back;
-	const char *line;
-	bool terminated;
-	size_t n;
-	int r = 0;
-
-	chain_back_init(&back, fd, size);
-	while (t.torn < TAIL_MOST && (r = chain_back_next(&back, &line, &n, &terminated)) > 0) {
-		struct chain_frame f;
-
-		if (chain_read(line, n, &f)) {
-			t.any = true;
-			t.unended = !terminated;
-			t.last.seq = f.seq;
-			hash_hex(t.last.hash, line, n);
-			break;
-		}
-		t.torn += n + terminated;
-	}
-	chain_back_free(&back);
-	if (r < 0)
-		return err_set(e, -r, "read " AUDIT_LOG);
-	if (t.torn && (r = torn_hash(fd, size, &t, e)) < 0)
-		return r;
-	*ret = t;
-	return 0;
-}
-
-/* Of a log that is new: of the one that was rotated away last, if it is still there. */
-static int tail_find(const struct log *l, struct tail *ret, struct err *e)
-{
-	struct parts parts;
-	size_t n;
-	int r;
-
-	if (l->size)
-		return file_tail(l->fd, l->size, ret, e);
-	*ret = (struct tail){ .last = chain_start };
-	if ((r = parts_open(l->dirfd, &parts, e)) < 0)
-		return l->has_head ? 0 : r;	/* as if it were elsewhere: the head is enough */
-	for (n = parts.n; n > 0 && part_is_log(&parts.v[n - 1]); n--)
-		;
-	if (n)
-		r = file_tail(parts.v[n - 1].fd, parts.v[n - 1].size, ret, e);
-	parts_close(&parts);
-	return r;
-}
-
-static bool same_link(const struct chain_link *a, const struct chain_link *b)
-{
-	return a->seq == b->seq && memcmp(a->hash, b->hash, HASH_HEX) == 0;
-}
-
-/*
- * Settles where the host chain stands: l->head.last.  What was noticed goes to `why` (the log does
- * not end with what was written last), empty if all is well.
- */
-static void settle_host(struct log *l, struct tail *t, struct str *why)
-{
-	struct head *h = &l->head;
-
-	if (!l->has_head) {
-		h->last = t->last;
-	} else if (same_link(&t->last, &h->last)) {
-		head_settle(h, false);
-	} else if (h->next_at >= 0 && same_link(&t->last, &h->next)) {
-		head_settle(h, true);
-	} else if (t->last.seq > h->last.seq) {
-		/* a power cut loses the head, which is not synchronised, rather than the log */
-		h->last = t->last;
-	} else if (!l->size) {
-		/* what was rotated away last is elsewhere, or compressed */
-		*t = (struct tail){ .last = h->last };
-	} else if (t->last.seq < h->last.seq) {
-		str_printf(why, "records %llu to %llu are missing", t->last.seq + 1, h->last.seq);
-	} else {
-		str_printf(why, "record %llu is not as it was written", h->last.seq);
-	}
-	head_settle(h, false);
-	if (!l->size && h->last.seq)
-		str_printf(why, "the log is new: record %llu was the last of the one before",
-			   h->last.seq);
-	if (t->torn)
-		str_printf(why, "%s%zu bytes at the end are no record", why->len ? "; " : "",
-			   t->torn);
-	else if (t->unended && l->size)
-		str_printf(why, "%sthe last record lacked its newline", why->len ? "; " : "");
-}
-
 /* ---- a session's chain ---- */
 
 struct session {
 	const char *id;
-	char path[CHAIN_NAME + 16];
+	char path[LOGFILE_SESSION];
 	int fd;			/* its head file, -1 if there is none */
 	bool had_file;
 	struct head head;
@@ -337,7 +139,7 @@ static int session_scan(const struct log *l, const char *id, struct head *ret, s
 static void session_path(struct session *s, const char *id)
 {
 	s->id = id;
-	snprintf(s->path, sizeof s->path, "sessions/%.*s", CHAIN_NAME - 1, id);
+	logfile_session(s->path, id);
 }
 
 static int session_find(const struct log *l, const struct audit_frame *frame, struct session *s,
@@ -378,7 +180,7 @@ static int session_file(const struct log *l, struct session *s, struct err *e)
 		return 0;
 	if (mkdirat(l->dirfd, "sessions", 0700) < 0 && errno != EEXIST)
 		return err_set(e, errno, "create sessions");
-	return file_open(l->dirfd, s->path, O_RDWR | O_CREAT, &s->fd, e);
+	return logfile_entry(l->dirfd, s->path, O_RDWR | O_CREAT, &s->fd, e);
 }
 
 /* ---- records ---- */
@@ -737,9 +539,9 @@ static int append(struct log *l, const struct audit_frame *frame, const struct i
 	struct tail tail;
 	int r;
 
-	if ((r = tail_find(l, &tail, e)) < 0)
+	if ((r = logfile_tail(l, &tail, e)) < 0)
 		return r;
-	settle_host(l, &tail, &why);
+	logfile_settle(l, &tail, &why);
 	if (why.len && (r = recover(l, &tail, why.s, e)) < 0)
 		return r;
 	if (was_restarted(l) &&
@@ -765,7 +567,7 @@ static int append_all(const char *directory, const struct audit_frame *frame, co
 	for (int i = 0; i < ATTEMPTS && r == -ESTALE; i++) {
 		struct log l;
 
-		r = log_open(&l, directory, e);
+		r = logfile_open(&l, directory, e);
 		if (r == 0)
 			r = append(&l, frame, in, ret_line, e);
 		/* Unlocked first: others append while we wait, and share one flush of the disk. */
@@ -774,7 +576,7 @@ static int append_all(const char *directory, const struct audit_frame *frame, co
 			r = err_set(e, EIO, "flush " AUDIT_LOG);
 		if (r == 0 && frame->durable && l.is_new)
 			fsync(l.dirfd);
-		log_close(&l);
+		logfile_close(&l);
 	}
 	if (r == -ESTALE)
 		err_say(e, ESTALE, AUDIT_LOG " is removed again and again");
@@ -803,105 +605,6 @@ int audit_append_many(const char *directory, const struct audit_frame *frame,
 		r = append_all(directory, frame, &in, NULL, e);
 	inside_free(&in);
 	return r;
-}
-
-/* ---- rotation ---- */
-
-/* A session in this file that has not ended, whose next record will have to follow what is in it. */
-static int find_open_session(const struct log *l, const struct part *p, char ret[CHAIN_NAME],
-			     struct err *e)
-{
-	struct chain_sessions seen = { 0 };
-	struct chain_lines lines;
-	const char *line;
-	bool terminated;
-	size_t n;
-	int r = 0;
-
-	*ret = 0;
-	chain_lines_init(&lines, p->fd, p->size);
-	while (!*ret && (r = chain_lines_next(&lines, &line, &n, &terminated)) > 0) {
-		struct chain_session *it;
-		struct chain_frame f;
-		struct session s;
-
-		if (!chain_read(line, n, &f) || (it = chain_session(&seen, f.session))->last.seq)
-			continue;
-		it->last.seq = f.seq;
-		session_path(&s, f.session);
-		if (faccessat(l->dirfd, s.path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			snprintf(ret, CHAIN_NAME, "%s", f.session);
-	}
-	chain_lines_free(&lines);
-	chain_sessions_free(&seen);
-	return r < 0 ? err_set(e, -r, "read %s", p->name) : 0;
-}
-
-static int part_remove(const struct log *l, const struct part *p, struct err *e)
-{
-	struct stat st;
-
-	/* another program may be rotating at the same time */
-	if (fstatat(l->dirfd, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != p->inode)
-		return err_say(e, EAGAIN, "%s was renamed meanwhile", p->name);
-	return unlinkat(l->dirfd, p->name, 0) < 0 ? err_set(e, errno, "remove %s", p->name) : 0;
-}
-
-static int remove_oldest(const struct log *l, unsigned keep, struct audit_rotation *ret, struct err *e)
-{
-	struct parts parts;
-	size_t old;
-	int r = parts_open(l->dirfd, &parts, e);
-
-	if (r < 0)
-		return r;
-	old = parts.n && part_is_log(&parts.v[parts.n - 1]) ? parts.n - 1 : parts.n;
-	for (size_t i = 0; r == 0 && old - i > keep; i++) {
-		if ((r = find_open_session(l, &parts.v[i], ret->held, e)) < 0 || *ret->held)
-			break;
-		if ((r = part_remove(l, &parts.v[i], e)) == 0)
-			ret->removed++;
-	}
-	ret->files = old - ret->removed;
-	parts_close(&parts);
-	return r;
-}
-
-static int move_away(const struct log *l, struct audit_rotation *ret, struct err *e)
-{
-	struct tail tail;
-	int r = tail_find(l, &tail, e);
-
-	if (r < 0)
-		return r;
-	if (!tail.any)
-		return err_say(e, ENODATA, AUDIT_LOG " holds no record: it stays where it is");
-	/* twenty digits are no date, and no number that logrotate(8) gives */
-	ret->last_seq = tail.last.seq;
-	snprintf(ret->name, sizeof ret->name, AUDIT_LOG "-%020llu", tail.last.seq);
-	if (faccessat(l->dirfd, ret->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return err_say(e, EEXIST, "%s exists", ret->name);
-	if (renameat(l->dirfd, AUDIT_LOG, l->dirfd, ret->name) < 0)
-		return err_set(e, errno, "rename " AUDIT_LOG " to %s", ret->name);
-	return 0;
-}
-
-int audit_rotate(const char *directory, unsigned keep, struct audit_rotation *ret, struct err *e)
-{
-	struct audit_rotation done = { .files = 0 };
-	struct log l;
-	int r = log_open(&l, directory, e);
-
-	if (r == 0 && l.size)
-		r = move_away(&l, &done, e);
-	if (r == 0)
-		r = remove_oldest(&l, keep ? keep : UINT_MAX, &done, e);
-	if (r == 0) {
-		fsync(l.dirfd);
-		*ret = done;
-	}
-	log_close(&l);
-	return r < 0 ? err_in(e, "audit: %s", directory) : 0;
 }
 
 int audit_unlogged(const struct audit_frame *frame, const struct str *members,
