@@ -39,26 +39,56 @@ enum {
 
 enum { X32 = 0x40000000 };
 
+#define ROWS(table) (sizeof(table) / sizeof *(table))
+
 /* As the tables of the kernel have them; 32-bit programs run beside others. */
 static const struct calls {
 	uint32_t arch;
 	unsigned word;		/* bytes of a pointer; of calls with X32: 4 */
-	uint32_t execve, execveat;
-	uint32_t other_execve, other_execveat;
+	struct numbers {
+		uint32_t execve, execveat, prctl, seccomp;
+	} of[2];
 } calls[] = {
 #if defined __x86_64__
-	{ AUDIT_ARCH_X86_64, 8, 59, 322, X32 | 520, X32 | 545 },
-	{ AUDIT_ARCH_I386, 4, 11, 358, 11, 358 },
+	{ AUDIT_ARCH_X86_64, 8, { { 59, 322, 157, 317 }, { X32 | 520, X32 | 545, X32 | 157, X32 | 317 } } },
+	{ AUDIT_ARCH_I386, 4, { { 11, 358, 172, 354 }, { 11, 358, 172, 354 } } },
 #elif defined __aarch64__
-	{ AUDIT_ARCH_AARCH64, 8, 221, 281, 221, 281 },
-	{ AUDIT_ARCH_ARM, 4, 11, 387, 11, 387 },
+	{ AUDIT_ARCH_AARCH64, 8, { { 221, 281, 167, 277 }, { 221, 281, 167, 277 } } },
+	{ AUDIT_ARCH_ARM, 4, { { 11, 387, 172, 383 }, { 11, 387, 172, 383 } } },
 #endif
 };
 
+/* Of a little-endian argument of 32 bits. */
+#define ARGUMENT(i) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, args[i]))
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, (action))
+#define IF(operator, value) BPF_JUMP(BPF_JMP | (operator) | BPF_K, (value), 0, 1)
+
+static const struct sock_filter notify[] = { RETURN(SECCOMP_RET_USER_NOTIF) };
+/* No process chooses the stack by which it is seen to have asked twice (log_command). */
+static const struct sock_filter set_mm[] = {
+	ARGUMENT(0), IF(BPF_JEQ, PR_SET_MM), RETURN(SECCOMP_RET_ERRNO | EPERM), RETURN(SECCOMP_RET_ALLOW),
+};
+/* What the kernel answers as long as there is the server; after that another could be asked. */
+static const struct sock_filter new_listener[] = {
+	ARGUMENT(1), IF(BPF_JSET, SECCOMP_FILTER_FLAG_NEW_LISTENER), RETURN(SECCOMP_RET_ERRNO | EBUSY),
+	RETURN(SECCOMP_RET_ALLOW),
+};
+
+enum {
+	ANSWERS = 2 * (1 + ROWS(notify)) + 1 + ROWS(set_mm) + 1 + ROWS(new_listener),
+	EACH = 2 + 2 * ANSWERS + 1,
+};
+
+static void put_answer(struct sock_filter **at, uint32_t nr, const struct sock_filter *answer, size_t n)
+{
+	*(*at)++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, (uint8_t)n);
+	memcpy(*at, answer, n * sizeof *answer);
+	*at += n;
+}
+
 int execlog_claims_filter(struct arena *a, struct seccomp_program *ret, struct err *e)
 {
-	enum { EACH = 7 };
-	const size_t n = sizeof calls / sizeof *calls;
+	const size_t n = ROWS(calls);
 	struct sock_filter *p = arena_array(a, struct sock_filter, 2 + EACH * n), *at = p;
 	/* Whether programs are to go slower against speculation, the other filters say. */
 	unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
@@ -67,19 +97,20 @@ int execlog_claims_filter(struct arena *a, struct seccomp_program *ret, struct e
 		return err_say(e, EOPNOTSUPP, "a log of commands is not made for this architecture");
 	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
 	for (size_t i = 0; i < n; i++) {
-		const uint32_t numbers[] = { calls[i].execve, calls[i].execveat, calls[i].other_execve,
-					     calls[i].other_execveat };
-
 		*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i].arch, 0, EACH - 1);
 		*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 						     offsetof(struct seccomp_data, nr));
-		for (unsigned k = 0; k < 4; k++)
-			*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, numbers[k],
-							     k < 3 ? (uint8_t)(3 - k) : 0,
-							     k < 3 ? 0 : (uint8_t)(1 + EACH * (n - 1 - i)));
-		*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+		for (size_t k = 0; k < ROWS(calls[i].of); k++) {
+			const struct numbers *of = &calls[i].of[k];
+
+			put_answer(&at, of->execve, notify, ROWS(notify));
+			put_answer(&at, of->execveat, notify, ROWS(notify));
+			put_answer(&at, of->prctl, set_mm, ROWS(set_mm));
+			put_answer(&at, of->seccomp, new_listener, ROWS(new_listener));
+		}
+		*at++ = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	}
-	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	*at++ = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	/* The kernel looks at the flags before it looks for a program, which there is none. */
 	if (sys_seccomp(SECCOMP_SET_MODE_FILTER, flags | WAIT_KILLABLE_RECV, NULL) < 0 && errno == EFAULT)
 		flags |= WAIT_KILLABLE_RECV;
@@ -131,13 +162,13 @@ int execlog_claims_open(int dirfd, const char *name, int *ret_fd, struct err *e)
 struct looks {
 	char state;
 	pid_t parent;
-	uint64_t start_time, start_stack;
+	uint64_t flags, start_time, start_stack;
 	int exit_code;
 };
 
 static int look_at(pid_t pid, struct looks *ret)
 {
-	enum { START_TIME = 22, START_STACK = 28, EXIT_CODE = 52 };
+	enum { FLAGS = 9, START_TIME = 22, START_STACK = 28, EXIT_CODE = 52 };
 	char path[32], text[1024], *at;
 	owned_fd fd = -1;
 	ssize_t n;
@@ -154,7 +185,9 @@ static int look_at(pid_t pid, struct looks *ret)
 	if (!at || sscanf(at + 1, " %c %d", &ret->state, &ret->parent) != 2)
 		return -EPROTO;
 	for (int field = 2; at && field <= EXIT_CODE; field++) {
-		if (field == START_TIME)
+		if (field == FLAGS)
+			ret->flags = strtoull(at, NULL, 10);
+		else if (field == START_TIME)
 			ret->start_time = strtoull(at, NULL, 10);
 		else if (field == START_STACK)
 			ret->start_stack = strtoull(at, NULL, 10);
@@ -216,7 +249,7 @@ static size_t peek_text(pid_t pid, uint64_t address, char *buf, size_t room)
 /* ---- the server: a record ---- */
 
 struct running {
-	pid_t pid;
+	pid_t pid, asked;	/* its thread that did */
 	uint64_t start_time, start_stack;
 	uint64_t at;		/* of its command's record; NOWHERE: that was lost */
 	int pidfd;
@@ -245,7 +278,7 @@ static uint64_t now_ns(void)
 
 static const struct calls *calls_of(uint32_t arch)
 {
-	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+	for (size_t i = 0; i < ROWS(calls); i++)
 		if (calls[i].arch == arch)
 			return &calls[i];
 	return NULL;
@@ -322,7 +355,7 @@ static void describe(struct server *s, pid_t pid, const struct looks *looks)
 				      .parent = (uint32_t)looks->parent, .end = EXECLOG_UNSEEN };
 	if (!c)	/* the filter asks for no others */
 		return;
-	at_fd = nr == c->execveat || nr == c->other_execveat;
+	at_fd = nr == c->of[0].execveat || nr == c->of[1].execveat;
 	texts = (char *)(r + 1);
 	put_path(s, at_fd, r, texts);
 	put_arguments(s, at_fd, nr & X32 ? 4 : c->word, r, texts + r->path_kept);
@@ -446,6 +479,18 @@ static bool is_valid(const struct server *s)
 	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->ask->id) == 0;
 }
 
+/*
+ * Whether the program that the process asked for last did not begin: the same thread is back, on the same stack.
+ * Where the kernel places it by chance, no other program has that.  Of two threads either may have failed.
+ */
+static bool has_failed(const struct server *s, const struct running *process, const struct looks *looks)
+{
+	enum { PF_RANDOMIZE = 0x00400000 };
+
+	return process->asked == (pid_t)s->ask->pid && looks->flags & PF_RANDOMIZE && looks->start_stack &&
+	       looks->start_stack == process->start_stack;
+}
+
 /* false: the program must not begin. */
 static bool log_command(struct server *s)
 {
@@ -472,9 +517,9 @@ static bool log_command(struct server *s)
 		return true;
 	at = append(s);
 	if (process) {
-		const bool failed = looks.start_stack && looks.start_stack == process->start_stack;
-
-		end_record(s, process->at, failed ? EXECLOG_FAILED : EXECLOG_REPLACED, 0);
+		end_record(s, process->at,
+			   has_failed(s, process, &looks) ? EXECLOG_FAILED : EXECLOG_REPLACED, 0);
+		process->asked = (pid_t)s->ask->pid;
 		process->start_stack = looks.start_stack;
 		process->at = at;
 	}

@@ -11,15 +11,16 @@
  *   The path and the arguments are CLAIMS: another thread may change them before the
  *   kernel reads them itself.
  *
- *   A call may fail after it was let go on, as when a program is searched for in $PATH:
- *   one whose process asks again on the same stack is told as EXECLOG_FAILED, and that, too,
- *   is a claim.
+ *   A call may fail after it was let go on, as when a program is searched for in $PATH: one
+ *   whose thread asks again on the same stack is told as EXECLOG_FAILED.  prctl(PR_SET_MM)
+ *   fails, by which a process would say what its stack is, and where stacks are not placed by
+ *   chance nothing is told to have failed.
  *
  *   Exit codes are the kernel's own word, by a pidfd of each process (PIDFD_GET_INFO,
  *   Linux 6.15; before, only of one that is not reaped at once).
  *
- *   Without its server no program begins: execve(2) fails with ENOSYS.  There can be
- *   only one such filter with a listener; another gives EBUSY.
+ *   Without its server no program begins: execve(2) fails with ENOSYS.  There can be only
+ *   one such filter with a listener; another gives EBUSY, also when the server is gone.
  *
  * It needs no right but that to trace the container's processes, which the owner of its
  * user namespace has.  The records are those of execlog.h, in a file that is bounded as

@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -22,24 +23,36 @@
 /* ---- the filter ---- */
 
 #if defined __x86_64__
+enum { ASKS = SECCOMP_RET_USER_NOTIF, GOES_ON = SECCOMP_RET_ALLOW, FAILS = SECCOMP_RET_ERRNO };
+
 static const struct {
 	uint32_t arch;
 	int nr;
-	bool asks;
+	uint32_t answer;
+	struct { uint64_t first, second; } args;
 } numbers[] = {
-	{ AUDIT_ARCH_X86_64, 59, true },		/* execve */
-	{ AUDIT_ARCH_X86_64, 322, true },		/* execveat */
-	{ AUDIT_ARCH_X86_64, 0x40000000 | 520, true },	/* of x32 */
-	{ AUDIT_ARCH_X86_64, 0x40000000 | 545, true },
-	{ AUDIT_ARCH_X86_64, 0, false },
-	{ AUDIT_ARCH_X86_64, 11, false },
-	{ AUDIT_ARCH_X86_64, 58, false },
-	{ AUDIT_ARCH_X86_64, 520, false },
-	{ AUDIT_ARCH_I386, 11, true },
-	{ AUDIT_ARCH_I386, 358, true },
-	{ AUDIT_ARCH_I386, 59, false },
-	{ AUDIT_ARCH_I386, 322, false },
-	{ AUDIT_ARCH_AARCH64, 221, false },		/* the kernel reports none such here */
+	{ AUDIT_ARCH_X86_64, 59, ASKS, { 0, 0 } },			/* execve */
+	{ AUDIT_ARCH_X86_64, 322, ASKS, { 0, 0 } },			/* execveat */
+	{ AUDIT_ARCH_X86_64, 0x40000000 | 520, ASKS, { 0, 0 } },		/* of x32 */
+	{ AUDIT_ARCH_X86_64, 0x40000000 | 545, ASKS, { 0, 0 } },
+	{ AUDIT_ARCH_X86_64, 0, GOES_ON, { 0, 0 } },
+	{ AUDIT_ARCH_X86_64, 11, GOES_ON, { 0, 0 } },
+	{ AUDIT_ARCH_X86_64, 58, GOES_ON, { 0, 0 } },
+	{ AUDIT_ARCH_X86_64, 520, GOES_ON, { 0, 0 } },
+	{ AUDIT_ARCH_X86_64, 157, FAILS | EPERM, { PR_SET_MM, 0 } },
+	{ AUDIT_ARCH_X86_64, 157, FAILS | EPERM, { 1ULL << 32 | PR_SET_MM, 0 } },	/* the kernel takes an int */
+	{ AUDIT_ARCH_X86_64, 157, GOES_ON, { PR_SET_NAME, 0 } },
+	{ AUDIT_ARCH_X86_64, 0x40000000 | 157, FAILS | EPERM, { PR_SET_MM, 0 } },
+	{ AUDIT_ARCH_X86_64, 317, FAILS | EBUSY, { 1, SECCOMP_FILTER_FLAG_NEW_LISTENER | 1 } },
+	{ AUDIT_ARCH_X86_64, 317, GOES_ON, { 1, SECCOMP_FILTER_FLAG_TSYNC } },
+	{ AUDIT_ARCH_X86_64, 0x40000000 | 317, FAILS | EBUSY, { 1, SECCOMP_FILTER_FLAG_NEW_LISTENER } },
+	{ AUDIT_ARCH_I386, 11, ASKS, { 0, 0 } },
+	{ AUDIT_ARCH_I386, 358, ASKS, { 0, 0 } },
+	{ AUDIT_ARCH_I386, 59, GOES_ON, { 0, 0 } },
+	{ AUDIT_ARCH_I386, 322, GOES_ON, { 0, 0 } },
+	{ AUDIT_ARCH_I386, 172, FAILS | EPERM, { PR_SET_MM, 0 } },
+	{ AUDIT_ARCH_I386, 354, FAILS | EBUSY, { 1, SECCOMP_FILTER_FLAG_NEW_LISTENER } },
+	{ AUDIT_ARCH_AARCH64, 221, GOES_ON, { 0, 0 } },			/* the kernel reports none such here */
 };
 
 Test(execlog_claims, filter)
@@ -51,10 +64,11 @@ Test(execlog_claims, filter)
 	cr_assert(eq(int, execlog_claims_filter(&a, &p, &e), 0));
 	cr_expect(eq(u32, p.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_NEW_LISTENER));
 	for (size_t i = 0; i < ROWS(numbers); i++) {
-		const struct seccomp_data data = { .nr = numbers[i].nr, .arch = numbers[i].arch };
+		const struct seccomp_data data = { .nr = numbers[i].nr, .arch = numbers[i].arch,
+						   .args = { numbers[i].args.first,
+							     numbers[i].args.second } };
 
-		cr_expect(eq(u32, bpf_run(&p, &data), numbers[i].asks ? SECCOMP_RET_USER_NOTIF :
-			     SECCOMP_RET_ALLOW), "%x %d", numbers[i].arch, numbers[i].nr);
+		cr_expect(eq(u32, bpf_run(&p, &data), numbers[i].answer), "row %zu", i);
 	}
 	arena_free(&a);
 }
@@ -186,12 +200,20 @@ static void *in_thread(void *arg)
 	_exit(120);
 }
 
+static void *fail_in_thread(void *arg)
+{
+	(void)arg;
+	execl("/none/true", "of a thread", NULL);
+	return NULL;
+}
+
 static char long_argument[6000];
 
 static void many_ways(void)
 {
 	int dir = open("/bin", O_PATH | O_DIRECTORY), file = open("/bin/true", O_PATH);
 	char *const alone[] = { (char *)"by-fd", NULL }, *none[] = { NULL };
+	int status;
 	pid_t pid;
 
 	SPAWN("/bin/true", (char *)"plain", (char *)"a b", (char *)"", (char *)"c\nd");
@@ -219,6 +241,24 @@ static void many_ways(void)
 		pthread_join(t, NULL);
 	}
 	waitpid(pid, NULL, 0);
+	if ((pid = fork()) == 0) {	/* either could have been the one that failed */
+		pthread_t t;
+
+		pthread_create(&t, NULL, fail_in_thread, NULL);
+		pthread_join(t, NULL);
+		execl("/bin/true", "behind a thread", NULL);
+	}
+	waitpid(pid, NULL, 0);
+	if ((pid = fork()) == 0) {	/* the stack tells nothing */
+		personality(ADDR_NO_RANDOMIZE);
+		execl("/bin/sh", "sh", "-c", "PATH=/none:/bin; exec true placed", NULL);
+	}
+	waitpid(pid, NULL, 0);
+	if ((pid = fork()) == 0)	/* that the stack is what it would have */
+		_exit(prctl(PR_SET_MM, PR_SET_MM_START_STACK, environ, 0, 0) == 0 || errno != EPERM);
+	waitpid(pid, &status, 0);
+	if (status)
+		_exit(1);
 	if ((pid = fork()) == 0) {	/* what cannot be read */
 		syscall(SYS_execve, (void *)16, (void *)16, NULL);
 		syscall(SYS_execve, "/bin/false", (void *)16, NULL);
@@ -261,6 +301,11 @@ static void check_many(const void *row, struct outcome *o)
 	     "beneath a descriptor");
 	x = find("thread", "-c");
 	WANT(o, exited(x, 6 << 8) && x->c.parent != x->c.pid, "of a thread");
+	x = find("of a thread", NULL);
+	WANT(o, x && x->c.end == EXECLOG_REPLACED && exited(find("behind a thread", NULL), 0), "behind a thread");
+	x = find("true", "placed");
+	WANT(o, x && x[0].c.end == EXECLOG_REPLACED && strcmp(x[0].path, "/none/true") == 0 && exited(&x[1], 0),
+	     "placed");
 	x = &seen[n_seen - 3];
 	WANT(o, x[0].c.end == EXECLOG_FAILED && !*x[0].path && !x[0].c.argv_kept, "no path");
 	WANT(o, x[1].c.end == EXECLOG_FAILED && strcmp(x[1].path, "/bin/false") == 0 && !x[1].c.argv_kept,
@@ -344,9 +389,15 @@ static void one_and_wait(void)
 
 static void without_server(void)
 {
+	struct sock_filter through = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	const struct sock_fprog prog = { 1, &through };
+
 	SPAWN("/bin/true", (char *)"true");
 	kill(getppid(), SIGUSR1);
 	usleep(300000);
+	/* Nor is there another that could be asked. */
+	if (sys_seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog) >= 0 || errno != EBUSY)
+		_exit(2);
 	execl("/bin/true", "true", NULL);
 	_exit(errno == ENOSYS ? 38 : 1);
 }
