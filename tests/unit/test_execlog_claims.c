@@ -433,6 +433,7 @@ static void check_running(const void *row, struct outcome *o)
 
 	(void)row;
 	if (outer == 0) {
+		setpgid(0, 0);
 		run(&s, one_and_wait, o);
 		_exit(0);
 	}
@@ -441,7 +442,7 @@ static void check_running(const void *row, struct outcome *o)
 		o->r = access(LOG, F_OK) == 0 ? read_log(&total, o) : 0;
 	}
 	WANT(o, total.commands == 1, "%llu", total.commands);
-	kill(outer, SIGKILL);
+	kill(-outer, SIGKILL);	/* with those that it has begun */
 }
 
 Test(execlog_claims, server_that_is_gone)
