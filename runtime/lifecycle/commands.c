@@ -284,7 +284,8 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 		command.exit_code = WEXITSTATUS(x->status);
 	else if (x->end == EXECLOG_EXITED)
 		command.exit_signal = WTERMSIG(x->status);
-	if (x->end == EXECLOG_EXITED && x->pid == r->first) {
+	/* Later the number may be another's. */
+	if (x->end == EXECLOG_EXITED && x->pid == r->first && !r->c->ended_by) {
 		r->c->ended_by = r->ends;
 		r->c->wait_status = x->status;
 		r->c->end_ns = r->boot_ns + (int64_t)x->ended;

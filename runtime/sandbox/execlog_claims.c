@@ -264,7 +264,7 @@ struct server {
 	struct seccomp_notif_resp *answer;
 	struct seccomp_notif_sizes sizes;
 	struct running *v;	/* processes whose end is awaited */
-	size_t n, room;
+	size_t n, room, most;
 	_Alignas(struct execlog_record) char bytes[RECORD_MOST];
 };
 
@@ -274,6 +274,12 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Whether who asked is still there; else what was read of it may be another's. */
+static bool is_valid(const struct server *s)
+{
+	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->ask->id) == 0;
 }
 
 static const struct calls *calls_of(uint32_t arch)
@@ -409,10 +415,11 @@ static struct running *find(struct server *s, pid_t pid, uint64_t start_time)
 static struct running *await_end(struct server *s, pid_t pid, const struct looks *looks)
 {
 	struct epoll_event event = { .events = EPOLLIN };
-	owned_fd pidfd = sys_pidfd_open(pid, 0);
+	owned_fd pidfd = s->n < s->most ? sys_pidfd_open(pid, 0) : -1;
 
 	event.data.fd = pidfd;
-	if (pidfd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, pidfd, &event) < 0)
+	/* Who asks no longer may be another by now, whose end is not ours to wait for. */
+	if (pidfd < 0 || !is_valid(s) || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, pidfd, &event) < 0)
 		return NULL;
 	if (s->n == s->room) {
 		s->room = 2 * s->room + 16;
@@ -471,12 +478,6 @@ static struct running *find_or_await(struct server *s, pid_t pid, const struct l
 	struct running *found = find(s, pid, looks->start_time);
 
 	return found ? found : await_end(s, pid, looks);
-}
-
-/* Whether who asked is still there; else what was read of it may be another's. */
-static bool is_valid(const struct server *s)
-{
-	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->ask->id) == 0;
 }
 
 /*
@@ -546,17 +547,23 @@ static void answer(struct server *s)
 
 static bool begin(struct server *s)
 {
+	enum { OTHERS = 10 };	/* descriptors: those of this struct, and what a process is looked at by */
 	const uint64_t flags = SYNC_WAKE_UP;
 	struct rlimit files;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return false;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	/* A command is logged all the same whose process is one too many to be awaited. */
+	s->most = files.rlim_cur > OTHERS ? files.rlim_cur - OTHERS : 0;
 	/* It ends by itself, after the container, be it that both are asked to. */
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	/* Limits of the user's shell: what the file lacks then is found lacking. */
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGXCPU, SIG_IGN);
 	/* A container in the caller's PID namespace may run as the caller. */
 	prctl(PR_SET_DUMPABLE, 0);
 	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &s->sizes) < 0)

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "sandboxed.h"
@@ -103,8 +104,15 @@ struct session {
 	size_t most;
 	bool required;
 	bool below;		/* the server is in a PID namespace in which there are no others */
+	rlim_t files, file_size;	/* limits of the server; 0: as they are */
 	pid_t server;
 };
+
+static void limit(int what, rlim_t to)
+{
+	if (to)
+		setrlimit(what, &(struct rlimit){ to, to });
+}
 
 /* Runs `body` in a process that has the filter, beside a server; its wait status. */
 static int run(struct session *s, void (*body)(void), struct outcome *o)
@@ -147,7 +155,14 @@ static int run(struct session *s, void (*body)(void), struct outcome *o)
 			waitpid(pid, &status, 0);
 			_exit(0);
 		}
-		_exit(execlog_claims_serve(listener, log_fd));
+		/* It has no others, as a companion; these may be beyond the limit. */
+		dup2(listener, 100);
+		dup2(log_fd, 101);
+		sys_close_range(STDERR_FILENO + 1, 99, 0);
+		sys_close_range(102, ~0U, 0);
+		limit(RLIMIT_NOFILE, s->files);
+		limit(RLIMIT_FSIZE, s->file_size);
+		_exit(execlog_claims_serve(100, 101));
 	}
 	close(listener);
 	close(log_fd);
@@ -341,26 +356,52 @@ static void ten(void)
 	}
 }
 
+/* At the same time. */
+static void twenty(void)
+{
+	int p[2];
+
+	if (pipe(p) < 0)
+		_exit(1);
+	for (int i = 0; i < 20; i++)
+		if (fork() == 0) {
+			dup2(p[0], 0);
+			close(p[0]);
+			close(p[1]);
+			execl("/bin/cat", "cat", NULL);
+			_exit(100);
+		}
+	usleep(300000);		/* all are asked for */
+	close(p[1]);
+	while (wait(NULL) > 0)
+		;
+}
+
 static const struct bound {
 	const char *name;
 	size_t most;
 	bool required, below;
 	int status;
 	unsigned kept, lost;
+	rlim_t files, file_size;
+	void (*body)(void);
 } bounds[] = {
-	{ "enough", 10 * 128, true, false, 0, 10, 0 },
-	{ "counted", 4 * 128 + 64, false, false, 0, 4, 6 },
-	{ "required", 4 * 128 + 64, true, false, SIGKILL << 8, 4, 1 },
-	{ "not to be seen", 10 * 128, false, true, 0, 0, 10 },
-	{ "not to be seen, required", 10 * 128, true, true, 100 << 8, 0, 1 },
+	{ "enough", 10 * 128, true, false, 0, 10, 0, 0, 0, ten },
+	{ "counted", 4 * 128 + 64, false, false, 0, 4, 6, 0, 0, ten },
+	{ "required", 4 * 128 + 64, true, false, SIGKILL << 8, 4, 1, 0, 0, ten },
+	{ "not to be seen", 10 * 128, false, true, 0, 0, 10, 0, 0, ten },
+	{ "not to be seen, required", 10 * 128, true, true, 100 << 8, 0, 1, 0, 0, ten },
+	{ "no file so large", 10 * 128, false, false, 0, 4, 6, 0, 4096 + 4 * 128 + 64, ten },
+	{ "more processes than descriptors", 20 * 128, true, false, 0, 20, 0, 16, 0, twenty },
 };
 
 static void check_bound(const void *row, struct outcome *o)
 {
 	const struct bound *b = row;
-	struct session s = { .most = b->most, .required = b->required, .below = b->below };
+	struct session s = { .most = b->most, .required = b->required, .below = b->below,
+			     .files = b->files, .file_size = b->file_size };
 	struct execlog_total total = { 0 };
-	int status = run(&s, ten, o);
+	int status = run(&s, b->body, o);
 
 	WANT(o, status == b->status, "%s: status %x", b->name, (unsigned)status);
 	o->r = read_log(&total, o);
