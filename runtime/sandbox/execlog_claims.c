@@ -174,7 +174,7 @@ static int look_at(pid_t pid, struct looks *ret)
 	ssize_t n;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);	/* musl's open() is two calls */
 	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
 	if (n <= 0)
 		return -ESRCH;
@@ -214,22 +214,55 @@ static pid_t process_of(pid_t tid)
 	return line ? (pid_t)strtol(line + strlen("\nTgid:"), NULL, 10) : 0;
 }
 
-/* Bytes of its memory, as many as there are up to the end of the page. */
-static size_t peek(pid_t pid, uint64_t address, void *buf, size_t room)
+enum {
+	FIRST = 256,	/* of a text; few are longer */
+	AT_ONCE = 32,
+};
+
+static struct iovec up_to_page(uint64_t address, size_t room)
 {
 	enum { PAGE = 4096 };
 	const size_t left = PAGE - address % PAGE;
-	struct iovec to = { buf, room < left ? room : left };
-	struct iovec from = { (void *)(uintptr_t)address, to.iov_len };
+
+	return (struct iovec){ (void *)(uintptr_t)address, room < left ? room : left };
+}
+
+/* Bytes of its memory, as many as there are up to the end of the page. */
+static size_t peek(pid_t pid, uint64_t address, void *buf, size_t room)
+{
+	const struct iovec from = up_to_page(address, room), to = { buf, from.iov_len };
 	ssize_t n = process_vm_readv(pid, &to, 1, &from, 1, 0);
 
 	return n > 0 ? (size_t)n : 0;
 }
 
+/* What texts begin with, in one call; all from the first that cannot be read are of size 0. */
+struct beginnings {
+	char text[AT_ONCE][FIRST];
+	size_t size[AT_ONCE];
+};
+
+static void peek_beginnings(pid_t pid, const uint64_t *addresses, size_t n, struct beginnings *ret)
+{
+	struct iovec to[AT_ONCE], from[AT_ONCE];
+	ssize_t got;
+
+	for (size_t i = 0; i < n; i++) {
+		from[i] = up_to_page(addresses[i], FIRST);
+		to[i] = (struct iovec){ ret->text[i], from[i].iov_len };
+	}
+	got = process_vm_readv(pid, to, n, from, n, 0);
+	for (size_t i = 0; i < n; i++) {
+		const ssize_t size = (ssize_t)to[i].iov_len;
+
+		ret->size[i] = got >= size ? (size_t)size : 0;
+		got -= size;
+	}
+}
+
 /* What was read of a text, its NUL included; less, without one: room, or what can be read, ended. */
 static size_t peek_text(pid_t pid, uint64_t address, char *buf, size_t room)
 {
-	enum { FIRST = 256 };	/* few are longer */
 	size_t n = 0;
 
 	while (n < room) {
@@ -252,6 +285,7 @@ struct running {
 	pid_t pid, asked;	/* its thread that did */
 	uint64_t start_time, start_stack;
 	uint64_t at;		/* of its command's record; NOWHERE: that was lost */
+	struct execlog_record record;
 	int pidfd;
 };
 
@@ -266,6 +300,7 @@ struct server {
 	struct running *v;	/* processes whose end is awaited */
 	size_t n, room, most;
 	_Alignas(struct execlog_record) char bytes[RECORD_MOST];
+	struct beginnings beginnings;
 };
 
 static uint64_t now_ns(void)
@@ -310,41 +345,54 @@ static void put_path(const struct server *s, bool at_fd, struct execlog_record *
 		texts[r->path_kept - 1] = '\0';
 }
 
-/* argv_size stays 0 where there is more than is kept: how much, only the kernel would tell. */
-static void put_arguments(const struct server *s, bool at_fd, unsigned word, struct execlog_record *r,
-			  char *texts)
+/* The addresses of so many texts; their number, up to the NULL or what cannot be read.  *ret_last: up to that. */
+static size_t peek_addresses(pid_t tid, uint64_t address, unsigned word, uint64_t ret[AT_ONCE], bool *ret_last)
 {
-	enum { AT_ONCE = 32 };
-	const pid_t tid = (pid_t)s->ask->pid;
-	uint64_t address = s->ask->data.args[at_fd + 1];
+	char pointers[AT_ONCE * 8];
+	const size_t got = peek(tid, address, pointers, AT_ONCE * word) / word;
 	size_t n = 0;
 
-	for (;;) {
-		char pointers[AT_ONCE * 8];
-		const size_t got = peek(tid, address, pointers, AT_ONCE * word);
-
-		for (size_t i = 0; i + word <= got; i += word, address += word) {
-			uint64_t text = 0;
-			size_t kept;
-
-			memcpy(&text, pointers + i, word);
-			if (!text) {
-				r->argv_kept = (uint32_t)n;
-				r->argv_size = n;
-				return;
-			}
-			kept = peek_text(tid, text, texts + n, EXECLOG_ARGV_MOST - n);
-			n += kept;
-			if (!kept || texts[n - 1]) {
-				r->argv_kept = (uint32_t)n;
-				return;
-			}
-		}
-		if (got < word) {	/* not one more: the call is going to fail */
-			r->argv_kept = (uint32_t)n;
-			return;
-		}
+	for (; n < got; n++) {
+		ret[n] = 0;
+		memcpy(&ret[n], pointers + n * word, word);
+		if (!ret[n])
+			break;
 	}
+	*ret_last = n < got;
+	return n;
+}
+
+/* argv_size stays 0 where there is more than is kept: how much, only the kernel would tell. */
+static void put_arguments(struct server *s, bool at_fd, unsigned word, struct execlog_record *r,
+			  char *texts)
+{
+	const pid_t tid = (pid_t)s->ask->pid;
+	uint64_t address = s->ask->data.args[at_fd + 1];
+	uint64_t addresses[AT_ONCE];
+	size_t n = 0, found;
+	bool last = false;
+
+	do {
+		found = peek_addresses(tid, address, word, addresses, &last);
+		peek_beginnings(tid, addresses, found, &s->beginnings);
+		for (size_t i = 0; i < found; i++, address += word) {
+			const char *begin = s->beginnings.text[i];
+			const char *end = memchr(begin, 0, s->beginnings.size[i]);
+			const size_t room = EXECLOG_ARGV_MOST - n;
+			size_t kept = end ? (size_t)(end - begin) + 1 : 0;
+
+			if (kept && kept <= room)
+				memcpy(texts + n, begin, kept);
+			else
+				kept = peek_text(tid, addresses[i], texts + n, room);
+			n += kept;
+			r->argv_kept = (uint32_t)n;
+			if (!kept || texts[n - 1])
+				return;
+		}
+	} while (found && !last);	/* not one more, nor an end: the call is going to fail */
+	if (last)
+		r->argv_size = n;
 }
 
 /* Into s->bytes. */
@@ -386,19 +434,13 @@ static uint64_t append(struct server *s)
 	return at;
 }
 
-static void end_record(const struct server *s, uint64_t at, enum execlog_end end, int status)
+static void end_record(const struct server *s, struct running *p, enum execlog_end end, int status)
 {
-	struct execlog_record r = { .end = end, .status = status, .ended = now_ns() };
-	const struct { size_t at, size; } parts[] = {
-		{ offsetof(struct execlog_record, ended), sizeof r.ended },
-		{ offsetof(struct execlog_record, status), sizeof r.status },
-		{ offsetof(struct execlog_record, end), sizeof r.end },
-	};
-
-	for (size_t i = 0; at != NOWHERE && i < sizeof parts / sizeof *parts; i++)
-		if (pwrite(s->log_fd, (char *)&r + parts[i].at, parts[i].size,
-			   (off_t)(RECORDS + at + parts[i].at)) < 0)
-			return;	/* the end stays unseen */
+	p->record.end = end;
+	p->record.status = status;
+	p->record.ended = now_ns();
+	if (p->at != NOWHERE && pwrite(s->log_fd, &p->record, sizeof p->record, (off_t)(RECORDS + p->at)) < 0)
+		return;	/* the end stays unseen */
 }
 
 /* ---- the server: processes ---- */
@@ -439,20 +481,28 @@ struct info {
 enum { INFO_EXIT = 1 << 3 };
 #define GET_INFO _IOWR(0xff, 11, struct info)
 
-static bool status_of(const struct running *p, int *ret)
+/* By its pidfd: once its parent has reaped it. */
+static bool status_by_pidfd(const struct running *p, int *ret)
 {
 	struct info info = { .mask = INFO_EXIT };
-	struct looks looks;
 
-	/* Until its parent has reaped it, it is to be seen here, after that there: it may be so in between. */
-	if (look_at(p->pid, &looks) == 0 && looks.start_time == p->start_time && looks.state == 'Z') {
-		*ret = looks.exit_code;
-		return true;
-	}
 	if (ioctl(p->pidfd, GET_INFO, &info) < 0 || !(info.mask & INFO_EXIT))
 		return false;
 	*ret = info.exit_code;
 	return true;
+}
+
+static bool status_of(const struct running *p, int *ret)
+{
+	struct looks looks;
+
+	if (status_by_pidfd(p, ret))
+		return true;
+	if (look_at(p->pid, &looks) == 0 && looks.start_time == p->start_time && looks.state == 'Z') {
+		*ret = looks.exit_code;
+		return true;
+	}
+	return status_by_pidfd(p, ret);		/* reaped in between */
 }
 
 static void see_end(struct server *s, int pidfd)
@@ -465,7 +515,7 @@ static void see_end(struct server *s, int pidfd)
 	if (i == s->n)
 		return;
 	if (status_of(&s->v[i], &status))
-		end_record(s, s->v[i].at, EXECLOG_EXITED, status);
+		end_record(s, &s->v[i], EXECLOG_EXITED, status);
 	close(pidfd);
 	s->v[i] = s->v[--s->n];
 }
@@ -518,11 +568,12 @@ static bool log_command(struct server *s)
 		return true;
 	at = append(s);
 	if (process) {
-		end_record(s, process->at,
+		end_record(s, process,
 			   has_failed(s, process, &looks) ? EXECLOG_FAILED : EXECLOG_REPLACED, 0);
 		process->asked = (pid_t)s->ask->pid;
 		process->start_stack = looks.start_stack;
 		process->at = at;
+		process->record = *(const struct execlog_record *)s->bytes;
 	}
 	if (at != NOWHERE || !s->head->required)
 		return true;
