@@ -34,6 +34,7 @@
 enum {
 	WAIT_KILLABLE_RECV = 1 << 5,	/* Linux 5.19: no signal makes the caller ask twice */
 	SYNC_WAKE_UP = 1,		/* Linux 6.6: the server is woken on the caller's CPU */
+	EXECVE_CHECK = 1 << 16,		/* AT_EXECVE_CHECK, Linux 6.14; before, EINVAL */
 };
 #define NOTIF_SET_FLAGS _IOW('!', 4, uint64_t)
 
@@ -64,6 +65,10 @@ static const struct calls {
 #define IF(operator, value) BPF_JUMP(BPF_JMP | (operator) | BPF_K, (value), 0, 1)
 
 static const struct sock_filter notify[] = { RETURN(SECCOMP_RET_USER_NOTIF) };
+/* Whether a file could be executed, as an interpreter wants to know of a script: nothing is. */
+static const struct sock_filter notify_at[] = {
+	ARGUMENT(4), IF(BPF_JSET, EXECVE_CHECK), RETURN(SECCOMP_RET_ALLOW), RETURN(SECCOMP_RET_USER_NOTIF),
+};
 /* No process chooses the stack by which it is seen to have asked twice (log_command). */
 static const struct sock_filter set_mm[] = {
 	ARGUMENT(0), IF(BPF_JEQ, PR_SET_MM), RETURN(SECCOMP_RET_ERRNO | EPERM), RETURN(SECCOMP_RET_ALLOW),
@@ -75,7 +80,7 @@ static const struct sock_filter new_listener[] = {
 };
 
 enum {
-	ANSWERS = 2 * (1 + ROWS(notify)) + 1 + ROWS(set_mm) + 1 + ROWS(new_listener),
+	ANSWERS = 1 + ROWS(notify) + 1 + ROWS(notify_at) + 1 + ROWS(set_mm) + 1 + ROWS(new_listener),
 	EACH = 2 + 2 * ANSWERS + 1,
 };
 
@@ -104,7 +109,7 @@ int execlog_claims_filter(struct arena *a, struct seccomp_program *ret, struct e
 			const struct numbers *of = &calls[i].of[k];
 
 			put_answer(&at, of->execve, notify, ROWS(notify));
-			put_answer(&at, of->execveat, notify, ROWS(notify));
+			put_answer(&at, of->execveat, notify_at, ROWS(notify_at));
 			put_answer(&at, of->prctl, set_mm, ROWS(set_mm));
 			put_answer(&at, of->seccomp, new_listener, ROWS(new_listener));
 		}

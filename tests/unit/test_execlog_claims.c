@@ -31,29 +31,34 @@ static const struct {
 	int nr;
 	uint32_t answer;
 	struct { uint64_t first, second; } args;
+	uint64_t flags;		/* the fifth */
 } numbers[] = {
-	{ AUDIT_ARCH_X86_64, 59, ASKS, { 0, 0 } },			/* execve */
-	{ AUDIT_ARCH_X86_64, 322, ASKS, { 0, 0 } },			/* execveat */
-	{ AUDIT_ARCH_X86_64, 0x40000000 | 520, ASKS, { 0, 0 } },		/* of x32 */
-	{ AUDIT_ARCH_X86_64, 0x40000000 | 545, ASKS, { 0, 0 } },
-	{ AUDIT_ARCH_X86_64, 0, GOES_ON, { 0, 0 } },
-	{ AUDIT_ARCH_X86_64, 11, GOES_ON, { 0, 0 } },
-	{ AUDIT_ARCH_X86_64, 58, GOES_ON, { 0, 0 } },
-	{ AUDIT_ARCH_X86_64, 520, GOES_ON, { 0, 0 } },
-	{ AUDIT_ARCH_X86_64, 157, FAILS | EPERM, { PR_SET_MM, 0 } },
-	{ AUDIT_ARCH_X86_64, 157, FAILS | EPERM, { 1ULL << 32 | PR_SET_MM, 0 } },	/* the kernel takes an int */
-	{ AUDIT_ARCH_X86_64, 157, GOES_ON, { PR_SET_NAME, 0 } },
-	{ AUDIT_ARCH_X86_64, 0x40000000 | 157, FAILS | EPERM, { PR_SET_MM, 0 } },
-	{ AUDIT_ARCH_X86_64, 317, FAILS | EBUSY, { 1, SECCOMP_FILTER_FLAG_NEW_LISTENER | 1 } },
-	{ AUDIT_ARCH_X86_64, 317, GOES_ON, { 1, SECCOMP_FILTER_FLAG_TSYNC } },
-	{ AUDIT_ARCH_X86_64, 0x40000000 | 317, FAILS | EBUSY, { 1, SECCOMP_FILTER_FLAG_NEW_LISTENER } },
-	{ AUDIT_ARCH_I386, 11, ASKS, { 0, 0 } },
-	{ AUDIT_ARCH_I386, 358, ASKS, { 0, 0 } },
-	{ AUDIT_ARCH_I386, 59, GOES_ON, { 0, 0 } },
-	{ AUDIT_ARCH_I386, 322, GOES_ON, { 0, 0 } },
-	{ AUDIT_ARCH_I386, 172, FAILS | EPERM, { PR_SET_MM, 0 } },
-	{ AUDIT_ARCH_I386, 354, FAILS | EBUSY, { 1, SECCOMP_FILTER_FLAG_NEW_LISTENER } },
-	{ AUDIT_ARCH_AARCH64, 221, GOES_ON, { 0, 0 } },			/* the kernel reports none such here */
+	{ AUDIT_ARCH_X86_64, 59, ASKS, { 0, 0 }, 0 },			/* execve */
+	{ AUDIT_ARCH_X86_64, 322, ASKS, { 0, 0 }, 0 },			/* execveat */
+	{ AUDIT_ARCH_X86_64, 0x40000000 | 520, ASKS, { 0, 0 }, 0 },		/* of x32 */
+	{ AUDIT_ARCH_X86_64, 0x40000000 | 545, ASKS, { 0, 0 }, 0 },
+	{ AUDIT_ARCH_X86_64, 322, ASKS, { 0, 0 }, AT_EMPTY_PATH },
+	{ AUDIT_ARCH_X86_64, 322, GOES_ON, { 0, 0 }, 0x10000 },	/* AT_EXECVE_CHECK */
+	{ AUDIT_ARCH_X86_64, 0x40000000 | 545, GOES_ON, { 0, 0 }, 0x10000 | AT_EMPTY_PATH },
+	{ AUDIT_ARCH_X86_64, 59, ASKS, { 0, 0 }, 0x10000 },
+	{ AUDIT_ARCH_X86_64, 0, GOES_ON, { 0, 0 }, 0 },
+	{ AUDIT_ARCH_X86_64, 11, GOES_ON, { 0, 0 }, 0 },
+	{ AUDIT_ARCH_X86_64, 58, GOES_ON, { 0, 0 }, 0 },
+	{ AUDIT_ARCH_X86_64, 520, GOES_ON, { 0, 0 }, 0 },
+	{ AUDIT_ARCH_X86_64, 157, FAILS | EPERM, { PR_SET_MM, 0 }, 0 },
+	{ AUDIT_ARCH_X86_64, 157, FAILS | EPERM, { 1ULL << 32 | PR_SET_MM, 0 }, 0 },	/* the kernel takes an int */
+	{ AUDIT_ARCH_X86_64, 157, GOES_ON, { PR_SET_NAME, 0 }, 0 },
+	{ AUDIT_ARCH_X86_64, 0x40000000 | 157, FAILS | EPERM, { PR_SET_MM, 0 }, 0 },
+	{ AUDIT_ARCH_X86_64, 317, FAILS | EBUSY, { 1, SECCOMP_FILTER_FLAG_NEW_LISTENER | 1 }, 0 },
+	{ AUDIT_ARCH_X86_64, 317, GOES_ON, { 1, SECCOMP_FILTER_FLAG_TSYNC }, 0 },
+	{ AUDIT_ARCH_X86_64, 0x40000000 | 317, FAILS | EBUSY, { 1, SECCOMP_FILTER_FLAG_NEW_LISTENER }, 0 },
+	{ AUDIT_ARCH_I386, 11, ASKS, { 0, 0 }, 0 },
+	{ AUDIT_ARCH_I386, 358, ASKS, { 0, 0 }, 0 },
+	{ AUDIT_ARCH_I386, 59, GOES_ON, { 0, 0 }, 0 },
+	{ AUDIT_ARCH_I386, 322, GOES_ON, { 0, 0 }, 0 },
+	{ AUDIT_ARCH_I386, 172, FAILS | EPERM, { PR_SET_MM, 0 }, 0 },
+	{ AUDIT_ARCH_I386, 354, FAILS | EBUSY, { 1, SECCOMP_FILTER_FLAG_NEW_LISTENER }, 0 },
+	{ AUDIT_ARCH_AARCH64, 221, GOES_ON, { 0, 0 }, 0 },			/* the kernel reports none such here */
 };
 
 Test(execlog_claims, filter)
@@ -67,7 +72,8 @@ Test(execlog_claims, filter)
 	for (size_t i = 0; i < ROWS(numbers); i++) {
 		const struct seccomp_data data = { .nr = numbers[i].nr, .arch = numbers[i].arch,
 						   .args = { numbers[i].args.first,
-							     numbers[i].args.second } };
+							     numbers[i].args.second, 0, 0,
+							     numbers[i].flags } };
 
 		cr_expect(eq(u32, bpf_run(&p, &data), numbers[i].answer), "row %zu", i);
 	}
@@ -249,6 +255,8 @@ static void many_ways(void)
 	if ((pid = fork()) == 0)
 		syscall(SYS_execveat, dir, "true", (char *[]){ (char *)"at", NULL }, environ, 0);
 	waitpid(pid, NULL, 0);
+	/* Nothing is executed. */
+	syscall(SYS_execveat, AT_FDCWD, "/bin/true", (char *[]){ (char *)"checked", NULL }, environ, 0x10000);
 	if ((pid = fork()) == 0) {
 		pthread_t t;
 
@@ -314,6 +322,7 @@ static void check_many(const void *row, struct outcome *o)
 	x = find("at", NULL);
 	WANT(o, exited(x, 0) && strncmp(x->path, "/dev/fd/", 8) == 0 && strstr(x->path, "/true"),
 	     "beneath a descriptor");
+	WANT(o, !find("checked", NULL), "checked only");
 	x = find("thread", "-c");
 	WANT(o, exited(x, 6 << 8) && x->c.parent != x->c.pid, "of a thread");
 	x = find("of a thread", NULL);
