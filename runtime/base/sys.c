@@ -126,6 +126,11 @@ int sys_execveat(int dirfd, const char *path, char *const argv[], char *const en
 	return (int)syscall(SYS_execveat, dirfd, path, argv, envp, flags);
 }
 
+ssize_t sys_getdents(int fd, void *buf, size_t size)
+{
+	return syscall(SYS_getdents64, fd, buf, size);
+}
+
 int sys_bpf(int cmd, void *attr, size_t size)
 {
 	return (int)syscall(SYS_bpf, cmd, attr, size);

@@ -33,6 +33,14 @@ struct sys_entry {
 	int64_t changed, born;	/* ns, of the file system's clock; born: 0 where it does not keep it */
 };
 int sys_entry_of(int dirfd, const char *name, struct sys_entry *ret);
+/* As getdents64(2) has it; not every C library does. */
+struct sys_dirent {
+	uint64_t inode, offset;
+	unsigned short size;	/* to the next one */
+	unsigned char type;	/* DT_* */
+	char name[];
+};
+ssize_t sys_getdents(int fd, void *buf, size_t size);
 /* Of the mount that a file is on (statx(2); its number is told since Linux 5.8). */
 struct sys_mount {
 	uint64_t id, ino;	/* the mount's, and the file's own */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -149,27 +148,19 @@ struct queue {
 	size_t entries;
 };
 
-/* As getdents64(2) has it; not every C library does. */
-struct entry {
-	uint64_t inode, offset;
-	unsigned short size;
-	unsigned char type;
-	char name[];
-};
-
 /* One directory: a socket in it, or its subdirectories put into the queue. */
 static char *search_dir(struct arena *a, int source, const char *relative, struct queue *q)
 {
 	owned_fd fd = openat(source, *relative ? relative : ".",
 			     O_RDONLY | O_DIRECTORY | O_CLOEXEC | (*relative ? O_NOFOLLOW : 0));
 	char buffer[4096] __attribute__((aligned(8)));
-	long n;
+	ssize_t n;
 
 	if (fd < 0)
 		return NULL;
-	while ((n = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
-		for (long at = 0; at < n;) {
-			const struct entry *d = (const struct entry *)(const void *)(buffer + at);
+	while ((n = sys_getdents(fd, buffer, sizeof buffer)) > 0)
+		for (ssize_t at = 0; at < n;) {
+			const struct sys_dirent *d = (const void *)(buffer + at);
 			unsigned char type = d->type;
 			struct stat st;
 

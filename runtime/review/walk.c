@@ -87,21 +87,21 @@ static int descend(struct walk *w, int dir, const char *name, struct err *e)
 	return r;
 }
 
-static int visit(struct walk *w, int dir, const struct dirent64 *d, struct err *e)
+static int visit(struct walk *w, int dir, const struct sys_dirent *d, struct err *e)
 {
-	struct walk_entry x = { dir, d->d_name, DTTOIF(d->d_type), d->d_ino };
+	struct walk_entry x = { dir, d->name, DTTOIF(d->type), d->inode };
 	struct sys_entry st;
 
-	if (d->d_type == DT_UNKNOWN) {
-		if (sys_entry_of(dir, d->d_name, &st) < 0) {
+	if (d->type == DT_UNKNOWN) {
+		if (sys_entry_of(dir, d->name, &st) < 0) {
 			if (errno == EACCES)
-				return skip(w, d->d_name, "some directories cannot be read");
-			return errno == ENOENT ? 0 : err_set(e, errno, "stat %s", d->d_name);
+				return skip(w, d->name, "some directories cannot be read");
+			return errno == ENOENT ? 0 : err_set(e, errno, "stat %s", d->name);
 		}
 		x.type = st.mode & S_IFMT;
 	}
 	if (S_ISDIR(x.type))
-		return descend(w, dir, d->d_name, e);
+		return descend(w, dir, d->name, e);
 	return S_ISREG(x.type) || S_ISLNK(x.type) ? w->to->found(w, &x, e) : 0;
 }
 
@@ -114,15 +114,15 @@ static int read_directory(struct walk *w, int dir, struct err *e)
 
 	look_at_clock(w);
 	while (r == 0 && !w->over &&
-	       (n = getdents64(dir, (void *)str_reserve(&w->names, CHUNK), CHUNK)) > 0) {
+	       (n = sys_getdents(dir, str_reserve(&w->names, CHUNK), CHUNK)) > 0) {
 		const size_t end = first + (size_t)n;
 
 		str_commit(&w->names, (size_t)n);
 		for (size_t at = first, next; r == 0 && at < end; at = next) {
-			const struct dirent64 *d = (const void *)(w->names.s + at);
+			const struct sys_dirent *d = (const void *)(w->names.s + at);
 
-			next = at + d->d_reclen;
-			if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			next = at + d->size;
+			if (strcmp(d->name, ".") == 0 || strcmp(d->name, "..") == 0)
 				continue;
 			if (!goes_on(w))
 				break;

@@ -7,7 +7,8 @@
  *   execlog_set.c      the pinned set: load, find, open, sweep
  *   execlog_btf.c      where the kernel keeps what, from its type information
  *   execlog_program.c  the two programs
- *   execlog_claims.c   the same records in a file, as processes show their commands
+ *   execlog_claims.c   the same records in a file, as processes show their commands; with
+ *                      execlog_server.c and execlog_peek.c (execlog_claims_parts.h)
  *
  * Nobody else includes this header.
  */
