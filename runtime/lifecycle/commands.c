@@ -180,6 +180,7 @@ int commands_forget(const struct state *state, struct err *e)
 struct reading {
 	struct arena *a;
 	struct commands *c;
+	bool started;			/* the container's program was, at least asked for */
 	const char *source, *ends;	/* of the commands, and of how they end */
 	size_t room;
 	int64_t boot_ns;		/* when this host started, since 1970 */
@@ -314,17 +315,18 @@ static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
 		r->c->wait_status = x->status;
 		r->c->end_ns = command.start_ns + command.duration_ns;
 	}
-	if (!x->executed)
+	/* What was never started came no further than to stage two, whose name others may take. */
+	if (!x->executed || (x->pid == 1 && !r->started))
 		return 0;
 	strv_add(r->a, &args, x->name);
 	put(r, &command);
 	return 0;
 }
 
-void commands_read(struct arena *a, const struct state_dir *d, const struct state *state,
+void commands_read(struct arena *a, const struct state_dir *d, const struct state *state, bool started,
 		   struct commands *ret)
 {
-	struct reading r = { .a = a, .c = ret, .source = "bpf", .ends = "bpf",
+	struct reading r = { .a = a, .c = ret, .started = started, .source = "bpf", .ends = "bpf",
 			     .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
 	struct execlog_total total = { 0 };
 	struct err e;

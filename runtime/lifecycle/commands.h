@@ -46,8 +46,8 @@ struct commands {
 	int64_t end_ns;			/* since 1970 */
 	struct supplies asked;		/* packages that were asked for */
 };
-/* Once every process of the container is gone. */
-void commands_read(struct arena *a, const struct state_dir *d, const struct state *state,
+/* Once every process of the container is gone.  started: by start, or run. */
+void commands_read(struct arena *a, const struct state_dir *d, const struct state *state, bool started,
 		   struct commands *ret);
 void commands_close(struct commands *c);
 /* Ends the watch; none there is no error. */

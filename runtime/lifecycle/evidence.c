@@ -411,7 +411,7 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 
 	if (!s->agent)
 		return 0;
-	commands_read(a, d, st, commands);
+	commands_read(a, d, st, started, commands);
 	exit_of(d, commands, started, wait_status, &x);
 	r = append_before(a, d, st, s->agent, commands, started, &x, e);
 	del.exit_code = x.exit_code;

@@ -877,6 +877,14 @@ def test_who_is_asked_goes_with_the_container(rt, agent, others):
     runtime.until(lambda: not os.path.exists(f"/proc/{server}/exe"))
 
 
+def test_commands_without_bpf_of_what_never_ran(rt, agent, watched, no_bpf):
+    """The runtime's own first step is no command of the container's."""
+    b = agent(["true"])
+    rt.create(b, check=True)
+    rt.delete(b, "--force", check=True)
+    assert [r["event"] for r in records(b)] == ["create", "delete"]
+
+
 def test_commands_without_bpf_in_a_user_namespace(rt, agent, watched, no_bpf):
     b = agent(["sh", "-c", "/bin/true shown; exit 5"])
     bundle.namespace(b.config, "user")
