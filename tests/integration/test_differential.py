@@ -138,6 +138,7 @@ def see_mounts(lines):
     seen, groups = {}, {}
     for line in lines:
         f = line.split()
+        assert "-" in f, f"no line of mountinfo: {line!r} of {lines}"
         dash = f.index("-")
         fs, own = f[dash + 1], set(",".join(f[dash + 3:]).split(","))
         flags = set(f[5].split(","))
