@@ -352,6 +352,8 @@ void commands_read(struct arena *a, const struct state_dir *d, const struct stat
 		ret->all.reason = arena_strdup(a, e.text);
 	else if (state->acct && !ret->ended_by)
 		ret->all.reason = "the kernel's accounting has not its end";
+	else if (total.unseen)
+		ret->all.reason = "processes that asked could not be looked at";
 	else if (total.lost)
 		ret->all.reason = "the log was full";
 	if (x == 0 && (ret->all.recorded || !state->acct))

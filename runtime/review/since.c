@@ -2,7 +2,6 @@
 #include "review/since.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -191,11 +190,6 @@ static void add_gone(struct walk *w)
 	}
 }
 
-static int by_path(const void *a, const void *b)
-{
-	return strcmp(((const struct change *)a)->path, ((const struct change *)b)->path);
-}
-
 int changes_since(struct arena *a, int workspace_fd, int64_t since, struct listing *before,
 		  struct changes *ret, const char **ret_incomplete, struct err *e)
 {
@@ -209,8 +203,7 @@ int changes_since(struct arena *a, int workspace_fd, int64_t since, struct listi
 	if (before && !w.over)
 		before->v[LISTING_TOP].now = LISTING_WHOLE;
 	add_gone(&w);
-	if (s.found.n)
-		qsort(s.found.v, s.found.n, sizeof *s.found.v, by_path);
+	changes_sort(&s.found);
 	*ret = s.found;
 	if (w.over || w.incomplete)
 		*ret_incomplete = w.over ? w.over : w.incomplete;

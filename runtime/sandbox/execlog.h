@@ -85,6 +85,7 @@ struct execlog_command {
 struct execlog_total {
 	unsigned long long commands;	/* passed to `each` */
 	unsigned long long lost;	/* executed, but not in the log */
+	unsigned long long unseen;	/* of these, as their process could not be looked at (execlog_claims.h) */
 };
 
 /*

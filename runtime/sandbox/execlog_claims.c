@@ -195,6 +195,7 @@ int execlog_claims_read(int dirfd, const char *name,
 		total.commands++;
 	}
 	total.lost = head->lost + (head->logged > total.commands ? head->logged - total.commands : 0);
+	total.unseen = head->unseen;
 	*ret = total;
 	if (awaited == 0 && head->serving)
 		return err_say(e, ECONNRESET, "the process that logs commands was killed");

@@ -38,6 +38,7 @@ struct claims_head {
 	char magic[8];
 	uint64_t most, required;
 	_Atomic uint64_t taken, logged, lost;	/* as in struct execlog_log */
+	_Atomic uint64_t unseen;	/* of the lost: who asked could not be looked at */
 	_Atomic uint64_t serving;	/* servers that have not come to their end */
 };
 enum { CLAIMS_RECORDS = 4096 };

@@ -297,6 +297,7 @@ static bool log_command(struct server *s)
 			return true;
 		/* As of a process that is in no PID namespace of ours. */
 		atomic_fetch_add(&s->head->lost, 1);
+		atomic_fetch_add(&s->head->unseen, 1);
 		return !s->head->required;
 	}
 	process = find_or_await(s, pid, &looks);

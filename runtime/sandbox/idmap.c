@@ -66,22 +66,31 @@ static void exec_helper(const char *program, pid_t pid, const struct spec_id_map
 	_exit(127);
 }
 
+/* As fork(2): both have both ends. */
+static pid_t fork_with_pipe(int *ret_from, int *ret_to, struct err *e)
+{
+	int ends[2];
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(e, errno, "pipe");
+	*ret_from = ends[0];
+	*ret_to = ends[1];
+	child = fork();
+	return child < 0 ? err_set(e, errno, "fork") : child;
+}
+
 static int run_helper(const char *program, pid_t pid, const struct spec_id_mapping *v, size_t n,
 		      struct err *e)
 {
 	enum { MOST_COMPLAINTS = 4096 };
 	owned_fd from = -1, to = -1;
 	owned_str said = STR_INIT;
-	int ends[2], status = -1, r;
+	int status = -1, r;
 	pid_t child;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_set(e, errno, "pipe");
-	from = ends[0];
-	to = ends[1];
-	child = fork();
-	if (child < 0)
-		return err_set(e, errno, "fork");
+	if ((child = fork_with_pipe(&from, &to, e)) < 0)
+		return -e->code;
 	if (child == 0)
 		exec_helper(program, pid, v, n, to);
 	fd_close(&to);
@@ -368,16 +377,11 @@ int idmap_call_own(int (*call)(void *argument, struct str *out, struct err *e), 
 	owned_fd from = -1, to = -1;
 	owned_str all = STR_INIT;
 	struct err said = { 0 };
-	int ends[2], r;
 	pid_t child;
+	int r;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_set(e, errno, "pipe");
-	from = ends[0];
-	to = ends[1];
-	child = fork();
-	if (child < 0)
-		return err_set(e, errno, "fork");
+	if ((child = fork_with_pipe(&from, &to, e)) < 0)
+		return -e->code;
 	if (child == 0) {
 		if (idmap_enter_own(&said) == 0 && call(argument, &all, &said) == 0)
 			said = (struct err){ 0 };

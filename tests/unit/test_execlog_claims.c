@@ -416,6 +416,7 @@ static void check_bound(const void *row, struct outcome *o)
 	o->r = read_log(&total, o);
 	WANT(o, total.commands == b->kept && total.lost == b->lost, "%s: %llu kept, %llu lost", b->name,
 	     total.commands, total.lost);
+	WANT(o, total.unseen == (b->below ? b->lost : 0), "%s: %llu unseen", b->name, total.unseen);
 	waitpid(s.server, &status, 0);
 }
 
