@@ -47,7 +47,7 @@ int audit_directory(struct arena *a, bool rootless, char **ret, struct err *e);
 struct audit_frame {
 	const char *session;	/* the container's session id, unique for ever */
 	const char *container;	/* its id; NULL writes none */
-	const char *event;	/* "create", "start", "exec", "command", "exit", "hook", "delete", "apply" */
+	const char *event;	/* "create", "start", "exec", "commands", "exit", "hook", "delete", "apply" */
 	bool durable;		/* fdatasync before it returns: create, delete and apply */
 	bool once;		/* delete: an equal (session, event) already there is no error and is not
 				 * written again; the session has ended */

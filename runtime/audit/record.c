@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/record.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -234,9 +235,8 @@ void audit_record_exec(const struct audit_exec *x, struct str *ret_members)
 	json_writer_end(w, ret_members);
 }
 
-void audit_record_command(const struct audit_command *c, struct str *ret_members)
+static void put_command(struct json_writer *w, const struct audit_command *c)
 {
-	struct json_writer *w = json_writer_new(false);
 	owned_arena a = ARENA_INIT;
 	const struct strv args = redact_args(&a, c->args);
 
@@ -252,9 +252,47 @@ void audit_record_command(const struct audit_command *c, struct str *ret_members
 	put_exit(w, c->exit_code, c->exit_signal);
 	if (c->failed)
 		json_field_bool(w, "executed", false);
-	json_field(w, "source", c->source);
 	json_close(w);
-	json_writer_end(w, ret_members);
+}
+
+void audit_record_command(struct audit_command_records *r, const struct audit_command *c)
+{
+	/* Behind it there is room for a command with as many arguments, and as strange ones, as the log keeps. */
+	enum { FULL = 28 << 10 };
+
+	if (!r->open) {
+		r->open = json_writer_new(false);
+		json_open(r->open);
+		json_field(r->open, "source", r->source);
+		json_key(r->open, "executions");
+		json_open_array(r->open);
+	}
+	put_command(r->open, c);
+	if (json_writer_size(r->open) >= FULL)
+		audit_record_commands_end(r);
+}
+
+void audit_record_commands_end(struct audit_command_records *r)
+{
+	if (!r->open)
+		return;
+	if (r->n == r->room) {
+		r->room = 2 * r->room + 16;
+		r->members = must(realloc(r->members, r->room * sizeof *r->members));
+	}
+	json_close_array(r->open);
+	json_close(r->open);
+	r->members[r->n] = STR_INIT;
+	json_writer_end(r->open, &r->members[r->n++]);
+	r->open = NULL;
+}
+
+void audit_command_records_free(struct audit_command_records *r)
+{
+	audit_record_commands_end(r);
+	for (size_t i = 0; i < r->n; i++)
+		str_free(&r->members[i]);
+	free(r->members);
 }
 
 void audit_record_exit(const struct audit_exit *x, struct str *ret_members)

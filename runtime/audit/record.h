@@ -103,9 +103,18 @@ struct audit_command {
 	int64_t duration_ns;
 	int exit_code, exit_signal;	/* -1: not known, or it ended the other way */
 	bool failed;			/* the program did not begin, as it seems; no member if it did */
-	const char *source;		/* "bpf", "acct" (a name, no arguments), "claimed" (the process's word) */
 };
-void audit_record_command(const struct audit_command *c, struct str *ret_members);
+/* Records of many of them, of as many each as fit well into a line. */
+struct audit_command_records {
+	const char *source;		/* "bpf", "acct" (a name, no arguments), "claimed" (the process's word) */
+	struct str *members;		/* of n records */
+	size_t n, room;
+	struct json_writer *open;	/* of the one that is not full yet; NULL */
+};
+void audit_record_command(struct audit_command_records *r, const struct audit_command *c);
+/* There are no more: the members of all are whole. */
+void audit_record_commands_end(struct audit_command_records *r);
+void audit_command_records_free(struct audit_command_records *r);
 
 /* The container's first process has ended. */
 struct audit_exit {
@@ -149,10 +158,10 @@ struct audit_network {
 	bool truncated;
 };
 
-/* The command records of the session. */
+/* What the session's records of commands hold. */
 struct audit_commands {
-	const char *source;		/* as in struct audit_command; NULL: they were not recorded, */
-	uint64_t recorded, lost;
+	const char *source;		/* as in struct audit_command_records; NULL: they were not recorded, */
+	uint64_t recorded, lost;	/* commands */
 	const char *reason;		/* because; or why some were lost */
 };
 

@@ -680,17 +680,24 @@ struct reading {
 };
 
 /* Its tree is gone afterwards. */
-static void visit_command(struct reading *in, const char *line, size_t n)
+static void visit_commands(struct reading *in, const char *line, size_t n)
 {
 	owned_arena a = ARENA_INIT;
-	const struct json *record;
+	const struct json *record, *list;
+	const char *source;
 	struct err ignored;
 
 	if (json_parse(&a, line, n, "record", &record, &ignored) < 0)
 		return;
-	commands_add(&in->commands, in->r, record);
-	packages_add(&in->packages, in->r, json_get(record, "process.command_args"),
-		     time_ns(json_get_text(record, "start_time")));
+	source = json_get_text(record, "source");
+	list = json_get(record, "executions");
+	for (size_t i = 0; list && list->type == JSON_ARRAY && i < list->n; i++) {
+		const struct json *one = list->items[i];
+
+		commands_add(&in->commands, in->r, one, source);
+		packages_add(&in->packages, in->r, json_get(one, "process.command_args"),
+			     time_ns(json_get_text(one, "start_time")));
+	}
 }
 
 static void visit(void *ctx, const struct chain_frame *f, const char *line, size_t n)
@@ -701,9 +708,9 @@ static void visit(void *ctx, const struct chain_frame *f, const char *line, size
 
 	if (strcmp(in->session, f->session) != 0)
 		return;
-	if (strcmp(f->event, "command") == 0)
-		visit_command(in, line, n);
-	if (strcmp(f->event, "command") == 0 && in->n)	/* the first record of all is kept */
+	if (strcmp(f->event, "commands") == 0)
+		visit_commands(in, line, n);
+	if (strcmp(f->event, "commands") == 0 && in->n)	/* the first record of all is kept */
 		return;
 	if (json_parse(&in->r->a, line, n, "record", &record, &ignored) < 0)
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What ran: command records, of which a session may have many thousands, in a few lines; and the
- * packages that were asked for.
+ * What ran: commands, of which a session may have many thousands, in a few lines; and the packages that
+ * were asked for.
  */
 #include "audit/report_parts.h"
 
@@ -9,36 +9,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- one record ---- */
+/* ---- one command ---- */
 
-static bool has_failed(const struct json *record)
+static bool has_failed(const struct json *command)
 {
 	const char *code = NULL;
-	const struct json *j = json_get(record, "process.exit.code");
+	const struct json *j = json_get(command, "process.exit.code");
 
 	if (j && j->type == JSON_NUMBER)
 		code = j->text;
-	j = json_get(record, "process.exit.signal");
+	j = json_get(command, "process.exit.signal");
 	return (code && strcmp(code, "0") != 0) || (j && j->type == JSON_NUMBER);
 }
 
 /* What the accounting does not tell of the arguments is in the path. */
-static void put_one(struct str *out, const struct json *record)
+static void put_one(struct str *out, const struct json *command)
 {
-	const struct json *args = json_get(record, "process.command_args");
-	const struct json *code = json_get(record, "process.exit.code");
-	const struct json *signal = json_get(record, "process.exit.signal");
+	const struct json *args = json_get(command, "process.command_args");
+	const struct json *code = json_get(command, "process.exit.code");
+	const struct json *signal = json_get(command, "process.exit.signal");
 	bool known;
-	uint64_t ns = get_number(record, "duration_ns", &known);
+	uint64_t ns = get_number(command, "duration_ns", &known);
 
 	if (args && args->type == JSON_ARRAY && args->n)
 		quote_command(out, args);
 	else
-		quote_text(out, json_get_text(record, "process.executable.path"));
+		quote_text(out, json_get_text(command, "process.executable.path"));
 	if (code && code->type == JSON_NUMBER)
-		quote_form(out, record, " (code {process.exit.code}");
+		quote_form(out, command, " (code {process.exit.code}");
 	else if (signal && signal->type == JSON_NUMBER)
-		quote_form(out, record, " (signal {process.exit.signal}");
+		quote_form(out, command, " (signal {process.exit.signal}");
 	else
 		str_puts(out, " (end not known");
 	if (known) {
@@ -48,10 +48,10 @@ static void put_one(struct str *out, const struct json *record)
 	str_puts(out, ")");
 }
 
-static const char *program_of(const struct json *record)
+static const char *program_of(const struct json *command)
 {
-	const struct json *args = json_get(record, "process.command_args");
-	const char *path = json_get_text(record, "process.executable.path"), *slash;
+	const struct json *args = json_get(command, "process.command_args");
+	const char *path = json_get_text(command, "process.executable.path"), *slash;
 
 	if (!path && args && args->type == JSON_ARRAY && args->n)
 		path = args->items[0]->text;
@@ -85,27 +85,27 @@ static void count_program(struct commands *c, const char *name)
 	c->programs[i].n++;
 }
 
-void commands_add(struct commands *c, struct report *r, const struct json *record)
+void commands_add(struct commands *c, struct report *r, const struct json *command, const char *source)
 {
 	enum { TEXTS = 400 };	/* of marks; a timeline has no room to show more, either */
-	const int64_t at = time_ns(json_get_text(record, "start_time"));
-	const bool failed = has_failed(record);
-	const struct json *executed = json_get(record, "executed");
+	const int64_t at = time_ns(json_get_text(command, "start_time"));
+	const bool failed = has_failed(command);
+	const struct json *executed = json_get(command, "executed");
 	owned_str text = STR_INIT;
 
 	if (executed && executed->type == JSON_BOOL && !executed->boolean) {
 		c->tries++;
 		return;
 	}
-	put_one(&text, record);
-	c->claimed += str_equal(json_get_text(record, "source"), "claimed");
+	put_one(&text, command);
+	c->claimed += str_equal(source, "claimed");
 	c->failed += failed;
 	remember(&c->last, COMMAND_LAST, at, failed, &text);
 	if (failed)
 		remember(&c->bad, COMMAND_BAD, at, failed, &text);
-	count_program(c, program_of(record));
+	count_program(c, program_of(command));
 	report_mark(r, LANE_COMMAND, failed ? TONE_BAD : TONE_PLAIN, at,
-		    at + (int64_t)get_number(record, "duration_ns", NULL),
+		    at + (int64_t)get_number(command, "duration_ns", NULL),
 		    c->n < TEXTS ? text.s : NULL);
 	c->n++;
 }

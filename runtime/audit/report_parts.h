@@ -63,7 +63,7 @@ struct commands {
 	} programs[COMMAND_PROGRAMS];
 	size_t n_programs;
 };
-void commands_add(struct commands *c, struct report *r, const struct json *record);
+void commands_add(struct commands *c, struct report *r, const struct json *command, const char *source);
 /* `summary`: member "commands" of the delete record, NULL: none. */
 void commands_say(struct commands *c, struct report *r, const struct json *summary);
 void commands_free(struct commands *c);

@@ -180,13 +180,17 @@ static bool same(const struct supply *x, const struct supply *y)
 	return true;
 }
 
-static void add(struct supplies *ret, const struct supply *found)
+static void add(struct arena *a, struct supplies *ret, const struct supply *found)
 {
 	for (size_t i = 0; i < ret->n; i++)
 		if (same(&ret->v[i], found))
 			return;
-	if (ret->n < SUPPLY_MOST)
-		ret->v[ret->n++] = *found;
+	if (ret->n == SUPPLY_MOST)
+		return;
+	ret->v[ret->n] = *found;
+	if (found->path)
+		ret->v[ret->n].path = arena_strdup(a, found->path);
+	ret->n++;
 }
 
 static void add_package(struct arena *a, struct supply *s, const char *name)
@@ -266,7 +270,7 @@ static bool read_tool(struct arena *a, const struct tool *t, const struct strv *
 	}
 	if (!begun || (alone && !s.packages.n))
 		return false;
-	add(ret, &s);
+	add(a, ret, &s);
 	return true;
 }
 

@@ -32,8 +32,8 @@ struct supplies {
 	const char *passed[64];		/* programs that are no tools, so that each is looked up once */
 };
 
-/* Adds what the arguments ask for; also behind sudo, env and their like, and in a shell's `-c`.  The texts
- * live in the arena. */
+/* Adds what the arguments ask for; also behind sudo, env and their like, and in a shell's `-c`.  The
+ * result's texts live in the arena. */
 void supply_of_command(struct arena *a, const struct strv *args, struct supplies *ret);
 /* The ecosystem whose lock file has this path, NULL if it is none. */
 const char *supply_of_path(const char *path);

@@ -557,6 +557,11 @@ struct json_writer *json_writer_new(bool pretty)
 	return w;
 }
 
+size_t json_writer_size(const struct json_writer *w)
+{
+	return w->out.len;
+}
+
 void json_writer_end(struct json_writer *w, struct str *out)
 {
 	if (w->depth)

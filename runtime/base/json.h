@@ -73,6 +73,8 @@ int json_u64(const struct json *number, uint64_t *ret);
  */
 struct json_writer;
 struct json_writer *json_writer_new(bool pretty);
+/* Bytes written so far. */
+size_t json_writer_size(const struct json_writer *w);
 /* Appends the text written so far to out, adds a newline, and frees the writer. */
 void json_writer_end(struct json_writer *w, struct str *out);
 void json_open(struct json_writer *w);			/* { */

@@ -181,8 +181,7 @@ struct reading {
 	struct arena *a;
 	struct commands *c;
 	bool started;			/* the container's program was, at least asked for */
-	const char *source, *ends;	/* of the commands, and of how they end */
-	size_t room;
+	const char *ends;		/* the source of how they end */
 	int64_t boot_ns;		/* when this host started, since 1970 */
 	pid_t first;			/* the container's first process, as the host numbers it; 0: none yet */
 	struct { pid_t *v; size_t n, room; } past;	/* processes from outside that executed something */
@@ -254,25 +253,21 @@ static bool is_stage_two(struct reading *r, const struct execlog_command *x, con
 
 static void put(struct reading *r, const struct audit_command *command)
 {
-	if (r->c->n == r->room) {
-		r->room = 2 * r->room + 64;
-		r->c->members = must(realloc(r->c->members, r->room * sizeof *r->c->members));
-	}
-	r->c->members[r->c->n] = STR_INIT;
-	audit_record_command(command, &r->c->members[r->c->n++]);
+	audit_record_command(&r->c->records, command);
 	r->c->all.recorded++;
 }
 
 static int add(void *arg, const struct execlog_command *x, struct err *e)
 {
 	struct reading *r = arg;
-	struct strv args = arguments(r->a, x);
+	owned_arena scratch = ARENA_INIT;
+	struct strv args = arguments(&scratch, x);
 	struct audit_command command = {
 		.pid = x->pid, .parent_pid = x->parent, .executable = x->path, .args = &args,
 		.failed = x->end == EXECLOG_FAILED,
 		.start_ns = r->boot_ns + (int64_t)x->started,
 		.duration_ns = x->end == EXECLOG_UNSEEN ? -1 : (int64_t)(x->ended - x->started),
-		.exit_code = -1, .exit_signal = -1, .source = r->source,
+		.exit_code = -1, .exit_signal = -1,
 	};
 
 	(void)e;
@@ -306,7 +301,6 @@ static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
 		.duration_ns = (int64_t)x->lasted * 1000000,
 		.exit_code = WIFEXITED(x->status) ? WEXITSTATUS(x->status) : -1,
 		.exit_signal = WIFSIGNALED(x->status) ? WTERMSIG(x->status) : -1,
-		.source = r->source,
 	};
 
 	(void)e;
@@ -326,7 +320,7 @@ static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
 void commands_read(struct arena *a, const struct state_dir *d, const struct state *state, bool started,
 		   struct commands *ret)
 {
-	struct reading r = { .a = a, .c = ret, .started = started, .source = "bpf", .ends = "bpf",
+	struct reading r = { .a = a, .c = ret, .started = started, .ends = "bpf",
 			     .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
 	struct execlog_total total = { 0 };
 	struct err e;
@@ -337,16 +331,18 @@ void commands_read(struct arena *a, const struct state_dir *d, const struct stat
 		return;
 	}
 	if (state->acct) {
-		r.source = r.ends = "acct";
+		ret->records.source = r.ends = "acct";
 		x = execlog_acct_read(d->fd, ACCT_FILE, add_accounted, &r, &e);
 	} else if (state->claims) {
-		r.source = "claimed";
+		ret->records.source = "claimed";
 		r.ends = "pidfd";
 		r.first = state->pid;	/* hooks of the image may have run before */
 		x = execlog_claims_read(d->fd, STATE_CLAIMS, add, &r, &total, &e);
 	} else {
+		ret->records.source = "bpf";
 		x = execlog_read(state->session, add, &r, &total, &e);
 	}
+	audit_record_commands_end(&ret->records);
 	ret->all.lost = total.lost;
 	if (x < 0)
 		ret->all.reason = arena_strdup(a, e.text);
@@ -357,14 +353,12 @@ void commands_read(struct arena *a, const struct state_dir *d, const struct stat
 	else if (total.lost)
 		ret->all.reason = "the log was full";
 	if (x == 0 && (ret->all.recorded || !state->acct))
-		ret->all.source = r.source;
+		ret->all.source = ret->records.source;
 	else
 		ret->ended_by = NULL;	/* what could not be read to its end vouches for nothing */
 }
 
 void commands_close(struct commands *c)
 {
-	for (size_t i = 0; i < c->n; i++)
-		str_free(&c->members[i]);
-	free(c->members);
+	audit_command_records_free(&c->records);
 }

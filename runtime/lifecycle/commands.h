@@ -39,8 +39,7 @@ int commands_serve(int log_fd, int pidfd, int sync_fd, struct err *e);
 
 struct commands {
 	struct audit_commands all;
-	struct str *members;		/* of a record each */
-	size_t n;
+	struct audit_command_records records;
 	const char *ended_by;		/* the first process's end was seen, by (audit_exit.source); NULL: it was not */
 	int wait_status;
 	int64_t end_ns;			/* since 1970 */

@@ -345,14 +345,14 @@ static int append_commands(struct arena *a, const struct state *st, const struct
 			   struct err *e)
 {
 	const struct audit_frame frame = { .session = st->session, .container = st->id,
-					   .event = "command" };
+					   .event = "commands" };
 	char *directory = st->audit;
 
-	if (!c->n)
+	if (!c->records.n)
 		return 0;
 	if (!directory && audit_directory(a, st->rootless, &directory, e) < 0)
 		return -e->code;
-	return audit_append_many(directory, &frame, c->members, c->n, e);
+	return audit_append_many(directory, &frame, c->records.members, c->records.n, e);
 }
 
 /* Before the record that ends the session, which makes them durable. */

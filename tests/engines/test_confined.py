@@ -300,10 +300,10 @@ def test_audit_tells_commands(engine):
     shown = [program(), "audit", "show", "--json", cid]
     until(lambda: '"delete"' in run(shown).out, 10)
     seen = [json.loads(line) for line in run(shown).out.splitlines()]
-    ran = {tuple(r["process.command_args"]): r["process.exit.code"] for r in seen
-           if r["event"] == "command"}
+    records = [r for r in seen if r["event"] == "commands"]
+    ran = {tuple(x["process.command_args"]): x["process.exit.code"] for r in records for x in r["executions"]}
     source = "claimed" if os.geteuid() else "bpf" if os.path.isdir("/sys/fs/bpf/agentrun") else "acct"
-    assert {r["source"] for r in seen if r["event"] == "command"} == {source}
+    assert {r["source"] for r in records} == {source}
     if source == "acct":
         assert ran["true",] == 0 and ran["sh",] == 3
     else:

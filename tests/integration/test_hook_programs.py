@@ -774,7 +774,7 @@ def test_as_an_audit_hook(work, box, rt, kept):
     with open(confined.LOG, encoding="utf-8") as f:
         written = [json.loads(x) for x in f]
     # commands are records, too, but not events: there may be thousands
-    assert [x for x in written if x["container.id"] == b.id and x["event"] != "command"][-4:] == \
+    assert [x for x in written if x["container.id"] == b.id and x["event"] != "commands"][-4:] == \
         kept.lines(4)
 
 

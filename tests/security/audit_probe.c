@@ -90,12 +90,13 @@ static int whole_session(const char *dir, struct err *e)
 		{ "b", "modified", 2, NULL, NULL }, { "c", "deleted", 0, "", NULL },
 		{ "d", "mode", 3, NULL, "an executable file" }, { "e", "type", 4, NULL, NULL },
 	};
-	const struct audit_commands commands = { "bpf", 1, 2, "the ring was full" };
+	const struct audit_commands summary = { "bpf", 1, 2, "the ring was full" };
 	const struct audit_files files = { "overlay", NULL, "0123", changes, 5 };
 	const struct audit_install installs[] = {
 		{ "npm", "npm install", &list, "command", NULL },
 		{ "go", NULL, NULL, "lockfile", "go.sum" },
 	};
+	struct audit_command_records commands = { .source = "bpf" };
 	char session[32];
 	int r;
 
@@ -115,16 +116,15 @@ static int whole_session(const char *dir, struct err *e)
 	audit_record_exec(&(struct audit_exec){ process, &list }, &m);
 	if ((r = append_one(dir, session, "exec", &m, e)) < 0)
 		return r;
-	audit_record_command(&(struct audit_command){
+	audit_record_command(&commands, &(struct audit_command){
 		.pid = 4712, .parent_pid = 4711, .executable = "/bin/one", .args = &list, .cwd = "/w",
-		.start_ns = 1700000000123456789, .duration_ns = 5, .exit_code = 0, .exit_signal = -1,
-		.source = "bpf" }, &m);
-	if ((r = append_one(dir, session, "command", &m, e)) < 0)
-		return r;
-	audit_record_command(&(struct audit_command){
-		.pid = -1, .parent_pid = -1, .duration_ns = -1, .exit_code = -1, .exit_signal = -1,
-		.source = "acct" }, &m);
-	if ((r = append_one(dir, session, "command", &m, e)) < 0)
+		.start_ns = 1700000000123456789, .duration_ns = 5, .exit_code = 0, .exit_signal = -1 });
+	audit_record_command(&commands, &(struct audit_command){
+		.pid = -1, .parent_pid = -1, .duration_ns = -1, .exit_code = -1, .exit_signal = -1 });
+	audit_record_commands_end(&commands);
+	r = append_one(dir, session, "commands", commands.members, e);
+	audit_command_records_free(&commands);
+	if (r < 0)
 		return r;
 	audit_record_exit(&(struct audit_exit){ 0, -1, 1700000001123456789, "pidfd", NULL }, &m);
 	if ((r = append_one(dir, session, "exit", &m, e)) < 0)
@@ -138,7 +138,7 @@ static int whole_session(const char *dir, struct err *e)
 	audit_record_delete(&(struct audit_delete){
 		.exit_code = -1, .exit_signal = 9, .duration_ns = 1500000000, .cpu_usec = 250000,
 		.memory_peak = 1 << 20, .io_read_bytes = -1, .io_write_bytes = 4096, .oom_kills = 1,
-		.network = &network, .commands = &commands, .files = &files, .installs = installs,
+		.network = &network, .commands = &summary, .files = &files, .installs = installs,
 		.n_installs = 2 }, &m);
 	if ((r = append_one(dir, session, "delete", &m, e)) < 0)
 		return r;

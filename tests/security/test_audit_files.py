@@ -300,7 +300,7 @@ def test_records_follow_their_schema(log):
     with open(log.path + ".1", "rb") as f:
         records = [json.loads(x) for x in f]
     records += [json.loads(x) for x in lines if x != b"torn"]
-    assert {r["event"] for r in records} == {"create", "start", "exec", "command", "exit", "hook",
+    assert {r["event"] for r in records} == {"create", "start", "exec", "commands", "exit", "hook",
                                              "delete", "apply", "recovered"}
     for record in records:
         assert [e.message for e in validator.iter_errors(record)] == []
@@ -318,5 +318,5 @@ def test_a_manual_page_names_every_member(log):
         for key in record:
             assert re.search(rf"^\.B[A-Z]? {re.escape(key)}\b", manual, re.M), key
         for key in [*(record.get("policy") or ()), *(record.get("commands") or ()),
-                    *(record.get("files") or ())]:
+                    *(record.get("files") or ()), *(record.get("executions") or [()])[0]]:
             assert re.search(rf'^\.B[A-Z]? (.*", " )?{key}( |$)', manual, re.M), key

@@ -82,7 +82,7 @@ def test_a_session_from_create_to_delete(rt, agent):
               egress_allow="203.0.113.1:443 (the model)")
     assert rt.run(b).code == 7
     events = records(b)
-    events = [r for r in events if r["event"] != "command"]
+    events = [r for r in events if r["event"] != "commands"]
     assert [r["event"] for r in events] == ["create", "start", "exit", "delete"]
     create, _, exit_, delete = events
     assert create["policy"]["workspace"]["source"] == b.workspace
@@ -678,9 +678,13 @@ def test_no_list_without_need(rt, tree, work):
         rt.delete(b, "--force", check=True)
 
 
+def executions(b):
+    return [x for r in records(b, "commands") for x in r["executions"]]
+
+
 def commands(b):
     return [(r["process.command_args"], r["process.exit.code"], r["process.exit.signal"])
-            for r in records(b, "command")]
+            for r in executions(b)]
 
 
 @pytest.fixture
@@ -832,7 +836,7 @@ def test_F6_a_search_is_no_row_of_commands(rt, agent, others):
     b = others(agent(["/bin/search", "a"]))
     confined.put(b, confined.tool("search"))
     rt.run(b, check=True)
-    tries = [r for r in records(b, "command") if "executed" in r]
+    tries = [r for r in executions(b) if "executed" in r]
     assert [r["process.executable.path"] for r in tries] == ["/none/search", "/none/either/search"]
     assert not any(r["executed"] for r in tries)
     shown = audit("show", b.id).out

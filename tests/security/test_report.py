@@ -50,18 +50,17 @@ def stamp(ms):
     return f"2026-03-04T05:06:{ms // 1000:02}.{ms % 1000:03}000000Z"
 
 
-def command(ms, took, *args, code=0, source="bpf", **more):
+def command(ms, took, *args, code=0, **more):
     return {"process.pid": 100 + ms, "process.parent_pid": 7, "process.command_args": args,
             "process.executable.path": f"/usr/bin/{args[0]}", "start_time": stamp(ms),
-            "duration_ns": took * 1000000, "process.exit.code": code, "process.exit.signal": None,
-            "source": source, **more}
+            "duration_ns": took * 1000000, "process.exit.code": code, "process.exit.signal": None, **more}
 
 
 def change(path, kind="added", runs=None, size=1234):
     return {"path": path, "kind": kind, "sha256": "ab" * 32, "size": size, "runs": runs}
 
 
-def task(log, commands=(), lost=0, changes=()):
+def task(log, commands=(), lost=0, changes=(), source="bpf"):
     """What an agent does in a minute, with every member that a record may have."""
     log.add("create", **process("agent", "--task", "fix issue 7"), **{
         "host.name": "builder", "container.runtime.name": "agentrun",
@@ -87,8 +86,8 @@ def task(log, commands=(), lost=0, changes=()):
         "claims": {"task": "issue 7", "agent": "coder 3"}})
     log.add("start", **{"process.pid": 4711})
     log.add("exec", **process("git", "status"), **{"env.dropped": ["SSH_AUTH_SOCK"]})
-    for c in commands:
-        log.add("command", **c)
+    for i in range(0, len(commands), 4):
+        log.add("commands", source=source, executions=commands[i:i + 4])
     log.n = max(log.n, 58)
     log.add("exit", **{"process.exit.code": 0, "process.exit.signal": None, "exit_reason": None,
                        "exit_time": stamp(58000), "source": "bpf"})
@@ -161,8 +160,9 @@ def hostile(log):
     log.add("start", **{"process.pid": 7})
     log.add("exec", **process(*HOSTILE), **{"env.dropped": HOSTILE})
     for arg in HOSTILE:
-        log.add("command", **{**command(5000, 10, arg, text, code=1), "process.executable.path": arg})
-        log.add("command", **command(6000, 10, "sh", "-c", f"npm install '{arg}'; pip install -r '{arg}'"))
+        log.add("commands", source=arg, executions=[
+            {**command(5000, 10, arg, text, code=1), "process.executable.path": arg},
+            command(6000, 10, "sh", "-c", f"npm install '{arg}'; pip install -r '{arg}'")])
     log.add("hook", **{"hook.path": text, "hook.event": text, "hook.detail": text})
     log.add("delete", **{
         "process.exit.code": 0, "exit_reason": text, "unseen": HOSTILE, "truncated": HOSTILE,
@@ -305,7 +305,7 @@ def test_thousands_of_commands_make_one_page(log):
 @pytest.mark.parametrize("source, said", [
     ("acct", "names without arguments"), ("claimed", "CLAIMS"), (None, "not recorded: no right")])
 def test_where_the_commands_come_from(log, source, said):
-    task(log, [{**command(5000, 4, "x", source=source), "process.command_args": []}] if source else [])
+    task(log, [{**command(5000, 4, "x"), "process.command_args": []}] if source else [], source=source)
     with open(f"{log.path}/audit.jsonl", encoding="utf-8") as f:
         text = f.read()
     with open(f"{log.path}/audit.jsonl", "w", encoding="utf-8") as f:
@@ -327,7 +327,7 @@ def test_commands_that_the_log_has_no_more(log):
 def test_a_session_that_still_runs(log):
     log.add("create", **process("agent"))
     log.add("start", **{"process.pid": 7})
-    log.add("command", **command(5000, 4, "npm", "ci"))
+    log.add("commands", source="bpf", executions=[command(5000, 4, "npm", "ci")])
     for form in FORMS:
         page = log.show(*form)
         assert "no delete record" in page and "npm ci" in page, form

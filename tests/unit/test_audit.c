@@ -1092,17 +1092,24 @@ static const struct json *tree_of(struct str *members)
 Test(audit, a_command_record_says_what_is_not_known)
 {
 	struct audit_command c = { .pid = 7, .parent_pid = -1, .executable = "/bin/sh",
-		.start_ns = 1700000000000000042, .duration_ns = -1, .exit_code = -1, .exit_signal = 9,
-		.source = "bpf" };
+		.start_ns = 1700000000000000042, .duration_ns = -1, .exit_code = -1, .exit_signal = 9 };
+	struct audit_command_records records = { .source = "bpf" };
 	struct strv args = { 0 };
-	owned_str members = STR_INIT;
-	const struct json *j;
+	const struct json *j, *list;
 
 	strv_add(&arena, &args, "sh");
 	strv_add(&arena, &args, "--token=" TOKEN);
 	c.args = &args;
-	audit_record_command(&c, &members);
-	j = tree_of(&members);
+	audit_record_command(&records, &c);
+	c.start_ns = 0;
+	audit_record_command(&records, &c);
+	audit_record_commands_end(&records);
+	cr_assert(records.n == 1);
+	j = tree_of(&records.members[0]);
+	cr_expect(eq(str, (char *)json_get_text(j, "source"), "bpf"));
+	list = json_get(j, "executions");
+	cr_assert(list->n == 2);
+	j = list->items[0];
 	cr_expect(eq(str, (char *)json_get_text(j, "start_time"), "2023-11-14T22:13:20.000000042Z"));
 	cr_expect(eq(str, (char *)json_get(j, "process.command_args")->items[1]->text,
 		     "--token=[redacted]"));
@@ -1110,9 +1117,48 @@ Test(audit, a_command_record_says_what_is_not_known)
 	cr_expect(json_get(j, "duration_ns")->type == JSON_NULL);
 	cr_expect(json_get(j, "process.parent_pid")->type == JSON_NULL);
 	cr_expect(json_get(j, "process.working_directory") == NULL);
-	c.start_ns = 0;
-	audit_record_command(&c, &members);
-	cr_expect(json_get(tree_of(&members), "start_time")->type == JSON_NULL);
+	cr_expect(json_get(list->items[1], "start_time")->type == JSON_NULL);
+	audit_command_records_free(&records);
+}
+
+/* The longest commands that a log keeps, in each way to be long, are recorded whole: none makes its record
+ * one that is cut. */
+Test(audit, F5_no_command_makes_its_record_too_long)
+{
+	/* n arguments that begin so and go on so, of so many bytes each */
+	static const struct { size_t n; const char *first; char more; size_t size; } longest[] = {
+		{ 4096, "", 0, 0 }, { 1, "", 1, 4095 }, { 2048, "", 1, 1 }, { 1, "", (char)0xff, 4095 },
+		{ 819, "://a@", 0, 5 }, { 1, "token=", 'x', 4095 }, { 512, "token=", 'x', 7 },
+	};
+	const struct audit_frame frame = { .session = "s", .container = "box", .event = "commands" };
+	char path[512] = "", arg[4096];
+
+	memset(path, 1, sizeof path - 1);
+	for (size_t i = 0; i < sizeof longest / sizeof *longest; i++) {
+		struct audit_command_records records = { .source = "bpf" };
+		struct strv args = { 0 };
+		size_t n = 0;
+
+		memset(arg, longest[i].more, sizeof arg);
+		memcpy(arg, longest[i].first, strlen(longest[i].first));
+		arg[longest[i].size] = 0;
+		for (size_t k = 0; k < longest[i].n; k++)
+			strv_add(&arena, &args, arg);
+		for (size_t k = 0; k < 50; k++)
+			audit_record_command(&records, &(struct audit_command){ .executable = path, .args = &args });
+		audit_record_commands_end(&records);
+		for (size_t k = 0; k < records.n; k++) {
+			owned_str line = STR_INIT;
+			struct err e;
+
+			cr_assert(audit_unlogged(&frame, &records.members[k], &line, &e) == 0, "%s", e.text);
+			cr_expect(json_get(tree_of(&line), "truncated") == NULL, "%zu: %zu bytes", i,
+				  records.members[k].len);
+			n += json_get(tree_of(&records.members[k]), "executions")->n;
+		}
+		cr_expect(n == 50 && records.n > 1);
+		audit_command_records_free(&records);
+	}
 }
 
 /* However many files an agent changes, the rest of its delete record stays. */

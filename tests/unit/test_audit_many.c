@@ -45,7 +45,7 @@ static void append(const char *session, const char *event)
 
 static int try_many(const char *session, size_t n, size_t size, struct err *e)
 {
-	const struct audit_frame frame = frame_of(session, "command");
+	const struct audit_frame frame = frame_of(session, "commands");
 	struct str *members = calloc(n, sizeof *members);
 	int r;
 
@@ -127,14 +127,14 @@ Test(audit_many, they_follow_each_other_and_others)
 	append("a", "delete");
 	append("b", "delete");
 	expect_good(3007 - 1);
-	cr_expect(count("a", "command", &last) == 3000);
+	cr_expect(count("a", "commands", &last) == 3000);
 	cr_expect(last.seq == 3002 && last.session_seq == 3001);
 	cr_expect(access(in_dir("sessions/a"), F_OK) < 0);
 }
 
 Test(audit_many, each_is_cut_to_its_line_and_a_wrong_one_writes_none)
 {
-	const struct audit_frame frame = frame_of("a", "command");
+	const struct audit_frame frame = frame_of("a", "commands");
 	struct str members[3] = { { 0 } };
 	struct err e;
 	off_t before;
