@@ -30,7 +30,7 @@
 
 enum {
 	ATTEMPTS = 5,
-	BATCH = 256 << 10,		/* bytes of records written at once */
+	BATCH = 128 << 10,		/* bytes of records written at once */
 };
 
 /* ---- where ---- */
@@ -185,18 +185,79 @@ static int session_file(const struct log *l, struct session *s, struct err *e)
 
 /* ---- records ---- */
 
-/* What follows the frames of records: for each a comma and its members, without the closing brace. */
-struct inside {
-	struct str text;
-	size_t *ends;			/* of each in the text */
-	size_t n;
-};
-
-static void inside_free(struct inside *in)
+static int frame_check(const struct audit_frame *frame, struct err *e)
 {
-	str_free(&in->text);
-	free(in->ends);
+	if (!chain_is_name(frame->session) || !chain_is_name(frame->event) ||
+	    strcmp(frame->session, CHAIN_HOST) == 0)
+		return err_say(e, EINVAL, "audit: \"%s\", \"%s\": no session and event",
+			       frame->session, frame->event);
+	if (frame->container && strlen(frame->container) > HEAD_CONTAINER)
+		return err_say(e, ENAMETOOLONG, "audit: the container's id is too long");
+	return 0;
 }
+
+static void frame_start(const struct audit_frame *frame, struct chain_frame *f)
+{
+	chain_time(f->time);
+	snprintf(f->session, sizeof f->session, "%s", frame->session);
+	snprintf(f->event, sizeof f->event, "%s", frame->event);
+}
+
+/* What all records of a frame have first: ,"container.id":"ID", or nothing. */
+static void container_put(const struct audit_frame *frame, struct str *out)
+{
+	struct json_writer *w;
+
+	if (!frame->container || !*frame->container)
+		return;
+	w = json_writer_new(false);
+	json_open(w);
+	json_field(w, "container.id", frame->container);
+	json_close(w);
+	json_writer_end(w, out);
+	out->s[0] = ',';
+	out->len -= 2;		/* "}\n" */
+}
+
+/* Without its newline. */
+static int line_put(struct str *line, const struct chain_frame *f, const struct str *container,
+		    const struct str *members, struct err *e)
+{
+	const size_t room = AUDIT_LINE_MOST - CHAIN_FRAME - container->len;
+	size_t n = members->len;
+	owned_str shorter = STR_INIT;
+	const char *text = str_text(members);
+
+	if (n && text[n - 1] == '\n')
+		n--;
+	if (n < 2 || text[0] != '{' || text[n - 1] != '}' || memchr(text, '\n', n))
+		return err_say(e, EINVAL, "audit: the members are no object on one line");
+	if (n > room) {
+		shrink(members, room, &shorter);
+		text = shorter.s;
+		n = shorter.len - 1;
+	}
+	chain_put(line, f);
+	str_append(line, str_text(container), container->len);
+	if (n > 2) {
+		str_puts(line, ",");
+		str_append(line, text + 1, n - 2);
+	}
+	str_puts(line, "}");
+	return 0;
+}
+
+/* Lines that are to be written at once, and where both chains stand behind the last of them. */
+struct audit_sink {
+	struct log *log;
+	struct session *session;	/* NULL: they are the log's own */
+	const struct audit_frame *frame;
+	struct str container;		/* as container_put() has it */
+	struct str lines;
+	off_t last_at;			/* where in the lines the last begins */
+	struct chain_link last, session_last;
+	struct str *ret_line;		/* gets the last one; NULL */
+};
 
 /* One write(), or the log as it was. */
 static int lines_write(struct log *l, const struct str *lines, struct err *e)
@@ -221,74 +282,27 @@ static int lines_write(struct log *l, const struct str *lines, struct err *e)
 	return err_set(e, code, "append to " AUDIT_LOG);
 }
 
-static void frame_start(const struct audit_frame *frame, struct chain_frame *f)
+static int sink_flush(struct audit_sink *k, struct err *e)
 {
-	chain_time(f->time);
-	snprintf(f->session, sizeof f->session, "%s", frame->session);
-	snprintf(f->event, sizeof f->event, "%s", frame->event);
-}
-
-/* Without its newline. */
-static void line_put(struct str *line, const struct chain_frame *f, const char *members, size_t n)
-{
-	chain_put(line, f);
-	str_append(line, members, n);
-	str_puts(line, "}");
-}
-
-/* Lines that are to be written at once, and the last of them. */
-struct batch {
-	struct str lines;
-	off_t last_at;			/* where in the lines it begins */
-	struct chain_link last, session_last;
-};
-
-/* Continues both chains from where they stand with records from *next on. */
-static void batch_make(const struct log *l, const struct session *s, const struct audit_frame *frame,
-		       const struct inside *in, size_t *next, struct batch *b)
-{
-	struct chain_frame f = { .seq = l->head.last.seq };
-
-	frame_start(frame, &f);
-	b->last = l->head.last;
-	b->session_last = s ? s->head.last : chain_start;
-	for (; *next < in->n && b->lines.len < BATCH; (*next)++) {
-		const size_t start = *next ? in->ends[*next - 1] : 0;
-
-		f.seq = b->last.seq + 1;
-		f.session_seq = s ? b->session_last.seq + 1 : 0;
-		memcpy(f.prev, b->last.hash, HASH_HEX);
-		memcpy(f.session_prev, b->session_last.hash, HASH_HEX);
-		b->last_at = (off_t)b->lines.len;
-		line_put(&b->lines, &f, in->text.s + start, in->ends[*next] - start);
-		b->last.seq = f.seq;
-		b->session_last.seq = f.session_seq;
-		hash_hex(b->last.hash, b->lines.s + b->last_at, b->lines.len - (size_t)b->last_at);
-		memcpy(b->session_last.hash, b->last.hash, HASH_HEX);
-		str_puts(&b->lines, "\n");
-	}
-}
-
-static int batch_write(struct log *l, struct session *s, const struct audit_frame *frame,
-		       const struct batch *b, struct err *e)
-{
+	struct log *l = k->log;
+	struct session *s = k->session;
 	const struct head host_before = l->head, session_before = s ? s->head : l->here;
-	const off_t at = l->size + b->last_at;
+	const off_t at = l->size + k->last_at;
 	struct err ignored;
 	struct stat st;
 	int r;
 
-	head_intend(&l->head, at, b->last.seq, b->last.hash, false);
+	head_intend(&l->head, at, k->last.seq, k->last.hash, false);
 	r = head_write(l->head_fd, &l->head, AUDIT_HEAD, e);
 	if (r == 0 && s && !s->head.ended && (r = session_file(l, s, e)) == 0) {
-		if (frame->container)
+		if (k->frame->container)
 			snprintf(s->head.container, sizeof s->head.container, "%s",
-				 frame->container);
-		head_intend(&s->head, at, b->session_last.seq, b->last.hash, frame->once);
+				 k->frame->container);
+		head_intend(&s->head, at, k->session_last.seq, k->last.hash, k->frame->once);
 		r = head_write(s->fd, &s->head, s->path, e);
 	}
 	if (r == 0)
-		r = lines_write(l, &b->lines, e);
+		r = lines_write(l, &k->lines, e);
 	if (r == 0 && fstat(l->fd, &st) == 0 && st.st_nlink == 0)
 		r = -ESTALE;	/* the log was removed while we wrote: append_all() tries again */
 	if (r == 0) {
@@ -296,7 +310,9 @@ static int batch_write(struct log *l, struct session *s, const struct audit_fram
 		if (s && !s->head.ended)
 			head_settle(&s->head, true);
 		else if (s)
-			s->head.last = b->session_last;
+			s->head.last = k->session_last;
+		if (k->ret_line)
+			str_append(k->ret_line, k->lines.s + k->last_at, k->lines.len - (size_t)k->last_at);
 	} else {
 		l->head = host_before;
 		if (s)
@@ -306,31 +322,60 @@ static int batch_write(struct log *l, struct session *s, const struct audit_fram
 	head_write(l->head_fd, &l->head, AUDIT_HEAD, &ignored);
 	if (s && s->fd >= 0)
 		head_write(s->fd, &s->head, s->path, &ignored);
+	k->lines.len = 0;
 	return r;
 }
 
+/* Continues both chains from where they stand. */
+int audit_put(struct audit_sink *k, const struct str *members, struct err *e)
+{
+	struct chain_frame f = { .seq = k->last.seq + 1 };
+	int r;
+
+	if (k->lines.len >= BATCH && (r = sink_flush(k, e)) < 0)
+		return r;
+	f.session_seq = k->session ? k->session_last.seq + 1 : 0;
+	memcpy(f.prev, k->last.hash, HASH_HEX);
+	memcpy(f.session_prev, k->session_last.hash, HASH_HEX);
+	frame_start(k->frame, &f);
+	if (k->lines.len)	/* a second one: there may be many */
+		str_reserve(&k->lines, BATCH + AUDIT_LINE_MOST - k->lines.len);
+	k->last_at = (off_t)k->lines.len;
+	if ((r = line_put(&k->lines, &f, &k->container, members, e)) < 0)
+		return r;
+	k->last.seq = f.seq;
+	k->session_last.seq = f.session_seq;
+	hash_hex(k->last.hash, k->lines.s + k->last_at, k->lines.len - (size_t)k->last_at);
+	memcpy(k->session_last.hash, k->last.hash, HASH_HEX);
+	str_puts(&k->lines, "\n");
+	return 0;
+}
+
+/* Who puts the records of one call. */
+struct source {
+	int (*produce)(void *arg, struct audit_sink *sink, struct err *e);
+	void *arg;
+};
+
 /* All of them, or the log as it was. */
 static int records_write(struct log *l, struct session *s, const struct audit_frame *frame,
-			 bool newline_first, const struct inside *in, struct str *ret_line,
+			 bool newline_first, const struct source *from, struct str *ret_line,
 			 struct err *e)
 {
 	const struct head host_before = l->head, session_before = s ? s->head : l->here;
 	const off_t size_before = l->size;
-	const size_t size = in->text.len + in->n * CHAIN_FRAME, most = BATCH + AUDIT_LINE_MOST;
-	struct batch b = { .last_at = 0 };
-	size_t next = 0;
-	int r = 0;
+	struct audit_sink k = { .log = l, .session = s, .frame = frame, .last = l->head.last,
+				.session_last = s ? s->head.last : chain_start, .ret_line = ret_line };
+	int r;
 
-	str_reserve(&b.lines, size < most ? size : most);
+	container_put(frame, &k.container);
 	if (newline_first)
-		str_puts(&b.lines, "\n");
-	while (r == 0 && next < in->n) {
-		batch_make(l, s, frame, in, &next, &b);
-		if ((r = batch_write(l, s, frame, &b, e)) == 0 && ret_line)
-			str_append(ret_line, b.lines.s + b.last_at, b.lines.len - (size_t)b.last_at);
-		b.lines.len = 0;
-	}
-	str_free(&b.lines);
+		str_puts(&k.lines, "\n");
+	r = from->produce(from->arg, &k, e);
+	if (r == 0 && k.last.seq > l->head.last.seq)
+		r = sink_flush(&k, e);
+	str_free(&k.lines);
+	str_free(&k.container);
 	/* What cannot be cut off stays, and the heads say so. */
 	if (r < 0 && l->size > size_before && ftruncate(l->fd, size_before) == 0) {
 		struct err ignored;
@@ -347,17 +392,19 @@ static int records_write(struct log *l, struct session *s, const struct audit_fr
 	return r;
 }
 
+static int put_one(void *members, struct audit_sink *sink, struct err *e)
+{
+	return audit_put(sink, members, e);
+}
+
 /* One record of the runtime's own making: of a writer that is not pretty, which is freed. */
 static int own_record_write(struct log *l, struct session *s, const struct audit_frame *frame,
 			    bool newline_first, struct json_writer *w, struct err *e)
 {
-	owned_str text = STR_INIT;
-	size_t end;
+	owned_str members = STR_INIT;
 
-	json_writer_end(w, &text);
-	text.s[0] = ',';
-	end = text.len - 2;		/* "}\n" */
-	return records_write(l, s, frame, newline_first, &(struct inside){ text, &end, 1 }, NULL, e);
+	json_writer_end(w, &members);
+	return records_write(l, s, frame, newline_first, &(struct source){ put_one, &members }, NULL, e);
 }
 
 static void session_close(const struct log *l, struct session *s, bool forget)
@@ -409,8 +456,6 @@ static int end_session(struct log *l, const char *id, const struct head *head, s
 		struct json_writer *w = json_writer_new(false);
 
 		json_open(w);
-		if (*head->container)
-			json_field(w, "container.id", head->container);
 		json_key(w, "process.exit.code");
 		json_put_null(w);
 		json_field(w, "exit_reason",
@@ -461,77 +506,10 @@ static bool was_restarted(const struct log *l)
 	       strcmp(l->head.boot, l->here.boot) != 0 && strcmp(l->here.boot, "-") != 0;
 }
 
-/* ---- a record's content ---- */
-
-/* What all records of a frame have first: ,"container.id":"ID", or nothing. */
-static int content_start(const struct audit_frame *frame, struct str *out, struct err *e)
-{
-	if (!chain_is_name(frame->session) || !chain_is_name(frame->event) ||
-	    strcmp(frame->session, CHAIN_HOST) == 0)
-		return err_say(e, EINVAL, "audit: \"%s\", \"%s\": no session and event",
-			       frame->session, frame->event);
-	if (frame->container && strlen(frame->container) > HEAD_CONTAINER)
-		return err_say(e, ENAMETOOLONG, "audit: the container's id is too long");
-	if (frame->container && *frame->container) {
-		struct json_writer *w = json_writer_new(false);
-
-		json_open(w);
-		json_field(w, "container.id", frame->container);
-		json_close(w);
-		json_writer_end(w, out);
-		out->s[0] = ',';
-		out->len -= 2;		/* "}\n" */
-	}
-	return 0;
-}
-
-static int content(const struct str *start, const struct str *members, struct str *out,
-		   struct err *e)
-{
-	const size_t room = AUDIT_LINE_MOST - CHAIN_FRAME - start->len;
-	size_t n = members->len;
-	owned_str shorter = STR_INIT;
-	const char *text = str_text(members);
-
-	if (n && text[n - 1] == '\n')
-		n--;
-	if (n < 2 || text[0] != '{' || text[n - 1] != '}' || memchr(text, '\n', n))
-		return err_say(e, EINVAL, "audit: the members are no object on one line");
-	if (n > room) {
-		shrink(members, room, &shorter);
-		text = shorter.s;
-		n = shorter.len - 1;
-	}
-	str_append(out, str_text(start), start->len);
-	if (n > 2) {
-		str_puts(out, ",");
-		str_append(out, text + 1, n - 2);
-	}
-	return 0;
-}
-
-static int contents(const struct audit_frame *frame, const struct str *members, size_t n,
-		    struct inside *in, struct err *e)
-{
-	owned_str start = STR_INIT;
-	int r = content_start(frame, &start, e);
-	size_t size = n * start.len;
-
-	for (size_t i = 0; i < n; i++)
-		size += members[i].len;
-	str_reserve(&in->text, size);
-	in->ends = must(calloc(n + 1, sizeof *in->ends));
-	for (in->n = 0; r == 0 && in->n < n; in->n++) {
-		r = content(&start, &members[in->n], &in->text, e);
-		in->ends[in->n] = in->text.len;
-	}
-	return r;
-}
-
 /* ---- the whole ---- */
 
 /* 0, 1 (there already), -ESTALE (removed under our hands, once more) or an error. */
-static int append(struct log *l, const struct audit_frame *frame, const struct inside *in,
+static int append(struct log *l, const struct audit_frame *frame, const struct source *from,
 		  struct str *ret_line, struct err *e)
 {
 	struct session s = { .fd = -1 };
@@ -553,23 +531,25 @@ static int append(struct log *l, const struct audit_frame *frame, const struct i
 		if (frame->once && s.head.ended)
 			r = 1;
 		else
-			r = records_write(l, &s, frame, false, in, ret_line, e);
+			r = records_write(l, &s, frame, false, from, ret_line, e);
 	}
 	session_close(l, &s, r < 0 ? !s.had_file : s.head.ended);
 	return r;
 }
 
-static int append_all(const char *directory, const struct audit_frame *frame, const struct inside *in,
-		      struct str *ret_line, struct err *e)
+static int append_all(const char *directory, const struct audit_frame *frame,
+		      const struct source *from, struct str *ret_line, struct err *e)
 {
 	int r = -ESTALE;
 
+	if (frame_check(frame, e) < 0)
+		return -e->code;
 	for (int i = 0; i < ATTEMPTS && r == -ESTALE; i++) {
 		struct log l;
 
 		r = logfile_open(&l, directory, e);
 		if (r == 0)
-			r = append(&l, frame, in, ret_line, e);
+			r = append(&l, frame, from, ret_line, e);
 		/* Unlocked first: others append while we wait, and share one flush of the disk. */
 		fd_close(&l.head_fd);
 		if (r == 0 && frame->durable && fdatasync(l.fd) < 0)
@@ -586,43 +566,32 @@ static int append_all(const char *directory, const struct audit_frame *frame, co
 int audit_append(const char *directory, const struct audit_frame *frame, const struct str *members,
 		 struct str *ret_line, struct err *e)
 {
-	struct inside in = { .n = 0 };
-	int r = contents(frame, members, 1, &in, e);
-
-	if (r == 0)
-		r = append_all(directory, frame, &in, ret_line, e);
-	inside_free(&in);
-	return r;
+	return append_all(directory, frame, &(struct source){ put_one, (void *)members }, ret_line, e);
 }
 
 int audit_append_many(const char *directory, const struct audit_frame *frame,
-		      const struct str *members, size_t n, struct err *e)
+		      int (*produce)(void *arg, struct audit_sink *sink, struct err *e), void *arg,
+		      struct err *e)
 {
-	struct inside in = { .n = 0 };
-	int r = contents(frame, members, n, &in, e);
-
-	if (r == 0 && n)
-		r = append_all(directory, frame, &in, NULL, e);
-	inside_free(&in);
-	return r;
+	return append_all(directory, frame, &(struct source){ produce, arg }, NULL, e);
 }
 
 int audit_unlogged(const struct audit_frame *frame, const struct str *members,
 		   struct str *ret_line, struct err *e)
 {
 	struct chain_frame f = { 0 };
-	struct inside in = { .n = 0 };
-	int r = contents(frame, members, 1, &in, e);
+	owned_str container = STR_INIT;
 
-	if (r == 0) {
-		memcpy(f.prev, chain_start.hash, HASH_HEX);
-		memcpy(f.session_prev, chain_start.hash, HASH_HEX);
-		frame_start(frame, &f);
-		line_put(ret_line, &f, in.text.s, in.text.len);
-		str_puts(ret_line, "\n");
-	}
-	inside_free(&in);
-	return r;
+	if (frame_check(frame, e) < 0)
+		return -e->code;
+	memcpy(f.prev, chain_start.hash, HASH_HEX);
+	memcpy(f.session_prev, chain_start.hash, HASH_HEX);
+	frame_start(frame, &f);
+	container_put(frame, &container);
+	if (line_put(ret_line, &f, &container, members, e) < 0)
+		return -e->code;
+	str_puts(ret_line, "\n");
+	return 0;
 }
 
 void audit_session_id(char ret[32])

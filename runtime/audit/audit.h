@@ -68,10 +68,15 @@ int audit_append(const char *directory, const struct audit_frame *frame, const s
 
 /*
  * The same for many records of one session and event (`once` makes no sense), each durable only together:
- * one lock, and one write() for hundreds of records.  All of them, or the log as it was.
+ * one lock, and one write() for many of them.  `produce` makes them, once more where the log was removed
+ * meanwhile, and puts each; what it or audit_put() returns below 0 ends it.  All of them, or the log as it
+ * was.
  */
+struct audit_sink;
 int audit_append_many(const char *directory, const struct audit_frame *frame,
-		      const struct str *members, size_t n, struct err *e);
+		      int (*produce)(void *arg, struct audit_sink *sink, struct err *e), void *arg,
+		      struct err *e);
+int audit_put(struct audit_sink *sink, const struct str *members, struct err *e);
 
 /* The line, newline included, of a record that is in no log: both of its numbers are 0. */
 int audit_unlogged(const struct audit_frame *frame, const struct str *members,

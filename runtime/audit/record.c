@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/record.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -255,7 +254,8 @@ static void put_command(struct json_writer *w, const struct audit_command *c)
 	json_close(w);
 }
 
-void audit_record_command(struct audit_command_records *r, const struct audit_command *c)
+bool audit_record_command(struct audit_command_records *r, const struct audit_command *c,
+			  struct str *ret_members)
 {
 	/* Behind it there is room for a command with as many arguments, and as strange ones, as the log keeps. */
 	enum { FULL = 28 << 10 };
@@ -268,31 +268,18 @@ void audit_record_command(struct audit_command_records *r, const struct audit_co
 		json_open_array(r->open);
 	}
 	put_command(r->open, c);
-	if (json_writer_size(r->open) >= FULL)
-		audit_record_commands_end(r);
+	return json_writer_size(r->open) >= FULL && audit_record_commands_end(r, ret_members);
 }
 
-void audit_record_commands_end(struct audit_command_records *r)
+bool audit_record_commands_end(struct audit_command_records *r, struct str *ret_members)
 {
 	if (!r->open)
-		return;
-	if (r->n == r->room) {
-		r->room = 2 * r->room + 16;
-		r->members = must(realloc(r->members, r->room * sizeof *r->members));
-	}
+		return false;
 	json_close_array(r->open);
 	json_close(r->open);
-	r->members[r->n] = STR_INIT;
-	json_writer_end(r->open, &r->members[r->n++]);
+	json_writer_end(r->open, ret_members);
 	r->open = NULL;
-}
-
-void audit_command_records_free(struct audit_command_records *r)
-{
-	audit_record_commands_end(r);
-	for (size_t i = 0; i < r->n; i++)
-		str_free(&r->members[i]);
-	free(r->members);
+	return true;
 }
 
 void audit_record_exit(const struct audit_exit *x, struct str *ret_members)

@@ -107,14 +107,13 @@ struct audit_command {
 /* Records of many of them, of as many each as fit well into a line. */
 struct audit_command_records {
 	const char *source;		/* "bpf", "acct" (a name, no arguments), "claimed" (the process's word) */
-	struct str *members;		/* of n records */
-	size_t n, room;
-	struct json_writer *open;	/* of the one that is not full yet; NULL */
+	struct json_writer *open;	/* the one that is not full yet; NULL */
 };
-void audit_record_command(struct audit_command_records *r, const struct audit_command *c);
-/* There are no more: the members of all are whole. */
-void audit_record_commands_end(struct audit_command_records *r);
-void audit_command_records_free(struct audit_command_records *r);
+/* Adds one.  True: with it a record is full. */
+bool audit_record_command(struct audit_command_records *r, const struct audit_command *c,
+			  struct str *ret_members);
+/* There are no more.  False: there is no record left. */
+bool audit_record_commands_end(struct audit_command_records *r, struct str *ret_members);
 
 /* The container's first process has ended. */
 struct audit_exit {

@@ -180,6 +180,9 @@ int commands_forget(const struct state *state, struct err *e)
 struct reading {
 	struct arena *a;
 	struct commands *c;
+	struct audit_sink *sink;	/* NULL: they are not recorded */
+	bool sink_failed;
+	struct audit_command_records records;
 	bool started;			/* the container's program was, at least asked for */
 	const char *ends;		/* the source of how they end */
 	int64_t boot_ns;		/* when this host started, since 1970 */
@@ -251,10 +254,23 @@ static bool is_stage_two(struct reading *r, const struct execlog_command *x, con
 	return is_first(r, x) && x->unlinked && str_equal(name, PLAN_STAGE2);
 }
 
-static void put(struct reading *r, const struct audit_command *command)
+static int put(struct reading *r, const struct audit_command *command, struct err *e)
 {
-	audit_record_command(&r->c->records, command);
+	owned_str members = STR_INIT;
+
 	r->c->all.recorded++;
+	if (!r->sink || !audit_record_command(&r->records, command, &members) ||
+	    audit_put(r->sink, &members, e) == 0)
+		return 0;
+	r->sink_failed = true;
+	return -e->code;
+}
+
+static int put_last(struct reading *r, struct err *e)
+{
+	owned_str members = STR_INIT;
+
+	return audit_record_commands_end(&r->records, &members) ? audit_put(r->sink, &members, e) : 0;
 }
 
 static int add(void *arg, const struct execlog_command *x, struct err *e)
@@ -270,7 +286,6 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 		.exit_code = -1, .exit_signal = -1,
 	};
 
-	(void)e;
 	if (!r->first)	/* nothing else of the container could run before */
 		r->first = x->pid;
 	/* Before Linux 5.18 a program could have no arguments at all. */
@@ -288,8 +303,7 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 	}
 	if (!command.failed)
 		supply_of_command(r->a, &args, &r->c->asked);
-	put(r, &command);
-	return 0;
+	return put(r, &command, e);
 }
 
 static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
@@ -303,7 +317,6 @@ static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
 		.exit_signal = WIFSIGNALED(x->status) ? WTERMSIG(x->status) : -1,
 	};
 
-	(void)e;
 	if (x->pid == 1) {
 		r->c->ended_by = r->ends;
 		r->c->wait_status = x->status;
@@ -313,39 +326,41 @@ static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
 	if (!x->executed || (x->pid == 1 && !r->started))
 		return 0;
 	strv_add(r->a, &args, x->name);
-	put(r, &command);
-	return 0;
+	return put(r, &command, e);
 }
 
-void commands_read(struct arena *a, const struct state_dir *d, const struct state *state, bool started,
-		   struct commands *ret)
+int commands_read(struct arena *a, const struct state_dir *d, const struct state *state, bool started,
+		  struct audit_sink *sink, struct commands *ret, struct err *e)
 {
-	struct reading r = { .a = a, .c = ret, .started = started, .ends = "bpf",
-			     .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
+	struct reading r = { .a = a, .c = ret, .sink = sink, .started = started,
+			     .records.source = "bpf", .ends = "bpf", .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
 	struct execlog_total total = { 0 };
-	struct err e;
+	struct err unread;
 	int x;
 
+	*ret = (struct commands){ 0 };
 	if (state->unwatched) {
 		ret->all.reason = state->unwatched;
-		return;
+		return 0;
 	}
 	if (state->acct) {
-		ret->records.source = r.ends = "acct";
-		x = execlog_acct_read(d->fd, ACCT_FILE, add_accounted, &r, &e);
+		r.records.source = r.ends = "acct";
+		x = execlog_acct_read(d->fd, ACCT_FILE, add_accounted, &r, &unread);
 	} else if (state->claims) {
-		ret->records.source = "claimed";
+		r.records.source = "claimed";
 		r.ends = "pidfd";
 		r.first = state->pid;	/* hooks of the image may have run before */
-		x = execlog_claims_read(d->fd, STATE_CLAIMS, add, &r, &total, &e);
+		x = execlog_claims_read(d->fd, STATE_CLAIMS, add, &r, &total, &unread);
 	} else {
-		ret->records.source = "bpf";
-		x = execlog_read(state->session, add, &r, &total, &e);
+		x = execlog_read(state->session, add, &r, &total, &unread);
 	}
-	audit_record_commands_end(&ret->records);
+	if (r.sink_failed)
+		*e = unread;
+	if (r.sink_failed || put_last(&r, e) < 0)
+		return -e->code;
 	ret->all.lost = total.lost;
 	if (x < 0)
-		ret->all.reason = arena_strdup(a, e.text);
+		ret->all.reason = arena_strdup(a, unread.text);
 	else if (state->acct && !ret->ended_by)
 		ret->all.reason = "the kernel's accounting has not its end";
 	else if (total.unseen)
@@ -353,12 +368,8 @@ void commands_read(struct arena *a, const struct state_dir *d, const struct stat
 	else if (total.lost)
 		ret->all.reason = "the log was full";
 	if (x == 0 && (ret->all.recorded || !state->acct))
-		ret->all.source = ret->records.source;
+		ret->all.source = r.records.source;
 	else
 		ret->ended_by = NULL;	/* what could not be read to its end vouches for nothing */
-}
-
-void commands_close(struct commands *c)
-{
-	audit_command_records_free(&c->records);
+	return 0;
 }

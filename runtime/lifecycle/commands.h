@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "audit/audit.h"
 #include "audit/record.h"
 #include "audit/supply.h"
 #include "base/err.h"
@@ -39,15 +40,14 @@ int commands_serve(int log_fd, int pidfd, int sync_fd, struct err *e);
 
 struct commands {
 	struct audit_commands all;
-	struct audit_command_records records;
 	const char *ended_by;		/* the first process's end was seen, by (audit_exit.source); NULL: it was not */
 	int wait_status;
 	int64_t end_ns;			/* since 1970 */
 	struct supplies asked;		/* packages that were asked for */
 };
-/* Once every process of the container is gone.  started: by start, or run. */
-void commands_read(struct arena *a, const struct state_dir *d, const struct state *state, bool started,
-		   struct commands *ret);
-void commands_close(struct commands *c);
+/* Once every process of the container is gone.  started: by start, or run.  Their records are put into the sink
+ * (NULL: into none), of which alone it is an error if that fails: what could not be read, ret->all says. */
+int commands_read(struct arena *a, const struct state_dir *d, const struct state *state, bool started,
+		  struct audit_sink *sink, struct commands *ret, struct err *e);
 /* Ends the watch; none there is no error. */
 int commands_forget(const struct state *state, struct err *e);

@@ -341,40 +341,63 @@ static void exit_of(const struct state_dir *d, const struct commands *c, bool st
 		x->exit_signal = WTERMSIG(status);
 }
 
-static int append_commands(struct arena *a, const struct state *st, const struct commands *c,
-			   struct err *e)
-{
-	const struct audit_frame frame = { .session = st->session, .container = st->id,
-					   .event = "commands" };
-	char *directory = st->audit;
+/* What commands_read() takes. */
+struct commands_of {
+	struct arena *a;
+	const struct state_dir *d;
+	const struct state *st;
+	bool started;
+	struct commands *ret;
+};
 
-	if (!c->records.n)
-		return 0;
-	if (!directory && audit_directory(a, st->rootless, &directory, e) < 0)
+static int read_commands(void *arg, struct audit_sink *sink, struct err *e)
+{
+	const struct commands_of *c = arg;
+
+	return commands_read(c->a, c->d, c->st, c->started, sink, c->ret, e);
+}
+
+static int append_commands(struct commands_of *c, struct err *e)
+{
+	const struct audit_frame frame = { .session = c->st->session, .container = c->st->id,
+					   .event = "commands" };
+	char *directory = c->st->audit;
+
+	if (!directory && audit_directory(c->a, c->st->rootless, &directory, e) < 0)
 		return -e->code;
-	return audit_append_many(directory, &frame, c->records.members, c->records.n, e);
+	return audit_append_many(directory, &frame, read_commands, c, e);
 }
 
 /* Before the record that ends the session, which makes them durable. */
-static int append_before(struct arena *a, const struct state_dir *d, const struct state *st,
-			 const struct spec_agent *agent, struct commands *c, bool started,
-			 const struct audit_exit *x, struct err *e)
+static int record_commands(struct commands_of *c, bool recorded, const struct spec_agent *agent,
+			   struct err *e)
+{
+	struct err ignored;
+
+	if (recorded || c->st->unwatched)
+		return read_commands(c, NULL, e);
+	if (append_commands(c, e) == 0)
+		return 0;
+	if (str_equal(agent->audit_mode, "required"))
+		return err_in(e, "audit records of commands (audit.mode=required)");
+	log_warn("no audit records of commands: %s", e->text);
+	/* How the first process ended they tell all the same. */
+	read_commands(c, NULL, &ignored);
+	c->ret->all.lost += c->ret->all.recorded;
+	c->ret->all.recorded = 0;
+	c->ret->all.reason = arena_strdup(c->a, e->text);
+	return 0;
+}
+
+static int append_exit(struct arena *a, const struct state_dir *d, const struct state *st,
+		       const struct spec_agent *agent, bool started, const struct audit_exit *x,
+		       struct err *e)
 {
 	const struct audit_frame frame = { .session = st->session, .container = st->id,
 					   .event = "exit" };
 	owned_str members = STR_INIT;
 	owned_fd marker = -1;
 
-	if (faccessat(d->fd, STATE_RECORDED, F_OK, 0) == 0)
-		return 0;
-	if (append_commands(a, st, c, e) < 0) {
-		if (str_equal(agent->audit_mode, "required"))
-			return err_in(e, "audit records of commands (audit.mode=required)");
-		log_warn("no audit records of commands: %s", e->text);
-		c->all.lost += c->all.recorded;
-		c->all.recorded = 0;
-		c->all.reason = arena_strdup(a, e->text);
-	}
 	audit_record_exit(x, &members);
 	if (started && append(a, st, agent, &frame, &members, e) < 0)
 		return -e->code;
@@ -402,6 +425,7 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 				     .event = "delete", .durable = true, .once = true };
 	const bool started = st->ready && st->pid_start &&
 			     faccessat(d->fd, STATE_START, F_OK, 0) < 0;
+	const bool recorded = faccessat(d->fd, STATE_RECORDED, F_OK, 0) == 0;
 	struct audit_network network;
 	struct audit_exit x;
 	struct audit_delete del = { .duration_ns = -1 };
@@ -411,9 +435,10 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 
 	if (!s->agent)
 		return 0;
-	commands_read(a, d, st, started, commands);
+	r = record_commands(&(struct commands_of){ a, d, st, started, commands }, recorded, s->agent, e);
 	exit_of(d, commands, started, wait_status, &x);
-	r = append_before(a, d, st, s->agent, commands, started, &x, e);
+	if (r == 0 && !recorded)
+		r = append_exit(a, d, st, s->agent, started, &x, e);
 	del.exit_code = x.exit_code;
 	del.exit_signal = x.exit_signal;
 	del.exit_reason = x.exit_reason;
@@ -429,6 +454,5 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 		audit_record_delete(&del, &members);
 		r = append(a, st, s->agent, &frame, &members, e);
 	}
-	commands_close(commands);
 	return r;
 }

@@ -217,7 +217,7 @@ Test(audit, members_and_names_that_would_break_the_line_are_refused)
 		cr_expect(audit_append(dir, &frame, &members, NULL, &e) == -EINVAL, "%zu", i);
 		cr_expect(strstr(e.text, rows[i].why) != NULL, "%zu: %s", i, e.text);
 	}
-	cr_expect(log_size() == -1);
+	cr_expect(log_size() <= 0);
 }
 
 Test(audit, session_ids_sort_by_time_and_differ)
@@ -1096,16 +1096,17 @@ Test(audit, a_command_record_says_what_is_not_known)
 	struct audit_command_records records = { .source = "bpf" };
 	struct strv args = { 0 };
 	const struct json *j, *list;
+	owned_str members = STR_INIT;
 
 	strv_add(&arena, &args, "sh");
 	strv_add(&arena, &args, "--token=" TOKEN);
 	c.args = &args;
-	audit_record_command(&records, &c);
+	cr_expect(not(audit_record_commands_end(&records, &members)));
+	cr_expect(not(audit_record_command(&records, &c, &members)));
 	c.start_ns = 0;
-	audit_record_command(&records, &c);
-	audit_record_commands_end(&records);
-	cr_assert(records.n == 1);
-	j = tree_of(&records.members[0]);
+	cr_expect(not(audit_record_command(&records, &c, &members)));
+	cr_assert(audit_record_commands_end(&records, &members));
+	j = tree_of(&members);
 	cr_expect(eq(str, (char *)json_get_text(j, "source"), "bpf"));
 	list = json_get(j, "executions");
 	cr_assert(list->n == 2);
@@ -1118,7 +1119,6 @@ Test(audit, a_command_record_says_what_is_not_known)
 	cr_expect(json_get(j, "process.parent_pid")->type == JSON_NULL);
 	cr_expect(json_get(j, "process.working_directory") == NULL);
 	cr_expect(json_get(list->items[1], "start_time")->type == JSON_NULL);
-	audit_command_records_free(&records);
 }
 
 /* The longest commands that a log keeps, in each way to be long, are recorded whole: none makes its record
@@ -1137,27 +1137,27 @@ Test(audit, F5_no_command_makes_its_record_too_long)
 	for (size_t i = 0; i < sizeof longest / sizeof *longest; i++) {
 		struct audit_command_records records = { .source = "bpf" };
 		struct strv args = { 0 };
-		size_t n = 0;
+		size_t put = 0, listed = 0;
 
 		memset(arg, longest[i].more, sizeof arg);
 		memcpy(arg, longest[i].first, strlen(longest[i].first));
 		arg[longest[i].size] = 0;
 		for (size_t k = 0; k < longest[i].n; k++)
 			strv_add(&arena, &args, arg);
-		for (size_t k = 0; k < 50; k++)
-			audit_record_command(&records, &(struct audit_command){ .executable = path, .args = &args });
-		audit_record_commands_end(&records);
-		for (size_t k = 0; k < records.n; k++) {
-			owned_str line = STR_INIT;
+		for (size_t full = 0; full < 3;) {
+			const struct audit_command c = { .executable = path, .args = &args };
+			owned_str members = STR_INIT, line = STR_INIT;
 			struct err e;
 
-			cr_assert(audit_unlogged(&frame, &records.members[k], &line, &e) == 0, "%s", e.text);
-			cr_expect(json_get(tree_of(&line), "truncated") == NULL, "%zu: %zu bytes", i,
-				  records.members[k].len);
-			n += json_get(tree_of(&records.members[k]), "executions")->n;
+			put++;
+			if (!audit_record_command(&records, &c, &members))
+				continue;
+			full++;
+			cr_assert(audit_unlogged(&frame, &members, &line, &e) == 0, "%s", e.text);
+			cr_expect(json_get(tree_of(&line), "truncated") == NULL, "%zu: %zu bytes", i, members.len);
+			listed += json_get(tree_of(&members), "executions")->n;
 		}
-		cr_expect(n == 50 && records.n > 1);
-		audit_command_records_free(&records);
+		cr_expect(listed == put && put > 3);
 	}
 }
 

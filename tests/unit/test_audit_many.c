@@ -43,20 +43,34 @@ static void append(const char *session, const char *event)
 	cr_assert(try_append(session, event, &e) == 0, "%s", e.text);
 }
 
+struct many {
+	size_t n, size;
+	unsigned calls;
+	int (*first)(unsigned call);	/* NULL: nothing is done before they are put */
+};
+
+static int put_many(void *arg, struct audit_sink *sink, struct err *e)
+{
+	struct many *m = arg;
+	int r = 0;
+
+	m->calls++;
+	for (size_t i = 0; r == 0 && i < m->n; i++) {
+		owned_str members = STR_INIT;
+
+		str_printf(&members, "{\"number\":%zu,\"text\":\"%0*d\"}", i, (int)m->size, 0);
+		r = audit_put(sink, &members, e);
+		if (r == 0 && m->first && i == m->n / 2)
+			r = m->first(m->calls);
+	}
+	return r;
+}
+
 static int try_many(const char *session, size_t n, size_t size, struct err *e)
 {
 	const struct audit_frame frame = frame_of(session, "commands");
-	struct str *members = calloc(n, sizeof *members);
-	int r;
 
-	for (size_t i = 0; i < n; i++) {
-		str_printf(&members[i], "{\"number\":%zu,\"text\":\"%0*d\"}", i, (int)size, 0);
-	}
-	r = audit_append_many(dir, &frame, members, n, e);
-	for (size_t i = 0; i < n; i++)
-		str_free(&members[i]);
-	free(members);
-	return r;
+	return audit_append_many(dir, &frame, put_many, &(struct many){ n, size, 0, NULL }, e);
 }
 
 static void append_many(const char *session, size_t n, size_t size)
@@ -132,10 +146,19 @@ Test(audit_many, they_follow_each_other_and_others)
 	cr_expect(access(in_dir("sessions/a"), F_OK) < 0);
 }
 
+/* Behind more than is written at once. */
+static int put_wrong(void *arg, struct audit_sink *sink, struct err *e)
+{
+	owned_str wrong = STR_INIT;
+
+	(void)arg;
+	str_puts(&wrong, "{\n}");
+	return put_many(&(struct many){ 2000, 300, 0, NULL }, sink, e) < 0 ? 0 : audit_put(sink, &wrong, e);
+}
+
 Test(audit_many, each_is_cut_to_its_line_and_a_wrong_one_writes_none)
 {
 	const struct audit_frame frame = frame_of("a", "commands");
-	struct str members[3] = { { 0 } };
 	struct err e;
 	off_t before;
 
@@ -144,13 +167,29 @@ Test(audit_many, each_is_cut_to_its_line_and_a_wrong_one_writes_none)
 	expect_good(21);
 	cr_expect(log_size() < 21 * (AUDIT_LINE_MOST + 1));
 	before = log_size();
-	str_puts(&members[0], "{}");
-	str_puts(&members[1], "{\n}");
-	str_puts(&members[2], "{}");
-	cr_expect(audit_append_many(dir, &frame, members, 3, &e) == -EINVAL);
+	cr_expect(audit_append_many(dir, &frame, put_wrong, NULL, &e) == -EINVAL);
 	cr_expect(log_size() == before);
-	for (size_t i = 0; i < 3; i++)
-		str_free(&members[i]);
+	expect_good(21);
+}
+
+static int remove_log(unsigned call)
+{
+	return call == 1 ? unlink(in_dir(AUDIT_LOG)) : 0;
+}
+
+/* Some of them were written: they are made again. */
+Test(audit_many, the_log_is_removed_meanwhile)
+{
+	const struct audit_frame frame = frame_of("a", "commands");
+	struct many m = { 2000, 300, 0, remove_log };
+	struct chain_frame last;
+	struct err e;
+
+	append("a", "create");
+	cr_assert(audit_append_many(dir, &frame, put_many, &m, &e) == 0, "%s", e.text);
+	cr_expect(m.calls == 2);
+	cr_expect(count("a", "commands", &last) == 2000);
+	cr_expect(verify().bad_seq == 0, "%s", verify().reason);
 }
 
 Test(audit_many, disk_full_leaves_the_log_as_it_was)
