@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json: JSON text to a tree and back; the only user of yajl.
+ * json: JSON text to a tree (json.c, the only user of yajl), and back (json_write.c).
  *
  * Reading is strict (RFC 8259) and bounded, since configurations come from
  * strangers: at most JSON_MOST bytes, JSON_MANY values and JSON_DEEP levels, no
