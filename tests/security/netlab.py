@@ -65,7 +65,8 @@ def build(directory):
     cc = os.environ.get("CC", "cc").split()
     probe, attacker = os.path.join(directory, "egress_probe"), os.path.join(directory, "attacker")
     modules = ["base/nl.c", "base/err.c", "base/fd.c", "base/str.c", "base/arena.c",
-               "sandbox/egress.c", "sandbox/egress_rules.c", "sandbox/egress_table.c"]
+               "sandbox/egress.c", "sandbox/egress_chains.c", "sandbox/egress_rules.c",
+               "sandbox/egress_table.c"]
     subprocess.run([*cc, *flags, "-o", probe, os.path.join(HERE, "egress_probe.c"),
                     *(os.path.join(SOURCES, m) for m in modules),
                     "-Wl,--wrap=nl_commit"], check=True, timeout=120)
