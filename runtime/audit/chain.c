@@ -65,32 +65,20 @@ void chain_time(char ret[CHAIN_TIME])
 	chain_time_of(&now, ret);
 }
 
-static char *put_number(char *p, unsigned long long v)
-{
-	char digits[24], *first = digits + sizeof digits;
-
-	do
-		*--first = (char)('0' + v % 10);
-	while (v /= 10);
-	return mempcpy(p, first, (size_t)(digits + sizeof digits - first));
-}
-
-#define PUT(p, literal) mempcpy(p, literal, sizeof literal - 1)
-
 /* Without printf(3), which would take longer than all else where thousands are written at once. */
 void chain_put(struct str *line, const struct chain_frame *f)
 {
 	char *const start = str_reserve(line, CHAIN_FRAME), *p = start;
 
-	p = PUT(p, "{\"v\":1,\"time\":\"");
+	p = STR_PUT(p, "{\"v\":1,\"time\":\"");
 	p = mempcpy(p, f->time, CHAIN_TIME - 1);
-	p = put_number(PUT(p, "\",\"seq\":"), f->seq);
-	p = mempcpy(PUT(p, ",\"prev\":\""), f->prev, HASH_HEX - 1);
-	p = stpcpy(PUT(p, "\",\"session\":\""), f->session);
-	p = put_number(PUT(p, "\",\"session_seq\":"), f->session_seq);
-	p = mempcpy(PUT(p, ",\"session_prev\":\""), f->session_prev, HASH_HEX - 1);
-	p = stpcpy(PUT(p, "\",\"event\":\""), f->event);
-	p = PUT(p, "\"");
+	p = str_digits(STR_PUT(p, "\",\"seq\":"), f->seq);
+	p = mempcpy(STR_PUT(p, ",\"prev\":\""), f->prev, HASH_HEX - 1);
+	p = stpcpy(STR_PUT(p, "\",\"session\":\""), f->session);
+	p = str_digits(STR_PUT(p, "\",\"session_seq\":"), f->session_seq);
+	p = mempcpy(STR_PUT(p, ",\"session_prev\":\""), f->session_prev, HASH_HEX - 1);
+	p = stpcpy(STR_PUT(p, "\",\"event\":\""), f->event);
+	p = STR_PUT(p, "\"");
 	str_commit(line, (size_t)(p - start));
 }
 

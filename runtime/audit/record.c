@@ -234,54 +234,6 @@ void audit_record_exec(const struct audit_exec *x, struct str *ret_members)
 	json_writer_end(w, ret_members);
 }
 
-static void put_command(struct json_writer *w, const struct audit_command *c)
-{
-	owned_arena a = ARENA_INIT;
-	const struct strv args = redact_args(&a, c->args);
-
-	json_open(w);
-	put_number(w, "process.pid", c->pid);
-	put_number(w, "process.parent_pid", c->parent_pid);
-	put_safe(w, "process.executable.path", c->executable);
-	put_list(w, "process.command_args", &args);
-	if (c->cwd)
-		put_safe(w, "process.working_directory", c->cwd);
-	put_time(w, "start_time", c->start_ns);
-	put_number(w, "duration_ns", c->duration_ns);
-	put_exit(w, c->exit_code, c->exit_signal);
-	if (c->failed)
-		json_field_bool(w, "executed", false);
-	json_close(w);
-}
-
-bool audit_record_command(struct audit_command_records *r, const struct audit_command *c,
-			  struct str *ret_members)
-{
-	/* Behind it there is room for a command with as many arguments, and as strange ones, as the log keeps. */
-	enum { FULL = 28 << 10 };
-
-	if (!r->open) {
-		r->open = json_writer_new(false);
-		json_open(r->open);
-		json_field(r->open, "source", r->source);
-		json_key(r->open, "executions");
-		json_open_array(r->open);
-	}
-	put_command(r->open, c);
-	return json_writer_size(r->open) >= FULL && audit_record_commands_end(r, ret_members);
-}
-
-bool audit_record_commands_end(struct audit_command_records *r, struct str *ret_members)
-{
-	if (!r->open)
-		return false;
-	json_close_array(r->open);
-	json_close(r->open);
-	json_writer_end(r->open, ret_members);
-	r->open = NULL;
-	return true;
-}
-
 void audit_record_exit(const struct audit_exit *x, struct str *ret_members)
 {
 	struct json_writer *w = json_writer_new(false);

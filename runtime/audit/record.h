@@ -107,13 +107,12 @@ struct audit_command {
 /* Records of many of them, of as many each as fit well into a line. */
 struct audit_command_records {
 	const char *source;		/* "bpf", "acct" (a name, no arguments), "claimed" (the process's word) */
-	struct json_writer *open;	/* the one that is not full yet; NULL */
+	struct str members;		/* of the record that they are added to; "": none */
 };
-/* Adds one.  True: with it a record is full. */
-bool audit_record_command(struct audit_command_records *r, const struct audit_command *c,
-			  struct str *ret_members);
-/* There are no more.  False: there is no record left. */
-bool audit_record_commands_end(struct audit_command_records *r, struct str *ret_members);
+/* Adds one.  True: with it the record is whole, and has to be taken (members.len = 0) before the next. */
+bool audit_record_command(struct audit_command_records *r, const struct audit_command *c);
+/* There are no more.  False: there is no record left to be taken. */
+bool audit_record_commands_end(struct audit_command_records *r);
 
 /* The container's first process has ended. */
 struct audit_exit {

@@ -231,11 +231,13 @@ static size_t shown_length(enum next next, const char *word, size_t n)
 {
 	size_t user = 0;
 
-	while (user < n && word[user] != ':' && word[user] != '%')
-		user++;
+	if (next == NEXT_PLAIN)
+		return n;
 	if (next == NEXT_SECRET)
 		return *word == '-' ? n : 0;
-	return next == NEXT_PLAIN || user == n || strspn(word + user + 1, "0123456789") >= n - user - 1
+	while (user < n && word[user] != ':' && word[user] != '%')
+		user++;
+	return user == n || strspn(word + user + 1, "0123456789") >= n - user - 1
 		? n : user + 1;		/* 1000:1000 are no password */
 }
 
@@ -255,14 +257,18 @@ static void put_start(struct str *out, const char *text, size_t n)
 /* Quickly, of most texts: without a blank, a '=' or a ':' only a token can be in it. */
 static bool is_harmless(const char *text)
 {
+	static const enum { OTHER, NAME, PARTS } kinds[256] = {
+		['a' ... 'z'] = NAME, ['A' ... 'Z'] = NAME, ['0' ... '9'] = NAME, ['_'] = NAME, ['-'] = NAME,
+		[' '] = PARTS, ['\t'] = PARTS, ['\n'] = PARTS, ['='] = PARTS, [':'] = PARTS,
+	};
 	bool in_word = false;
 
 	for (const char *p = text; *p; p++) {
-		if (!is_name_char(*p) && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '=' || *p == ':'))
+		const bool is_name = kinds[(unsigned char)*p] == NAME;
+
+		if (kinds[(unsigned char)*p] == PARTS || (is_name && !in_word && secret_token(p)))
 			return false;
-		if (!in_word && is_name_char(*p) && secret_token(p))
-			return false;
-		in_word = is_name_char(*p);
+		in_word = is_name;
 	}
 	return true;
 }
@@ -270,14 +276,15 @@ static bool is_harmless(const char *text)
 void redact_text(const char *text, struct str *out)
 {
 	static const char ends[] = " \t\n;&|()\"'";
-	const bool command = strpbrk(text, " \t\n") != NULL;	/* a shell's, maybe: of words */
 	struct words words = { 0 };
 	const char *p = text;
+	bool command;
 
 	if (is_harmless(text)) {
 		str_puts(out, text);
 		return;
 	}
+	command = strpbrk(text, " \t\n") != NULL;	/* a shell's, maybe: of words */
 	while (*p) {
 		bool at_word = p == text || !is_name_char(p[-1]);
 		size_t n = 0, keep = 0;

@@ -73,8 +73,6 @@ int json_u64(const struct json *number, uint64_t *ret);
  */
 struct json_writer;
 struct json_writer *json_writer_new(bool pretty);
-/* Bytes written so far. */
-size_t json_writer_size(const struct json_writer *w);
 /* Appends the text written so far to out, adds a newline, and frees the writer. */
 void json_writer_end(struct json_writer *w, struct str *out);
 void json_open(struct json_writer *w);			/* { */
@@ -89,6 +87,8 @@ void json_put_double(struct json_writer *w, double v);
 void json_put_bool(struct json_writer *w, bool v);
 void json_put_null(struct json_writer *w);
 void json_put_tree(struct json_writer *w, const struct json *tree);
+/* Appends one text as a string, to what is no writer's. */
+void json_quote(struct str *out, const char *text);
 /* Key and value in one. */
 void json_field(struct json_writer *w, const char *key, const char *text);
 void json_field_i64(struct json_writer *w, const char *key, int64_t v);

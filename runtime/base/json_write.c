@@ -27,11 +27,6 @@ struct json_writer *json_writer_new(bool pretty)
 	return w;
 }
 
-size_t json_writer_size(const struct json_writer *w)
-{
-	return w->out.len;
-}
-
 void json_writer_end(struct json_writer *w, struct str *out)
 {
 	if (w->depth)
@@ -126,7 +121,7 @@ static const bool plain[256] = {
 };
 
 /* The first character of the text, which is none that stands for itself.  Its bytes. */
-static size_t put_special(struct json_writer *w, const char *text)
+static size_t quote_special(struct str *out, const char *text)
 {
 	static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
 	const unsigned char *p = (const unsigned char *)text;
@@ -134,39 +129,41 @@ static size_t put_special(struct json_writer *w, const char *text)
 	size_t n;
 
 	if (found) {
-		put_char(w, '\\');
-		put_char(w, letters[found - named]);
+		str_append(out, (const char[]){ '\\', letters[found - named] }, 2);
 		return 1;
 	}
 	if (*p < 0x80) {
-		str_printf(&w->out, "\\u%04X", *p);
+		str_printf(out, "\\u%04X", *p);
 		return 1;
 	}
 	n = utf8_sequence(p, strnlen(text, 4));
 	if (n)
-		str_append(&w->out, text, n);
+		str_append(out, text, n);
 	else
-		str_puts(&w->out, "\xef\xbf\xbd");
+		str_puts(out, "\xef\xbf\xbd");
 	return n ? n : 1;
 }
 
-static void put_text(struct json_writer *w, const char *text)
+void json_quote(struct str *out, const char *text)
 {
 	size_t n = strlen(text), done;
+	char *to = str_reserve(out, n + 2);
 
-	put_char(w, '"');
-	while (n) {
-		char *to = str_reserve(&w->out, n);
-
-		for (done = 0; done < n && plain[(unsigned char)text[done]]; done++)
+	*to++ = '"';
+	str_commit(out, 1);
+	for (;;) {
+		for (done = 0; plain[(unsigned char)text[done]]; done++)
 			to[done] = text[done];
-		str_commit(&w->out, done);
-		if (done < n)
-			done += put_special(w, text + done);
+		if (done == n)
+			break;
+		str_commit(out, done);
+		done += quote_special(out, text + done);
 		text += done;
 		n -= done;
+		to = str_reserve(out, n + 1);
 	}
-	put_char(w, '"');
+	to[n] = '"';
+	str_commit(out, n + 1);
 }
 
 /* A literal or a number. */
@@ -179,7 +176,7 @@ static void put_word(struct json_writer *w, const char *word, size_t n)
 void json_key(struct json_writer *w, const char *key)
 {
 	begin(w, true);
-	put_text(w, key);
+	json_quote(&w->out, key);
 	put_char(w, ':');
 	if (w->pretty)
 		put_char(w, ' ');
@@ -193,7 +190,7 @@ void json_put_string(struct json_writer *w, const char *text)
 		return;
 	}
 	begin(w, false);
-	put_text(w, text);
+	json_quote(&w->out, text);
 }
 
 void json_put_i64(struct json_writer *w, int64_t v)

@@ -66,14 +66,23 @@ void str_printf(struct str *s, const char *fmt, ...)
 	va_end(ap);
 }
 
+char *str_digits(char *p, unsigned long long v)
+{
+	char *end = p + 1;
+
+	for (unsigned long long rest = v; rest >= 10; rest /= 10)
+		end++;
+	for (p = end; v >= 10; v /= 10)
+		*--p = (char)('0' + v % 10);
+	*--p = (char)('0' + v);
+	return end;
+}
+
 void str_put_number(struct str *s, unsigned long long v)
 {
-	char digits[24], *first = digits + sizeof digits;
+	char digits[24];
 
-	do
-		*--first = (char)('0' + v % 10);
-	while (v /= 10);
-	str_append(s, first, (size_t)(digits + sizeof digits - first));
+	str_append(s, digits, (size_t)(str_digits(digits, v) - digits));
 }
 
 const char *str_text(const struct str *s)

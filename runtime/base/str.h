@@ -28,6 +28,10 @@ void str_printf(struct str *s, const char *fmt, ...) __attribute__((format(print
 void str_vprintf(struct str *s, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /* The number in decimal, faster than by str_printf(). */
 void str_put_number(struct str *s, unsigned long long v);
+/* The same into room for 20 bytes, without a NUL; the place behind it. */
+char *str_digits(char *p, unsigned long long v);
+/* A literal, in the same way (string.h). */
+#define STR_PUT(p, literal) mempcpy(p, literal, sizeof literal - 1)
 /* Room for n more bytes at the end, to be filled and then committed. */
 char *str_reserve(struct str *s, size_t n);
 void str_commit(struct str *s, size_t n);

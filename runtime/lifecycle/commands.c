@@ -256,21 +256,18 @@ static bool is_stage_two(struct reading *r, const struct execlog_command *x, con
 
 static int put(struct reading *r, const struct audit_command *command, struct err *e)
 {
-	owned_str members = STR_INIT;
-
 	r->c->all.recorded++;
-	if (!r->sink || !audit_record_command(&r->records, command, &members) ||
-	    audit_put(r->sink, &members, e) == 0)
+	if (!r->sink || !audit_record_command(&r->records, command))
 		return 0;
-	r->sink_failed = true;
-	return -e->code;
+	r->sink_failed = audit_put(r->sink, &r->records.members, e) < 0;
+	r->records.members.len = 0;
+	return r->sink_failed ? -e->code : 0;
 }
 
-static int put_last(struct reading *r, struct err *e)
+/* The last record, which is not full. */
+static int put_rest(struct reading *r, struct err *e)
 {
-	owned_str members = STR_INIT;
-
-	return audit_record_commands_end(&r->records, &members) ? audit_put(r->sink, &members, e) : 0;
+	return audit_record_commands_end(&r->records) ? audit_put(r->sink, &r->records.members, e) : 0;
 }
 
 static int add(void *arg, const struct execlog_command *x, struct err *e)
@@ -356,7 +353,10 @@ int commands_read(struct arena *a, const struct state_dir *d, const struct state
 	}
 	if (r.sink_failed)
 		*e = unread;
-	if (r.sink_failed || put_last(&r, e) < 0)
+	else
+		r.sink_failed = put_rest(&r, e) < 0;
+	str_free(&r.records.members);
+	if (r.sink_failed)
 		return -e->code;
 	ret->all.lost = total.lost;
 	if (x < 0)

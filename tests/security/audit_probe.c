@@ -118,11 +118,13 @@ static int whole_session(const char *dir, struct err *e)
 		return r;
 	audit_record_command(&commands, &(struct audit_command){
 		.pid = 4712, .parent_pid = 4711, .executable = "/bin/one", .args = &list, .cwd = "/w",
-		.start_ns = 1700000000123456789, .duration_ns = 5, .exit_code = 0, .exit_signal = -1 }, &m);
+		.start_ns = 1700000000123456789, .duration_ns = 5, .exit_code = 0, .exit_signal = -1 });
 	audit_record_command(&commands, &(struct audit_command){
-		.pid = -1, .parent_pid = -1, .duration_ns = -1, .exit_code = -1, .exit_signal = -1 }, &m);
-	audit_record_commands_end(&commands, &m);
-	if ((r = append_one(dir, session, "commands", &m, e)) < 0)
+		.pid = -1, .parent_pid = -1, .duration_ns = -1, .exit_code = -1, .exit_signal = -1 });
+	audit_record_commands_end(&commands);
+	r = append_one(dir, session, "commands", &commands.members, e);
+	str_free(&commands.members);
+	if (r < 0)
 		return r;
 	audit_record_exit(&(struct audit_exit){ 0, -1, 1700000001123456789, "pidfd", NULL }, &m);
 	if ((r = append_one(dir, session, "exit", &m, e)) < 0)

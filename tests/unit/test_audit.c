@@ -325,17 +325,16 @@ Test(audit, a_command_record_says_what_is_not_known)
 	struct audit_command_records records = { .source = "bpf" };
 	struct strv args = { 0 };
 	const struct json *j, *list;
-	owned_str members = STR_INIT;
 
 	strv_add(&arena, &args, "sh");
 	strv_add(&arena, &args, "--token=" TOKEN);
 	c.args = &args;
-	cr_expect(not(audit_record_commands_end(&records, &members)));
-	cr_expect(not(audit_record_command(&records, &c, &members)));
+	cr_expect(not(audit_record_commands_end(&records)));
+	cr_expect(not(audit_record_command(&records, &c)));
 	c.start_ns = 0;
-	cr_expect(not(audit_record_command(&records, &c, &members)));
-	cr_assert(audit_record_commands_end(&records, &members));
-	j = tree_of(&members);
+	cr_expect(not(audit_record_command(&records, &c)));
+	cr_assert(audit_record_commands_end(&records));
+	j = tree_of(&records.members);
 	cr_expect(eq(str, (char *)json_get_text(j, "source"), "bpf"));
 	list = json_get(j, "executions");
 	cr_assert(list->n == 2);
@@ -375,16 +374,17 @@ Test(audit, F5_no_command_makes_its_record_too_long)
 			strv_add(&arena, &args, arg);
 		for (size_t full = 0; full < 3;) {
 			const struct audit_command c = { .executable = path, .args = &args };
-			owned_str members = STR_INIT, line = STR_INIT;
+			owned_str line = STR_INIT;
 			struct err e;
 
 			put++;
-			if (!audit_record_command(&records, &c, &members))
+			if (!audit_record_command(&records, &c))
 				continue;
 			full++;
-			cr_assert(audit_unlogged(&frame, &members, &line, &e) == 0, "%s", e.text);
-			cr_expect(json_get(tree_of(&line), "truncated") == NULL, "%zu: %zu bytes", i, members.len);
-			listed += json_get(tree_of(&members), "executions")->n;
+			cr_assert(audit_unlogged(&frame, &records.members, &line, &e) == 0, "%s", e.text);
+			cr_expect(json_get(tree_of(&line), "truncated") == NULL, "%zu: %zu bytes", i,
+				  records.members.len);
+			listed += json_get(tree_of(&records.members), "executions")->n;
 		}
 		cr_expect(listed == put && put > 3);
 	}
