@@ -37,7 +37,7 @@ def program():
         os.chmod(d, 0o755)
         out = os.path.join(d, "cgroup_probe")
         files = [os.path.join(HERE, "cgroup_probe.c")]
-        for layer, names in (("base", "arena cpulist err fd host_dynamic json str sys"), ("spec", "*"), ("sandbox", "")):
+        for layer, names in (("base", "arena cpulist err fd host_dynamic json json_write str sys"), ("spec", "*"), ("sandbox", "")):
             folder = os.path.join(SOURCES, layer)
             for name in sorted(os.listdir(folder)):
                 stem, end = os.path.splitext(name)

@@ -17,7 +17,7 @@ def probe():
     parts = [os.path.join(SOURCES, "audit", f) for f in os.listdir(os.path.join(SOURCES, "audit"))
              if f.endswith(".c")]
     parts += [os.path.join(SOURCES, "base", f"{m}.c")
-              for m in ("arena", "dirs", "err", "fd", "hash", "json", "secret", "sign", "str")]
+              for m in ("arena", "dirs", "err", "fd", "hash", "json", "json_write", "secret", "sign", "str")]
     subprocess.run([*os.environ.get("CC", "cc").split(), "-std=gnu11", "-O1", "-D_GNU_SOURCE",
                     f"-I{SOURCES}", "-o", path, PROBE, *parts, "-lyajl", "-lhogweed", "-lnettle"],
                    check=True, timeout=120)

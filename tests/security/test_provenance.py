@@ -205,7 +205,7 @@ def test_the_statement(log):
     ("other", applied(("x", None)), "left no file"),
     ("other", json.dumps({"applied": [{"path": "p" * 90, "kind": "added", "sha256": "0" * 64}] * 600},
                          separators=(",", ":")), "was cut"),
-])
+], ids=["nothing applied", "no session", "no file left", "cut"])
 def test_what_no_statement_can_be_made_of(log, name, members, why):
     if members:
         log("record", name, "apply", members)

@@ -18,7 +18,7 @@ import runtime
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = os.path.join(runtime.REPO, "runtime")
 MODULES = [os.path.join(SOURCES, "base", f"{m}.c")
-           for m in ("arena", "cpulist", "err", "fd", "hash", "host_dynamic", "json", "str")]
+           for m in ("arena", "cpulist", "err", "fd", "hash", "host_dynamic", "json", "json_write", "str")]
 CAPS = ",".join(["-all"] + ["+" + c for c in (
     "chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service sys_chroot "
     "audit_write setfcap").split()])
