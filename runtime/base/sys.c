@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SYS_mount_setattr
@@ -40,6 +41,14 @@ int sys_entry_of(int dirfd, const char *name, struct sys_entry *ret)
 			.born = st.stx_mask & STATX_BTIME ? ns(st.stx_btime) : 0,
 		};
 	return r;
+}
+
+int64_t sys_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 pid_t sys_clone3(struct clone_args *args, size_t size)

@@ -48,6 +48,8 @@ struct sys_mount {
 };
 
 int sys_mount_of(int dirfd, const char *path, int flags, struct sys_mount *ret);
+/* Of a clock that nobody sets (CLOCK_MONOTONIC). */
+int64_t sys_now_ms(void);
 pid_t sys_clone3(struct clone_args *args, size_t size);
 int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 int sys_renameat2(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags);

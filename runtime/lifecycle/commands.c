@@ -330,7 +330,8 @@ int commands_read(struct arena *a, const struct state_dir *d, const struct state
 		  struct audit_sink *sink, struct commands *ret, struct err *e)
 {
 	struct reading r = { .a = a, .c = ret, .sink = sink, .started = started,
-			     .records.source = "bpf", .ends = "bpf", .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
+			     .records.source = "bpf", .ends = "bpf",
+			     .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
 	struct execlog_total total = { 0 };
 	struct err unread;
 	int x;

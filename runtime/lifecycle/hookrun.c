@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -16,14 +15,6 @@
 #include "base/sys.h"
 
 enum { SAID_MOST = 1024 };
-
-static long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static _Noreturn void become(const struct hook_call *h, int in, int out)
 {
@@ -49,14 +40,14 @@ static _Noreturn void become(const struct hook_call *h, int in, int out)
  * it left running, so that their end says nothing. */
 static int converse(const struct hook_call *h, int pidfd, int *in, int out, struct str *said)
 {
-	long end = now_ms() + h->timeout * 1000;
+	const int64_t end = sys_now_ms() + h->timeout * 1000;
 	size_t done = 0;
 
 	for (;;) {
 		struct pollfd p[3] = { { .fd = pidfd, .events = POLLIN },
 				       { .fd = out, .events = POLLIN },
 				       { .fd = *in, .events = POLLOUT } };
-		long left = h->timeout ? end - now_ms() : -1;
+		const int64_t left = h->timeout ? end - sys_now_ms() : -1;
 		char buf[512];
 		ssize_t n;
 

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/openat2.h>
@@ -23,17 +22,9 @@ void walk_free(struct walk *w)
 	str_free(&w->names);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 static void look_at_clock(struct walk *w)
 {
-	if (!w->over && now_ms() > w->until)
+	if (!w->over && sys_now_ms() > w->until)
 		w->over = "looking at all of it takes too long";
 }
 
@@ -141,7 +132,7 @@ int walk_tree(struct walk *w, int top_fd, struct err *e)
 
 	if (top < 0)
 		return err_set(e, errno, "open its top");
-	w->until = now_ms() + w->ms;
+	w->until = sys_now_ms() + w->ms;
 	str_reserve(&w->path, 1);
 	w->path.s[0] = '\0';
 	return read_directory(w, top, e);

@@ -21,17 +21,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/sys.h"
 #include "sandbox/cgroup_parts.h"
 
 enum { PROCS_MOST = 64 << 20 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void sleep_us(long us)
 {
@@ -232,7 +225,7 @@ enum { FREEZE_MS = 10000, FREEZE_AGAIN_MS = 100 };
 static int freeze_v1(const char *dir, bool freeze, struct err *e)
 {
 	const char *wanted = freeze ? "FROZEN" : "THAWED";
-	int64_t end = now_ms() + FREEZE_MS;
+	int64_t end = sys_now_ms() + FREEZE_MS;
 	struct err ignored;
 	int r;
 
@@ -247,7 +240,7 @@ static int freeze_v1(const char *dir, bool freeze, struct err *e)
 			return r;
 		if (str_has_prefix(str_text(&now), wanted))
 			return 0;
-		if (now_ms() > end)
+		if (sys_now_ms() > end)
 			break;
 		/* A process in fork or vfork can keep the state at FREEZING until it may go on. */
 		if (round % 25 == 0)
@@ -262,7 +255,7 @@ static int freeze_v1(const char *dir, bool freeze, struct err *e)
 
 static int freeze_v2(const char *dir, bool freeze, struct err *e)
 {
-	int64_t end = now_ms() + FREEZE_MS, left;
+	int64_t end = sys_now_ms() + FREEZE_MS, left;
 	owned_str path = STR_INIT;
 	owned_fd events = -1;
 	struct err ignored;
@@ -272,7 +265,7 @@ static int freeze_v2(const char *dir, bool freeze, struct err *e)
 	events = open(path.s, O_RDONLY | O_CLOEXEC);
 	if (events < 0)
 		return err_set(e, errno, "open %s", path.s);
-	while ((left = end - now_ms()) > 0) {
+	while ((left = end - sys_now_ms()) > 0) {
 		char text[256] = "";
 
 		/* Again and again: a kill, which waits for nobody, thaws. */
@@ -431,7 +424,7 @@ static int remove_until(const char *dir, int64_t end, struct err *e)
 		walk(dir, &(struct walker){ .leave = remove_child }, &ignored);
 		if (rmdir(dir) == 0 || is_gone(errno))
 			return 0;
-		if (now_ms() >= end) {
+		if (sys_now_ms() >= end) {
 			if (cgroup_count(dir, &there, &ignored) == 0 && there)
 				return err_say(e, error, "remove cgroup %s: %zu processes are in "
 					       "it", dir, there);
@@ -445,14 +438,14 @@ static int remove_until(const char *dir, int64_t end, struct err *e)
 int cgroup_await_end(const struct cgroup *c, struct err *e)
 {
 	const struct cgroup_hierarchy *h = for_listing(c);
-	int64_t end = now_ms() + REMOVE_MS;
+	int64_t end = sys_now_ms() + REMOVE_MS;
 	size_t left;
 	int r;
 
 	if (!h)
 		return 0;
 	while ((r = cgroup_count(h->dir, &left, e)) == 0 && left) {
-		if (now_ms() >= end)
+		if (sys_now_ms() >= end)
 			return err_say(e, EBUSY, "%s: %zu killed processes do not die", h->dir, left);
 		sleep_us(500);
 	}
@@ -461,7 +454,7 @@ int cgroup_await_end(const struct cgroup *c, struct err *e)
 
 int cgroup_remove_tree(const char *dir, struct err *e)
 {
-	return remove_until(dir, now_ms() + REMOVE_MS, e);
+	return remove_until(dir, sys_now_ms() + REMOVE_MS, e);
 }
 
 /* The slices above a scope, where systemd does not know of them: as far as nobody else is in them. */
@@ -479,13 +472,13 @@ static void remove_slices(const struct cgroup_hierarchy *h)
 
 int cgroup_remove(const struct cgroup *c, struct err *e)
 {
-	int64_t end = now_ms() + REMOVE_MS;
+	int64_t end = sys_now_ms() + REMOVE_MS;
 	struct err later;
 	int r = 0;
 
 	if (c->systemd) {
 		r = cgroup_systemd_stop(c, e);
-		end = now_ms() + REMOVE_MS;
+		end = sys_now_ms() + REMOVE_MS;
 	}
 	for (size_t i = 0; i < c->n; i++)
 		if (c->h[i].dir && c->h[i].created) {
