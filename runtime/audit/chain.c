@@ -33,12 +33,15 @@ static char *put_pair(char *p, int v)
 /* Without strftime(3), as chain_put() is without printf(3). */
 void chain_time_of(const struct timespec *t, char ret[CHAIN_TIME])
 {
-	struct tm tm;
+	static struct tm tm;		/* of this second, which many have that are written at once: */
+	static time_t second = -1;
 	char *p = ret;
 	long ns = t->tv_nsec;
 	int year;
 
-	gmtime_r(&t->tv_sec, &tm);
+	if (t->tv_sec != second)
+		gmtime_r(&t->tv_sec, &tm);
+	second = t->tv_sec;
 	year = tm.tm_year + 1900;
 	p = put_pair(put_pair(p, year / 100), year % 100);
 	*p++ = '-';

@@ -61,7 +61,10 @@ static void put_command(struct str *out, const struct audit_command *c)
 	p = put_number(STR_PUT(p, ",\"process.parent_pid\":"), c->parent_pid);
 	p = STR_PUT(p, ",\"process.executable.path\":");
 	str_commit(out, (size_t)(p - start));
-	put_safe(out, c->executable);
+	if (args.n && str_equal(c->executable, c->args->v[0]))
+		json_quote(out, args.v[0]);
+	else
+		put_safe(out, c->executable);
 	str_puts(out, ",\"process.command_args\":[");
 	for (size_t i = 0; i < args.n; i++) {
 		if (i)
