@@ -201,12 +201,6 @@ static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
 
 	w->set = n == 3 && memcmp(word, "set", 3) == 0;
 	w->next = NEXT_PLAIN;
-	/* a name alone: what holds a value, too, is read as a text */
-	if ((was_set || *word == '-') && strcspn(word, was_set ? "= \t\n[" : ":= \t\n[") >= n &&
-	    secret_name(word, n)) {
-		w->next = glued ? NEXT_PLAIN : NEXT_SECRET;
-		return n;
-	}
 	w->after |= program_of(name, n - (size_t)(name - word));
 	for (size_t i = 0; i < SECRET_OPTIONS && w->after && *word == '-'; i++) {
 		const struct secret_option *o = &secret_options[i];
@@ -220,9 +214,15 @@ static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
 			option += word[option] == '=';
 			return user > n ? n : user > option ? user : option;
 		}
-		if (option == n && (glued ? o->attached : o->apart))
+		if (option == n && (glued ? o->attached : o->apart)) {
 			w->next = o->what;
+			return n;
+		}
 	}
+	/* a name alone: what holds a value, too, is read as a text; -ppassword was an option above */
+	if ((was_set || *word == '-') && strcspn(word, was_set ? "= \t\n[" : ":= \t\n[") >= n &&
+	    secret_name(word, n))
+		w->next = glued ? NEXT_PLAIN : NEXT_SECRET;
 	return n;
 }
 

@@ -159,6 +159,10 @@ Test(audit, secrets_do_not_reach_a_record)
 		{ "tool --password -v", "tool --password -v" },
 		{ "curl -u 'me:a b' h", "curl -u me:[redacted] h" },
 		{ "mysql -p'a b' -u x", "mysql -p[redacted] -u x" },
+		{ "xoxb-123456789a", "[redacted]" },	/* none is shorter */
+		{ "mysql -psecret x", "mysql -p[redacted] x" },
+		{ "mysqldump -ppassword --set-gtid-purged=OFF x", "mysqldump -p[redacted] --set-gtid-purged=OFF x" },
+		{ "sshpass -ptoken ssh x", "sshpass -p[redacted] ssh x" },
 		{ "bash -c \"sshpass -p abc ssh\"; x", "bash -c \"sshpass -p [redacted] ssh\"; x" },
 		{ "TOKEN='a'b c", "TOKEN=[redacted] c" },
 		{ "curl -u " TOKEN ":abc h", "curl -u [redacted]:[redacted] h" },
@@ -206,8 +210,8 @@ Test(audit, every_program_and_every_kind_of_token_is_known)
 		{ "7z", "-pabc" }, { "7za", "-pabc" }, { "curl", "-uu:abc" }, { "ldapadd", "-wabc" },
 		{ "ldapdelete", "-wabc" }, { "ldapmodify", "-wabc" }, { "ldapsearch", "-wabc" },
 		{ "login", "-pabc" }, { "mariadb", "-pabc" }, { "mariadb-dump", "-pabc" },
-		{ "mount.cifs", "-Uu%abc" }, { "mysql", "-pabc" }, { "mysqladmin", "-pabc" },
-		{ "mysqldump", "-pabc" }, { "rar", "-pabc" }, { "smbclient", "-Uu%abc" },
+		{ "mount.cifs", "-Uu%abc" }, { "mysql", "-pabc" }, { "mysql", "-pabcpassword" },
+		{ "mysqladmin", "-pabc" }, { "mysqldump", "-pabc" }, { "rar", "-pabc" }, { "smbclient", "-Uu%abc" },
 		{ "sshpass", "-pabc" }, { "unrar", "-pabc" }, { "unzip", "-Pabc" }, { "zip", "-Pabc" },
 	};
 	static const char *const tokens[] = {
