@@ -96,6 +96,7 @@ static size_t separator_length(const char *p)
 	size_t n = 0;
 
 	n += is_quote(p[n]);
+	n += p[n] == ']' || p[n] == '}';	/* environ["TOKEN"] = */
 	if (p[n] == '=')	/* what follows a blank then is a shell's next word */
 		return n + 1;
 	while (p[n] == ' ')
@@ -128,7 +129,8 @@ enum next {
 
 /* Of which some options hold a secret. */
 enum {
-	CURL = 1, SMB = 2, SSHPASS = 4, ATTACHED = 8, LOGIN = 16, REDIS = 32, LDAP = 64, ZIP = 128,
+	CURL = 1, SMB = 2, SSHPASS = 4, ATTACHED = 8, LOGIN = 16, REDIS = 32, LDAP = 64, UPPER = 128,
+	KEY = 256, HTTP = 512, KEYGEN = 1024,
 };
 
 /* Programs, or verbs; sorted by name. */
@@ -136,13 +138,17 @@ static const struct program {
 	const char *name;
 	unsigned is;
 } programs[] = {
-	{ "7z", ATTACHED },	     { "7za", ATTACHED },	  { "curl", CURL },
-	{ "ldapadd", LDAP },	     { "ldapdelete", LDAP },	  { "ldapmodify", LDAP },
-	{ "ldapsearch", LDAP },	     { "login", LOGIN },	  { "mariadb", ATTACHED },
-	{ "mariadb-dump", ATTACHED }, { "mount.cifs", SMB },	  { "mysql", ATTACHED },
-	{ "mysqladmin", ATTACHED },  { "mysqldump", ATTACHED },	  { "rar", ATTACHED },
-	{ "redis-cli", REDIS },	     { "smbclient", SMB },	  { "sshpass", SSHPASS },
-	{ "unrar", ATTACHED },	     { "unzip", ZIP },		  { "zip", ZIP },
+	{ "7z", ATTACHED }, { "7za", ATTACHED }, { "curl", CURL }, { "gem", KEY }, { "http", HTTP },
+	{ "https", HTTP }, { "ldapadd", LDAP }, { "ldapdelete", LDAP }, { "ldapmodify", LDAP },
+	{ "ldapsearch", LDAP }, { "login", LOGIN }, { "mariadb", ATTACHED },
+	{ "mariadb-dump", ATTACHED }, { "mongo", LOGIN }, { "mongodump", LOGIN },
+	{ "mongorestore", LOGIN }, { "mongosh", LOGIN }, { "mosquitto_pub", UPPER },
+	{ "mosquitto_sub", UPPER }, { "mount.cifs", SMB }, { "mysql", ATTACHED },
+	{ "mysqladmin", ATTACHED }, { "mysqldump", ATTACHED }, { "nuget", KEY }, { "openssl", KEY },
+	{ "rar", ATTACHED }, { "redis-cli", REDIS }, { "smbclient", SMB }, { "sqlcmd", UPPER },
+	{ "ssh-keygen", KEYGEN }, { "sshpass", SSHPASS }, { "twine", LOGIN }, { "unrar", ATTACHED },
+	{ "unzip", UPPER }, { "useradd", LOGIN }, { "usermod", LOGIN }, { "xh", HTTP },
+	{ "zip", UPPER },
 };
 
 /* What the n bytes name, 0 if they name none of them. */
@@ -172,7 +178,7 @@ static const struct secret_option {
 	bool apart;		/* -p SECRET */
 	enum next what;
 } secret_options[] = {
-	{ CURL, " -u -U --user --proxy-user ", true, true, NEXT_USER },
+	{ CURL, " -u -U --user --proxy-user -E --cert --proxy-cert ", true, true, NEXT_USER },
 	{ CURL, " -b --cookie ", true, true, NEXT_SECRET },
 	{ SMB, " -U --user ", true, true, NEXT_USER },
 	{ SSHPASS, " -p ", true, true, NEXT_SECRET },
@@ -180,7 +186,10 @@ static const struct secret_option {
 	{ LOGIN, " -p ", true, true, NEXT_SECRET },		/* docker run -p is a port */
 	{ REDIS, " -a ", false, true, NEXT_SECRET },
 	{ LDAP, " -w ", true, true, NEXT_SECRET },
-	{ ZIP, " -P ", true, true, NEXT_SECRET },
+	{ UPPER, " -P ", true, true, NEXT_SECRET },
+	{ KEY, " -k ", false, true, NEXT_SECRET },
+	{ HTTP, " -a --auth ", true, true, NEXT_USER },
+	{ KEYGEN, " -N -P ", true, true, NEXT_SECRET },
 };
 enum { SECRET_OPTIONS = sizeof secret_options / sizeof *secret_options };
 
@@ -204,7 +213,8 @@ static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
 	w->after |= program_of(name, n - (size_t)(name - word));
 	for (size_t i = 0; i < SECRET_OPTIONS && w->after && *word == '-'; i++) {
 		const struct secret_option *o = &secret_options[i];
-		size_t option = n > 2 && word[1] == '-' ? strcspn(word, "=") : 2;
+		const char *value = memchr(word, '=', n);
+		size_t option = n < 3 || word[1] != '-' ? 2 : value ? (size_t)(value - word) : n;
 
 		if (!(w->after & o->after) || n < 2 || option > n || !str_has_word(o->options, word, option))
 			continue;

@@ -10,9 +10,9 @@
 
 /* Words between underscores. */
 static const char *const credential_words[] = {
-	"TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "PASS",
-	"PASSWD", "PWD", "CREDENTIAL", "CREDENTIALS", "CREDS", "CRED", "APIKEY", "APITOKEN", "AUTH",
-	"AUTHORIZATION", "AUTHTOKEN", "PAT", "JWT", "BEARER", "COOKIE", "COOKIES", "WEBHOOK", NULL,
+	"TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "PASS", "PW",
+	"STOREPASS", "KEYPASS", "PWD", "CREDENTIAL", "CREDENTIALS", "CREDS", "CRED", "APIKEY", "APITOKEN",
+	"AUTH", "AUTHORIZATION", "AUTHTOKEN", "PAT", "JWT", "BEARER", "COOKIE", "COOKIES", "WEBHOOK", NULL,
 };
 /* Where no underscore parts the words: PGPASSWORD, npm_config__authToken. */
 #define ENDING(text) { text, sizeof text - 1 }

@@ -213,6 +213,11 @@ Test(audit, every_program_and_every_kind_of_token_is_known)
 		{ "mount.cifs", "-Uu%abc" }, { "mysql", "-pabc" }, { "mysql", "-pabcpassword" },
 		{ "mysqladmin", "-pabc" }, { "mysqldump", "-pabc" }, { "rar", "-pabc" }, { "smbclient", "-Uu%abc" },
 		{ "sshpass", "-pabc" }, { "unrar", "-pabc" }, { "unzip", "-Pabc" }, { "zip", "-Pabc" },
+		{ "http", "-au:abc" }, { "https", "-au:abc" }, { "xh", "-au:abc" }, { "ssh-keygen", "-Nabc" },
+		{ "mongo", "-pabc" }, { "mongosh", "-pabc" }, { "mongodump", "-pabc" },
+		{ "mongorestore", "-pabc" }, { "twine", "-pabc" }, { "useradd", "-pabc" },
+		{ "usermod", "-pabc" }, { "sqlcmd", "-Pabc" }, { "mosquitto_pub", "-Pabc" },
+		{ "mosquitto_sub", "-Pabc" },
 	};
 	static const char *const tokens[] = {
 		"AGE-SECRET-KEY-1", "AIza", "AKIA", "ASIA", "ATATT3", "LS0tLS1CRUdJTi", "SG.", "ctx7sk-",
