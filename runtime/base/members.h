@@ -25,7 +25,7 @@ struct member {			/* a row of the table, which ends with a key NULL */
 
 /* The members, in the object that is open. */
 void members_write(const struct member *table, const void *object, struct json_writer *w);
-/* All that are not `newer` must be there; other members of the tree are not looked at.  `what` begins errors.  Texts live in the
- * arena. */
+/* All that are not `newer` must be there; other members of the tree are not looked at.  `what` begins
+ * errors.  Texts live in the arena. */
 int members_read(struct arena *a, const struct member *table, const struct json *tree,
 		 const char *what, void *ret, struct err *e);

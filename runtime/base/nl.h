@@ -80,11 +80,13 @@ void nl_end(struct nl_batch *b);
 int nl_commit(struct nl *n, const struct nl_batch *b, unsigned subsystem, size_t *ret_failed,
 	      struct err *e);
 
-/* Called with the attributes of one object, right after its family's header; a negative result (with e set) ends the dump. */
+/* Called with the attributes of one object, right after its family's header; a negative result (with e set)
+ * ends the dump. */
 typedef int nl_each(void *arg, const void *attrs, size_t size, struct err *e);
 /*
- * Sends the batch's only message, a get (with NLM_F_DUMP or NLM_F_ACK) or a single change (with
- * NLM_F_ACK, `each` NULL), and calls `each` for every answer.  -EINTR: the objects changed meanwhile, what was seen may be inconsistent: start anew.
+ * Sends the batch's only message, a get (with NLM_F_DUMP or NLM_F_ACK) or a single change (with NLM_F_ACK,
+ * `each` NULL), and calls `each` for every answer.  -EINTR: the objects changed meanwhile, what was seen
+ * may be inconsistent: start anew.
  */
 int nl_get(struct nl *n, const struct nl_batch *b, nl_each *each, void *arg, struct err *e);
 

@@ -24,9 +24,9 @@ int commands_plan(struct arena *a, struct state *state, const struct spec *s,
 /* Before the clone: the file for it; that for accounting is *ret_fd, which else stays as it is. */
 int commands_make(const struct state *state, const struct spec *s, const struct state_dir *d, int *ret_fd,
 		  struct err *e);
-/* In the container's first process, while /proc is the host's: begins accounting to the file, -1: none.  It has
- * to be the runtime's descriptor, on a mount of the host's: accounting ends with the mount.  Where it fails the file stays empty; if
- * audit.mode is required that is an error. */
+/* In the container's first process, while /proc is the host's: begins accounting to the file, -1: none.  It
+ * has to be the runtime's descriptor, on a mount of the host's: accounting ends with the mount.  Where it
+ * fails the file stays empty; if audit.mode is required that is an error. */
 int commands_account(int fd, const struct spec *s, struct err *e);
 /* Once the first process is there: begins the watch by BPF.  Where that fails it is an error if audit.mode is
  * required, else state->unwatched says why. */

@@ -28,8 +28,9 @@ const char *apply_hindrance(const struct change *c, const struct changes *review
 
 /*
  * Applies them, deletions first.  SIGINT, SIGTERM and SIGHUP stop it between two of them (-EINTR), and are
- * blocked from then on: what was applied can still be recorded.  *ret_done has those that were applied, also where a later one failed;
- * what they hold is told by new_hash, which was compared while it was copied.
+ * blocked from then on: what was applied can still be recorded.  *ret_done has those that were applied,
+ * also where a later one failed; what they hold is told by new_hash, which was compared while it was
+ * copied.
  */
 int apply_changes(struct arena *a, const struct review_store *s, const struct changes *c, int upper_fd,
 		  int workspace_fd, struct changes *ret_done, struct err *e);

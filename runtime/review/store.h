@@ -58,9 +58,9 @@ void review_close(struct review *r);
 int review_directory(struct arena *a, bool rootless, char **ret, struct err *e);
 
 /*
- * Makes the store of a session at `path`, which is review_directory() and its id: directories (0700), upper/ with the owner, mode and access lists of
- * `workspace` (O_PATH), and store.json.  The caller fills all of *s but `since`, `device` and `inode`.
- * On failure nothing is left.
+ * Makes the store of a session at `path`, which is review_directory() and its id: directories (0700),
+ * upper/ with the owner, mode and access lists of `workspace` (O_PATH), and store.json.  The caller fills
+ * all of *s but `since`, `device` and `inode`.  On failure nothing is left.
  */
 int review_make(struct arena *a, const char *path, struct review_store *s, int workspace,
 		struct review *ret, struct err *e);

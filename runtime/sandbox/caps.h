@@ -16,10 +16,10 @@ struct caps {
 };
 
 /*
- * The masks of the specification's five lists.  What this library or this
- * kernel does not know is left out, with one warning.  Inheritable stays empty whatever was asked (CVE-2022-29162) unless an
- * ambient capability needs it (ambient is a subset of it by kernel rule).
- * NULL: no capabilities at all, as in runc.
+ * The masks of the specification's five lists.  What this library or this kernel does not know is left out,
+ * with one warning.  Inheritable stays empty whatever was asked (CVE-2022-29162) unless an ambient
+ * capability needs it (ambient is a subset of it by kernel rule).  NULL: no capabilities at all, as in
+ * runc.
  */
 int caps_from_spec(const struct spec_capabilities *c, struct caps *ret, struct err *e);
 /* "CAP_KILL" or "KILL", any case, -> number; -1 unknown. */

@@ -31,7 +31,8 @@ enum {
 /* As the tables of the kernel have them; 32-bit programs run beside others. */
 static const struct claims_calls calls[] = {
 #if defined __x86_64__
-	{ AUDIT_ARCH_X86_64, 8, { { 59, 322, 157, 317 }, { CLAIMS_X32 | 520, CLAIMS_X32 | 545, CLAIMS_X32 | 157, CLAIMS_X32 | 317 } } },
+	{ AUDIT_ARCH_X86_64, 8, { { 59, 322, 157, 317 },
+				  { CLAIMS_X32 | 520, CLAIMS_X32 | 545, CLAIMS_X32 | 157, CLAIMS_X32 | 317 } } },
 	{ AUDIT_ARCH_I386, 4, { { 11, 358, 172, 354 }, { 11, 358, 172, 354 } } },
 #elif defined __aarch64__
 	{ AUDIT_ARCH_AARCH64, 8, { { 221, 281, 167, 277 }, { 221, 281, 167, 277 } } },

@@ -13,8 +13,9 @@
 #include "base/err.h"
 #include "spec/spec.h"
 
-/* Opens a pair in the devpts at /dev/pts of the root that the caller is in, without following what an
- * image put there: it must be a ptmx (5:2) of a devpts.  The slave is given to the process's user, the size set if there is one. */
+/* Opens a pair in the devpts at /dev/pts of the root that the caller is in, without following what an image
+ * put there: it must be a ptmx (5:2) of a devpts.  The slave is given to the process's user, the size set
+ * if there is one. */
 int tty_open(const struct spec_process *p, int *ret_master, int *ret_slave, struct err *e);
 /* Sends the master with SCM_RIGHTS; the data is the slave's name, as runc sends it. */
 int tty_send(int socket_fd, int master, struct err *e);
