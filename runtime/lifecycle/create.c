@@ -607,11 +607,14 @@ static int conclude(struct creation *c, struct err *e)
 	c->told = goes_on_by_itself(c);
 	if (c->told && handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
 		return -e->code;
+	/* While stage two gets ready: where a pid file is replaced on a disk, that takes a while. */
+	if (write_pid_file(c, e) < 0)
+		return -e->code;
 	if (handshake_expect(c->sync_fd, MESSAGE_READY, &m, e) < 0 ||
 	    plan_finish(c->state.pid, c->spec->process, m.undone, e) < 0)
 		return -e->code;
 	c->state.ready = true;
-	if (state_save(&c->dir, &c->state, e) < 0 || write_pid_file(c, e) < 0 ||
+	if (state_save(&c->dir, &c->state, e) < 0 ||
 	    lifecycle_hand_pidfd(c->o->pidfd_socket, "standard", c->pidfd, e) < 0)
 		return -e->code;
 	if (c->o->start)	/* its GO is start's */

@@ -29,9 +29,9 @@
  *                                             enter the root
  *                         (<- ROOT            if there is a policy
  *   record appended)                          mask, terminal
- *                                             execveat stage two: ids, capabilities, cwd
+ *   pid file                                  execveat stage two: ids, capabilities, cwd
  *                          <- READY           and what of its scheduling it may not set itself
- *   sets that, state, pid file
+ *   sets that, state
  *                             GO ->
  *                          <- READY           (outlives the runtime from here)
  *   created                                   listens on its start socket
