@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 struct arena_block {
 	struct arena_block *older;
@@ -27,7 +28,8 @@ void arena_free(struct arena *a)
 	}
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+/* Of any content. */
+static void *take(struct arena *a, size_t size)
 {
 	struct arena_block *b = a->newest;
 	size_t need = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
@@ -46,12 +48,18 @@ void *arena_alloc(struct arena *a, size_t size)
 	}
 	p = b->bytes + b->used;
 	b->used += need;
-	return memset(p, 0, need);	/* not the block: its pages stay untouched until they are needed */
+	return p;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	/* not the block: its pages stay untouched until they are needed */
+	return memset(take(a, size), 0, size);
 }
 
 void *arena_memdup(struct arena *a, const void *data, size_t size)
 {
-	void *p = arena_alloc(a, size);
+	void *p = take(a, size);
 
 	if (size)
 		memcpy(p, data, size);
@@ -60,9 +68,10 @@ void *arena_memdup(struct arena *a, const void *data, size_t size)
 
 char *arena_strndup(struct arena *a, const char *text, size_t n)
 {
-	char *p = arena_alloc(a, n + 1);
+	char *p = take(a, n + 1);
 
 	memcpy(p, text, n);
+	p[n] = '\0';
 	return p;
 }
 
@@ -73,20 +82,13 @@ char *arena_strdup(struct arena *a, const char *text)
 
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
-	va_list ap, again;
-	int n;
-	char *p;
+	owned_str text = STR_INIT;
+	va_list ap;
 
 	va_start(ap, fmt);
-	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
-	va_end(again);
-	if (n < 0)
-		abort();
-	p = arena_alloc(a, (size_t)n + 1);
-	vsnprintf(p, (size_t)n + 1, fmt, ap);
+	str_vprintf(&text, fmt, ap);
 	va_end(ap);
-	return p;
+	return arena_strndup(a, text.s, text.len);
 }
 
 /* Vectors grow at powers of two, so that adding n texts costs O(n). */

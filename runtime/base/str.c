@@ -45,15 +45,18 @@ void str_puts(struct str *s, const char *text)
 
 void str_vprintf(struct str *s, const char *fmt, va_list ap)
 {
+	enum { MOSTLY = 47 };		/* formatted once if it is no longer */
 	va_list again;
+	char *to = str_reserve(s, MOSTLY);
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(to, s->room - s->len, fmt, again);
 	va_end(again);
 	if (n < 0)
 		abort();
-	vsnprintf(str_reserve(s, (size_t)n), (size_t)n + 1, fmt, ap);
+	if ((size_t)n >= s->room - s->len)
+		vsnprintf(str_reserve(s, (size_t)n), (size_t)n + 1, fmt, ap);
 	str_commit(s, (size_t)n);
 }
 
