@@ -72,6 +72,13 @@ def test_pid_file(rt, box, work):
     assert text == str(rt.state(b)["pid"])
 
 
+def test_what_fails_last_leaves_no_pid_file(rt, box, work):
+    b = box(["no-such"])
+    r = rt.create(b, "--pid-file", work + "/pid", check=False)
+    assert r.code == 1 and "no-such" in r.err
+    assert not os.path.exists(work + "/pid")
+
+
 def test_run_detached(rt, box, work):
     b = box(SLEEP)
     rt.run(b, "--detach", "--pid-file", work + "/pid", check=True)
