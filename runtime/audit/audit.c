@@ -196,11 +196,11 @@ static int frame_check(const struct audit_frame *frame, struct err *e)
 	return 0;
 }
 
-static void frame_start(const struct audit_frame *frame, struct chain_frame *f)
+static void frame_start(const char *session, const char *event, struct chain_frame *f)
 {
 	chain_time(f->time);
-	snprintf(f->session, sizeof f->session, "%s", frame->session);
-	snprintf(f->event, sizeof f->event, "%s", frame->event);
+	snprintf(f->session, sizeof f->session, "%s", session);
+	snprintf(f->event, sizeof f->event, "%s", event);
 }
 
 /* What all records of a frame have first: ,"container.id":"ID", or nothing. */
@@ -256,7 +256,7 @@ struct audit_sink {
 	struct str lines;
 	off_t last_at;			/* where in the lines the last begins */
 	struct chain_link last, session_last;
-	struct str *ret_line;		/* gets the last one; NULL */
+	bool ends;			/* the last is the one that ends the session */
 };
 
 /* One write(), or the log as it was. */
@@ -298,7 +298,7 @@ static int sink_flush(struct audit_sink *k, struct err *e)
 		if (k->frame->container)
 			snprintf(s->head.container, sizeof s->head.container, "%s",
 				 k->frame->container);
-		head_intend(&s->head, at, k->session_last.seq, k->last.hash, k->frame->once);
+		head_intend(&s->head, at, k->session_last.seq, k->last.hash, k->ends);
 		r = head_write(s->fd, &s->head, s->path, e);
 	}
 	if (r == 0)
@@ -311,8 +311,6 @@ static int sink_flush(struct audit_sink *k, struct err *e)
 			head_settle(&s->head, true);
 		else if (s)
 			s->head.last = k->session_last;
-		if (k->ret_line)
-			str_append(k->ret_line, k->lines.s + k->last_at, k->lines.len - (size_t)k->last_at);
 	} else {
 		l->head = host_before;
 		if (s)
@@ -327,17 +325,20 @@ static int sink_flush(struct audit_sink *k, struct err *e)
 }
 
 /* Continues both chains from where they stand. */
-int audit_put(struct audit_sink *k, const struct str *members, struct err *e)
+int audit_put(struct audit_sink *k, const char *event, const struct str *members,
+	      struct str *ret_line, struct err *e)
 {
 	struct chain_frame f = { .seq = k->last.seq + 1 };
 	int r;
 
+	if (!chain_is_name(event))
+		return err_say(e, EINVAL, "audit: \"%s\": no event", event);
 	if (k->lines.len >= BATCH && (r = sink_flush(k, e)) < 0)
 		return r;
 	f.session_seq = k->session ? k->session_last.seq + 1 : 0;
 	memcpy(f.prev, k->last.hash, HASH_HEX);
 	memcpy(f.session_prev, k->session_last.hash, HASH_HEX);
-	frame_start(k->frame, &f);
+	frame_start(k->frame->session, event, &f);
 	if (k->lines.len)	/* a second one: there may be many */
 		str_reserve(&k->lines, BATCH + AUDIT_LINE_MOST - k->lines.len);
 	k->last_at = (off_t)k->lines.len;
@@ -347,7 +348,10 @@ int audit_put(struct audit_sink *k, const struct str *members, struct err *e)
 	k->session_last.seq = f.session_seq;
 	hash_hex(k->last.hash, k->lines.s + k->last_at, k->lines.len - (size_t)k->last_at);
 	memcpy(k->session_last.hash, k->last.hash, HASH_HEX);
+	k->ends = k->frame->once && strcmp(event, k->frame->event) == 0;
 	str_puts(&k->lines, "\n");
+	if (ret_line)
+		str_append(ret_line, k->lines.s + k->last_at, k->lines.len - (size_t)k->last_at);
 	return 0;
 }
 
@@ -359,13 +363,12 @@ struct source {
 
 /* All of them, or the log as it was. */
 static int records_write(struct log *l, struct session *s, const struct audit_frame *frame,
-			 bool newline_first, const struct source *from, struct str *ret_line,
-			 struct err *e)
+			 bool newline_first, const struct source *from, struct err *e)
 {
 	const struct head host_before = l->head, session_before = s ? s->head : l->here;
 	const off_t size_before = l->size;
 	struct audit_sink k = { .log = l, .session = s, .frame = frame, .last = l->head.last,
-				.session_last = s ? s->head.last : chain_start, .ret_line = ret_line };
+				.session_last = s ? s->head.last : chain_start };
 	int r;
 
 	container_put(frame, &k.container);
@@ -392,9 +395,18 @@ static int records_write(struct log *l, struct session *s, const struct audit_fr
 	return r;
 }
 
-static int put_one(void *members, struct audit_sink *sink, struct err *e)
+/* The record of a call that has only one, of the frame's event. */
+struct one {
+	const struct str *members;
+	struct str line;
+};
+
+static int put_one(void *arg, struct audit_sink *sink, struct err *e)
 {
-	return audit_put(sink, members, e);
+	struct one *one = arg;
+
+	one->line.len = 0;
+	return audit_put(sink, sink->frame->event, one->members, &one->line, e);
 }
 
 /* One record of the runtime's own making: of a writer that is not pretty, which is freed. */
@@ -402,9 +414,13 @@ static int own_record_write(struct log *l, struct session *s, const struct audit
 			    bool newline_first, struct json_writer *w, struct err *e)
 {
 	owned_str members = STR_INIT;
+	struct one one = { &members, STR_INIT };
+	int r;
 
 	json_writer_end(w, &members);
-	return records_write(l, s, frame, newline_first, &(struct source){ put_one, &members }, NULL, e);
+	r = records_write(l, s, frame, newline_first, &(struct source){ put_one, &one }, e);
+	str_free(&one.line);
+	return r;
 }
 
 static void session_close(const struct log *l, struct session *s, bool forget)
@@ -510,7 +526,7 @@ static bool was_restarted(const struct log *l)
 
 /* 0, 1 (there already), -ESTALE (removed under our hands, once more) or an error. */
 static int append(struct log *l, const struct audit_frame *frame, const struct source *from,
-		  struct str *ret_line, struct err *e)
+		  struct err *e)
 {
 	struct session s = { .fd = -1 };
 	owned_str why = STR_INIT;
@@ -531,14 +547,14 @@ static int append(struct log *l, const struct audit_frame *frame, const struct s
 		if (frame->once && s.head.ended)
 			r = 1;
 		else
-			r = records_write(l, &s, frame, false, from, ret_line, e);
+			r = records_write(l, &s, frame, false, from, e);
 	}
 	session_close(l, &s, r < 0 ? !s.had_file : s.head.ended);
 	return r;
 }
 
 static int append_all(const char *directory, const struct audit_frame *frame,
-		      const struct source *from, struct str *ret_line, struct err *e)
+		      const struct source *from, struct err *e)
 {
 	int r = -ESTALE;
 
@@ -549,7 +565,7 @@ static int append_all(const char *directory, const struct audit_frame *frame,
 
 		r = logfile_open(&l, directory, e);
 		if (r == 0)
-			r = append(&l, frame, from, ret_line, e);
+			r = append(&l, frame, from, e);
 		/* Unlocked first: others append while we wait, and share one flush of the disk. */
 		fd_close(&l.head_fd);
 		if (r == 0 && frame->durable && fdatasync(l.fd) < 0)
@@ -566,14 +582,20 @@ static int append_all(const char *directory, const struct audit_frame *frame,
 int audit_append(const char *directory, const struct audit_frame *frame, const struct str *members,
 		 struct str *ret_line, struct err *e)
 {
-	return append_all(directory, frame, &(struct source){ put_one, (void *)members }, ret_line, e);
+	struct one one = { members, STR_INIT };
+	int r = append_all(directory, frame, &(struct source){ put_one, &one }, e);
+
+	if (r == 0 && ret_line)
+		str_append(ret_line, one.line.s, one.line.len);
+	str_free(&one.line);
+	return r;
 }
 
 int audit_append_many(const char *directory, const struct audit_frame *frame,
 		      int (*produce)(void *arg, struct audit_sink *sink, struct err *e), void *arg,
 		      struct err *e)
 {
-	return append_all(directory, frame, &(struct source){ produce, arg }, NULL, e);
+	return append_all(directory, frame, &(struct source){ produce, arg }, e);
 }
 
 int audit_unlogged(const struct audit_frame *frame, const struct str *members,
@@ -586,7 +608,7 @@ int audit_unlogged(const struct audit_frame *frame, const struct str *members,
 		return -e->code;
 	memcpy(f.prev, chain_start.hash, HASH_HEX);
 	memcpy(f.session_prev, chain_start.hash, HASH_HEX);
-	frame_start(frame, &f);
+	frame_start(frame->session, frame->event, &f);
 	container_put(frame, &container);
 	if (line_put(ret_line, &f, &container, members, e) < 0)
 		return -e->code;

@@ -57,7 +57,7 @@ struct audit_frame {
  * Appends one record.  `members` is the text of one JSON object (of a json_writer that is not
  * pretty) whose members follow the frame's own.  What makes the line longer than
  * AUDIT_LINE_MOST is cut, and the record says what was.  *ret_line (may be NULL) gets the line as
- * written, newline included, for the audit hooks; nothing if nothing was written.
+ * written, newline included, for the audit hooks; nothing if nothing was written, or may be lost.
  * Creates the directory (0700) and the file (0600) where they are missing.
  *
  * Returns 0, or 1 if `once` found the record there already.  On a negative result the log is as it was
@@ -67,16 +67,18 @@ int audit_append(const char *directory, const struct audit_frame *frame, const s
 		 struct str *ret_line, struct err *e);
 
 /*
- * The same for many records of one session and event (`once` makes no sense), each durable only together:
- * one lock, and one write() for many of them.  `produce` makes them, once more where the log was removed
- * meanwhile, and puts each; what it or audit_put() returns below 0 ends it.  All of them, or the log as it
- * was.
+ * The same for many records of one session, durable only together: one lock, and one write() for many of
+ * them.  `produce` makes them, once more where the log was removed meanwhile, and puts each; what it or
+ * audit_put() returns below 0 ends it.  All of them, or the log as it was.  With `once` the last of them is
+ * of the frame's event, and no other.
  */
 struct audit_sink;
 int audit_append_many(const char *directory, const struct audit_frame *frame,
 		      int (*produce)(void *arg, struct audit_sink *sink, struct err *e), void *arg,
 		      struct err *e);
-int audit_put(struct audit_sink *sink, const struct str *members, struct err *e);
+/* ret_line (may be NULL) gets the line as it is to be written. */
+int audit_put(struct audit_sink *sink, const char *event, const struct str *members,
+	      struct str *ret_line, struct err *e);
 
 /* The line, newline included, of a record that is in no log: both of its numbers are 0. */
 int audit_unlogged(const struct audit_frame *frame, const struct str *members,

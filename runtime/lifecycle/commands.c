@@ -259,7 +259,7 @@ static int put(struct reading *r, const struct audit_command *command, struct er
 	r->c->all.recorded++;
 	if (!r->sink || !audit_record_command(&r->records, command))
 		return 0;
-	r->sink_failed = audit_put(r->sink, &r->records.members, e) < 0;
+	r->sink_failed = audit_put(r->sink, "commands", &r->records.members, NULL, e) < 0;
 	r->records.members.len = 0;
 	return r->sink_failed ? -e->code : 0;
 }
@@ -267,7 +267,9 @@ static int put(struct reading *r, const struct audit_command *command, struct er
 /* The last record, which is not full. */
 static int put_rest(struct reading *r, struct err *e)
 {
-	return audit_record_commands_end(&r->records) ? audit_put(r->sink, &r->records.members, e) : 0;
+	if (!audit_record_commands_end(&r->records))
+		return 0;
+	return audit_put(r->sink, "commands", &r->records.members, NULL, e);
 }
 
 static int add(void *arg, const struct execlog_command *x, struct err *e)

@@ -341,70 +341,6 @@ static void exit_of(const struct state_dir *d, const struct commands *c, bool st
 		x->exit_signal = WTERMSIG(status);
 }
 
-/* What commands_read() takes. */
-struct commands_of {
-	struct arena *a;
-	const struct state_dir *d;
-	const struct state *st;
-	bool started;
-	struct commands *ret;
-};
-
-static int read_commands(void *arg, struct audit_sink *sink, struct err *e)
-{
-	const struct commands_of *c = arg;
-
-	return commands_read(c->a, c->d, c->st, c->started, sink, c->ret, e);
-}
-
-static int append_commands(struct commands_of *c, struct err *e)
-{
-	const struct audit_frame frame = { .session = c->st->session, .container = c->st->id,
-					   .event = "commands" };
-	char *directory = c->st->audit;
-
-	if (!directory && audit_directory(c->a, c->st->rootless, &directory, e) < 0)
-		return -e->code;
-	return audit_append_many(directory, &frame, read_commands, c, e);
-}
-
-/* Before the record that ends the session, which makes them durable. */
-static int record_commands(struct commands_of *c, bool recorded, const struct spec_agent *agent,
-			   struct err *e)
-{
-	struct err ignored;
-
-	if (recorded || c->st->unwatched)
-		return read_commands(c, NULL, e);
-	if (append_commands(c, e) == 0)
-		return 0;
-	if (str_equal(agent->audit_mode, "required"))
-		return err_in(e, "audit records of commands (audit.mode=required)");
-	log_warn("no audit records of commands: %s", e->text);
-	/* How the first process ended they tell all the same. */
-	read_commands(c, NULL, &ignored);
-	c->ret->all.lost += c->ret->all.recorded;
-	c->ret->all.recorded = 0;
-	c->ret->all.reason = arena_strdup(c->a, e->text);
-	return 0;
-}
-
-static int append_exit(struct arena *a, const struct state_dir *d, const struct state *st,
-		       const struct spec_agent *agent, bool started, const struct audit_exit *x,
-		       struct err *e)
-{
-	const struct audit_frame frame = { .session = st->session, .container = st->id,
-					   .event = "exit" };
-	owned_str members = STR_INIT;
-	owned_fd marker = -1;
-
-	audit_record_exit(x, &members);
-	if (started && append(a, st, agent, &frame, &members, e) < 0)
-		return -e->code;
-	marker = openat(d->fd, STATE_RECORDED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	return marker < 0 ? err_set(e, errno, "create %s/%s", d->path, STATE_RECORDED) : 0;
-}
-
 static void put_cost(const struct cgroup *cgroup, struct audit_delete *del)
 {
 	struct cgroup_cost cost = { 0 };
@@ -417,42 +353,104 @@ static void put_cost(const struct cgroup *cgroup, struct audit_delete *del)
 	del->oom_kills = known(cost.oom_kills);
 }
 
+/* What the records of a session's end are made of, and what became of them. */
+struct ending {
+	struct arena *a;
+	const struct state_dir *d;
+	const struct state *st;
+	const struct spec_agent *agent;
+	const struct workspace_changes *changes;	/* NULL: none could be made */
+	int wait_status;			/* -1: the runtime did not wait for it */
+	bool started;
+	const char *unwritten;			/* why they are in no log; NULL: they are put */
+	struct str exit, exit_line;		/* members, and as it is in the log */
+	struct str delete, delete_line;
+};
+
+static void make_delete(struct ending *n, const struct commands *commands, const struct audit_exit *x)
+{
+	struct audit_delete del = {
+		.exit_code = x->exit_code, .exit_signal = x->exit_signal, .exit_reason = x->exit_reason,
+		.duration_ns = n->started ? duration_ns(n->st) : -1,
+		.commands = &commands->all, .files = files_of(n->a, n->changes),
+	};
+	struct audit_network network;
+
+	put_cost(&n->st->cgroup, &del);
+	put_installs(n->a, &commands->asked, n->changes, &del);
+	if (read_network(n->a, n->d, n->agent, &network, &del.network_reason) == 0)
+		del.network = &network;
+	audit_record_delete(&del, &n->delete);
+}
+
+/* The commands, the exit and the end, into one append: all of them are there or none. */
+static int put_end(void *arg, struct audit_sink *sink, struct err *e)
+{
+	struct ending *n = arg;
+	struct commands *commands = arena_new(n->a, struct commands);
+	struct audit_exit x;
+
+	n->exit.len = n->exit_line.len = n->delete.len = n->delete_line.len = 0;
+	if (commands_read(n->a, n->d, n->st, n->started, sink, commands, e) < 0)
+		return -e->code;
+	if (n->unwritten) {
+		commands->all.lost += commands->all.recorded;
+		commands->all.recorded = 0;
+		commands->all.reason = n->unwritten;
+	}
+	exit_of(n->d, commands, n->started, n->wait_status, &x);
+	audit_record_exit(&x, &n->exit);
+	make_delete(n, commands, &x);
+	if (!sink)
+		return 0;
+	if (n->started && audit_put(sink, "exit", &n->exit, &n->exit_line, e) < 0)
+		return -e->code;
+	return audit_put(sink, "delete", &n->delete, &n->delete_line, e);
+}
+
+static int record_end(struct ending *n, const struct audit_frame *exit, const struct audit_frame *delete,
+		      struct err *e)
+{
+	char *directory = n->st->audit;
+	int r;
+
+	if ((!directory && (r = audit_directory(n->a, n->st->rootless, &directory, e)) < 0) ||
+	    (r = audit_append_many(directory, delete, put_end, n, e)) < 0) {
+		if (str_equal(n->agent->audit_mode, "required"))
+			return err_in(e, "audit record of delete (audit.mode=required)");
+		log_warn("no audit record of delete: %s", e->text);
+		n->unwritten = arena_strdup(n->a, e->text);
+		if (put_end(n, NULL, e) < 0 ||
+		    audit_unlogged(exit, &n->exit, &n->exit_line, e) < 0 ||
+		    audit_unlogged(delete, &n->delete, &n->delete_line, e) < 0)
+			return err_in(e, "audit record of delete");
+	} else if (r > 0) {	/* written before: see frame.once */
+		return 0;
+	}
+	if (n->started && run_hooks(directory, exit, n->agent, &n->exit_line, e) < 0)
+		return -e->code;
+	return run_hooks(directory, delete, n->agent, &n->delete_line, e);
+}
+
 int evidence_delete(struct arena *a, const struct state_dir *d, const struct state *st,
 		    const struct spec *s, int wait_status,
 		    const struct workspace_changes *changes, struct err *e)
 {
-	struct audit_frame frame = { .session = st->session, .container = st->id,
-				     .event = "delete", .durable = true, .once = true };
-	const bool started = st->ready && st->pid_start &&
-			     faccessat(d->fd, STATE_START, F_OK, 0) < 0;
-	const bool recorded = faccessat(d->fd, STATE_RECORDED, F_OK, 0) == 0;
-	struct audit_network network;
-	struct audit_exit x;
-	struct audit_delete del = { .duration_ns = -1 };
-	struct commands *commands = arena_new(a, struct commands);
-	owned_str members = STR_INIT;
+	const struct audit_frame exit = { .session = st->session, .container = st->id, .event = "exit" };
+	const struct audit_frame delete = { .session = st->session, .container = st->id,
+					    .event = "delete", .durable = true, .once = true };
+	struct ending n = { .a = a, .d = d, .st = st, .agent = s->agent, .changes = changes,
+			    .wait_status = wait_status,
+			    .started = st->ready && st->pid_start &&
+				       faccessat(d->fd, STATE_START, F_OK, 0) < 0 };
 	int r;
 
 	if (!s->agent)
 		return 0;
-	r = record_commands(&(struct commands_of){ a, d, st, started, commands }, recorded, s->agent, e);
-	exit_of(d, commands, started, wait_status, &x);
-	if (r == 0 && !recorded)
-		r = append_exit(a, d, st, s->agent, started, &x, e);
-	del.exit_code = x.exit_code;
-	del.exit_signal = x.exit_signal;
-	del.exit_reason = x.exit_reason;
-	if (started)
-		del.duration_ns = duration_ns(st);
-	put_cost(&st->cgroup, &del);
-	del.commands = &commands->all;
-	del.files = files_of(a, changes);
-	put_installs(a, &commands->asked, changes, &del);
-	if (r == 0 && read_network(a, d, s->agent, &network, &del.network_reason) == 0)
-		del.network = &network;
-	if (r == 0) {
-		audit_record_delete(&del, &members);
-		r = append(a, st, s->agent, &frame, &members, e);
-	}
+	r = record_end(&n, &exit, &delete, e);
+	str_free(&n.exit);
+	str_free(&n.exit_line);
+	str_free(&n.delete);
+	str_free(&n.delete_line);
 	return r;
 }

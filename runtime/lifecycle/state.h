@@ -40,7 +40,6 @@
 #define STATE_HOSTROOT "hostroot"
 #define STATE_NOTIFY "notify"
 #define STATE_LISTING "listing"
-#define STATE_RECORDED "recorded"
 #define STATE_ACCT "acct"
 #define STATE_CLAIMS "claims"
 

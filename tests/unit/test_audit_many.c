@@ -59,7 +59,7 @@ static int put_many(void *arg, struct audit_sink *sink, struct err *e)
 		owned_str members = STR_INIT;
 
 		str_printf(&members, "{\"number\":%zu,\"text\":\"%0*d\"}", i, (int)m->size, 0);
-		r = audit_put(sink, &members, e);
+		r = audit_put(sink, "commands", &members, NULL, e);
 		if (r == 0 && m->first && i == m->n / 2)
 			r = m->first(m->calls);
 	}
@@ -153,7 +153,8 @@ static int put_wrong(void *arg, struct audit_sink *sink, struct err *e)
 
 	(void)arg;
 	str_puts(&wrong, "{\n}");
-	return put_many(&(struct many){ 2000, 300, 0, NULL }, sink, e) < 0 ? 0 : audit_put(sink, &wrong, e);
+	return put_many(&(struct many){ 2000, 300, 0, NULL }, sink, e) < 0 ? 0 :
+		audit_put(sink, "commands", &wrong, NULL, e);
 }
 
 Test(audit_many, each_is_cut_to_its_line_and_a_wrong_one_writes_none)
@@ -170,6 +171,74 @@ Test(audit_many, each_is_cut_to_its_line_and_a_wrong_one_writes_none)
 	cr_expect(audit_append_many(dir, &frame, put_wrong, NULL, &e) == -EINVAL);
 	cr_expect(log_size() == before);
 	expect_good(21);
+}
+
+/* Several writes, and the record that ends the session in the last of them: *arg of it, and its line. */
+struct end {
+	const char *members;
+	struct str line;
+};
+
+static int put_many_and_end(void *arg, struct audit_sink *sink, struct err *e)
+{
+	struct end *end = arg;
+	owned_str members = STR_INIT;
+
+	str_puts(&members, end->members);
+	if (put_many(&(struct many){ 2000, 300, 0, NULL }, sink, e) < 0)
+		return -e->code;
+	end->line.len = 0;
+	return audit_put(sink, "delete", &members, &end->line, e);
+}
+
+Test(audit_many, the_end_comes_with_the_rest)
+{
+	const struct audit_frame frame = frame_of("a", "delete");
+	struct end end = { "{", STR_INIT };
+	struct chain_frame last;
+	struct err e;
+
+	append("a", "create");
+	cr_expect(audit_append_many(dir, &frame, put_many_and_end, &end, &e) == -EINVAL);
+	/* nothing of it is there, and it has not ended */
+	cr_expect(access(in_dir("sessions/a"), F_OK) == 0);
+	append("a", "exec");
+	cr_expect(count("a", NULL, &last) == 2 && last.session_seq == 2);
+	end.members = "{}";
+	cr_assert(audit_append_many(dir, &frame, put_many_and_end, &end, &e) == 0, "%s", e.text);
+	cr_expect(count("a", "commands", &last) == 2000);
+	cr_expect(count("a", "delete", &last) == 1 && last.session_seq == 2003);
+	cr_assert(end.line.len > 1);
+	cr_expect(strstr(end.line.s, "\"session_seq\":2003,") && end.line.s[end.line.len - 1] == '\n');
+	cr_expect(access(in_dir("sessions/a"), F_OK) < 0);
+	cr_expect(audit_append_many(dir, &frame, put_many_and_end, &end, &e) == 1);
+	expect_good(2003);
+	str_free(&end.line);
+}
+
+/* Killed between two of the writes: it has not ended, and ends once. */
+Test(audit_many, killed_before_the_end, .timeout = 60)
+{
+	for (int i = 0; i < 30; i++) {
+		const char *session = arena_printf(&arena, "k%d", i);
+		const struct audit_frame frame = frame_of(session, "delete");
+		struct end end = { "{}", STR_INIT };
+		struct chain_frame last;
+		pid_t pid;
+		struct err e;
+
+		append(session, "create");
+		pid = fork();
+		if (pid == 0)
+			_exit(audit_append_many(dir, &frame, put_many_and_end, &end, &e) != 0);
+		usleep((useconds_t)(200 * i));
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		cr_assert(audit_append_many(dir, &frame, put_many_and_end, &end, &e) >= 0, "%s", e.text);
+		cr_expect(count(session, "delete", &last) == 1, "%d", i);
+		cr_expect(verify().bad_seq == 0, "%d: %s", i, verify().reason);
+		str_free(&end.line);
+	}
 }
 
 static int remove_log(unsigned call)
