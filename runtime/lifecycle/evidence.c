@@ -412,6 +412,7 @@ static int record_end(struct ending *n, const struct audit_frame *exit, const st
 		      struct err *e)
 {
 	char *directory = n->st->audit;
+	struct err other;
 	int r;
 
 	if ((!directory && (r = audit_directory(n->a, n->st->rootless, &directory, e)) < 0) ||
@@ -427,9 +428,11 @@ static int record_end(struct ending *n, const struct audit_frame *exit, const st
 	} else if (r > 0) {	/* written before: see frame.once */
 		return 0;
 	}
-	if (n->started && run_hooks(directory, exit, n->agent, &n->exit_line, e) < 0)
-		return -e->code;
-	return run_hooks(directory, delete, n->agent, &n->delete_line, e);
+	/* Both, whatever becomes of the first: they are not run again. */
+	r = n->started ? run_hooks(directory, exit, n->agent, &n->exit_line, e) : 0;
+	if (run_hooks(directory, delete, n->agent, &n->delete_line, r < 0 ? &other : e) < 0)
+		r = r < 0 ? r : -e->code;
+	return r;
 }
 
 int evidence_delete(struct arena *a, const struct state_dir *d, const struct state *st,

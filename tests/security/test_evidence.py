@@ -410,18 +410,20 @@ def test_F1_anchor_gives_a_witness_the_last_record(rt, agent, work):
     assert not os.path.exists(f"{work}/witness")
 
 
-def test_F2_a_delete_that_failed_after_its_record(rt, agent, hosted, work):
+@pytest.mark.parametrize("events", [["exit"], ["delete"], ["exit", "delete"]], ids="-".join)
+def test_F2_a_delete_that_failed_after_its_record(rt, agent, hosted, work, events):
     """The hook gets the record and fails: the next delete ends it, and records nothing more."""
-    hosted(path=script(f"{work}/hook", f"cat >>{work}/got; exit 1"), events=["delete"],
-           required=True)
+    hosted(path=script(f"{work}/hook", f"cat >>{work}/got; exit 1"), events=events, required=True)
     b = rt.up(agent(["sleep", "60"]))
     rt.delete(b, "--force", check="audit.hooks[0]")
     assert b.id in rt.ids()
     rt.delete(b, "--force", check=True)
     assert b.id not in rt.ids()
     with open(f"{work}/got", encoding="utf-8") as f:
-        assert [json.loads(x)["event"] for x in f] == ["delete"]
-    assert len(records(b, "delete")) == 1
+        assert [json.loads(x)["event"] for x in f] == events
+    for event in ("exit", "delete"):
+        assert len(records(b, event)) == 1
+    assert len(records(b, "commands")) <= 1
 
 
 @pytest.fixture
