@@ -20,7 +20,7 @@ class Contender:
     """Each of its measures yields (name of the figure, wall time, CPU time)."""
 
     def __init__(self, name, argv, root, config, place):
-        self.name, self.config, self.place = name, config, place
+        self.name, self.root, self.config, self.place = name, root, config, place
         self.argv = [argv[0], "--root", root, *argv[1:]]
         self.caches = ("/var/cache/agentrun", f"{root}/.cache")
         self.count = 0
@@ -62,7 +62,7 @@ class Contender:
 
     def create(self, cid):
         """(time of create, pidfd of the container's first process, its pid)"""
-        pid_file = f"{self.place}/pid"
+        pid_file = f"{self.root}.pid"   # in /run, where engines have it
         took = self.call("create", "--bundle", self.place, "--pid-file", pid_file, cid)
         with open(pid_file, encoding="ascii") as f:
             pid = int(f.read())
