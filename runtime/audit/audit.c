@@ -257,6 +257,7 @@ struct audit_sink {
 	off_t last_at;			/* where in the lines the last begins */
 	struct chain_link last, session_last;
 	bool ends;			/* the last is the one that ends the session */
+	int failed;			/* what could not be put, or written: nothing more is; 0 */
 };
 
 /* One write(), or the log as it was. */
@@ -304,7 +305,7 @@ static int sink_flush(struct audit_sink *k, struct err *e)
 	if (r == 0)
 		r = lines_write(l, &k->lines, e);
 	if (r == 0 && fstat(l->fd, &st) == 0 && st.st_nlink == 0)
-		r = -ESTALE;	/* the log was removed while we wrote: append_all() tries again */
+		r = err_say(e, ESTALE, AUDIT_LOG " was removed");	/* append_all() tries again */
 	if (r == 0) {
 		head_settle(&l->head, true);
 		if (s && !s->head.ended)
@@ -325,8 +326,8 @@ static int sink_flush(struct audit_sink *k, struct err *e)
 }
 
 /* Continues both chains from where they stand. */
-int audit_put(struct audit_sink *k, const char *event, const struct str *members,
-	      struct str *ret_line, struct err *e)
+static int put(struct audit_sink *k, const char *event, const struct str *members, struct str *ret_line,
+	       struct err *e)
 {
 	struct chain_frame f = { .seq = k->last.seq + 1 };
 	int r;
@@ -355,6 +356,15 @@ int audit_put(struct audit_sink *k, const char *event, const struct str *members
 	return 0;
 }
 
+int audit_put(struct audit_sink *k, const char *event, const struct str *members,
+	      struct str *ret_line, struct err *e)
+{
+	if (k->failed)
+		return err_say(e, -k->failed, "audit: a record before could not be put");
+	k->failed = put(k, event, members, ret_line, e);
+	return k->failed;
+}
+
 /* Who puts the records of one call. */
 struct source {
 	int (*produce)(void *arg, struct audit_sink *sink, struct err *e);
@@ -375,6 +385,8 @@ static int records_write(struct log *l, struct session *s, const struct audit_fr
 	if (newline_first)
 		str_puts(&k.lines, "\n");
 	r = from->produce(from->arg, &k, e);
+	if (r == 0 && k.failed)
+		r = err_say(e, -k.failed, "audit: a record could not be put");
 	if (r == 0 && k.last.seq > l->head.last.seq)
 		r = sink_flush(&k, e);
 	str_free(&k.lines);

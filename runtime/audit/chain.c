@@ -33,15 +33,12 @@ static char *put_pair(char *p, int v)
 /* Without strftime(3), as chain_put() is without printf(3). */
 void chain_time_of(const struct timespec *t, char ret[CHAIN_TIME])
 {
-	static struct tm tm;		/* of this second, which many have that are written at once: */
-	static time_t second = -1;
+	struct tm tm;
 	char *p = ret;
 	long ns = t->tv_nsec;
 	int year;
 
-	if (t->tv_sec != second)
-		gmtime_r(&t->tv_sec, &tm);
-	second = t->tv_sec;
+	gmtime_r(&t->tv_sec, &tm);
 	year = tm.tm_year + 1900;
 	p = put_pair(put_pair(p, year / 100), year % 100);
 	*p++ = '-';

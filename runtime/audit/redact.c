@@ -138,16 +138,16 @@ static const struct program {
 	const char *name;
 	unsigned is;
 } programs[] = {
-	{ "7z", ATTACHED }, { "7za", ATTACHED }, { "curl", CURL }, { "gem", KEY }, { "http", HTTP },
+	{ "7z", ATTACHED }, { "7za", ATTACHED }, { "curl", CURL }, { "http", HTTP },
 	{ "https", HTTP }, { "ldapadd", LDAP }, { "ldapdelete", LDAP }, { "ldapmodify", LDAP },
 	{ "ldapsearch", LDAP }, { "login", LOGIN }, { "mariadb", ATTACHED },
 	{ "mariadb-dump", ATTACHED }, { "mongo", LOGIN }, { "mongodump", LOGIN },
 	{ "mongorestore", LOGIN }, { "mongosh", LOGIN }, { "mosquitto_pub", UPPER },
 	{ "mosquitto_sub", UPPER }, { "mount.cifs", SMB }, { "mysql", ATTACHED },
-	{ "mysqladmin", ATTACHED }, { "mysqldump", ATTACHED }, { "nuget", KEY }, { "openssl", KEY },
+	{ "mysqladmin", ATTACHED }, { "mysqldump", ATTACHED }, { "nuget", KEY }, 
 	{ "rar", ATTACHED }, { "redis-cli", REDIS }, { "smbclient", SMB }, { "sqlcmd", UPPER },
 	{ "ssh-keygen", KEYGEN }, { "sshpass", SSHPASS }, { "twine", LOGIN }, { "unrar", ATTACHED },
-	{ "unzip", UPPER }, { "useradd", LOGIN }, { "usermod", LOGIN }, { "xh", HTTP },
+	{ "unzip", UPPER }, { "xh", HTTP },
 	{ "zip", UPPER },
 };
 
@@ -178,7 +178,7 @@ static const struct secret_option {
 	bool apart;		/* -p SECRET */
 	enum next what;
 } secret_options[] = {
-	{ CURL, " -u -U --user --proxy-user -E --cert --proxy-cert ", true, true, NEXT_USER },
+	{ CURL, " -u -U --user --proxy-user --cert --proxy-cert ", true, true, NEXT_USER },
 	{ CURL, " -b --cookie ", true, true, NEXT_SECRET },
 	{ SMB, " -U --user ", true, true, NEXT_USER },
 	{ SSHPASS, " -p ", true, true, NEXT_SECRET },
@@ -188,7 +188,7 @@ static const struct secret_option {
 	{ LDAP, " -w ", true, true, NEXT_SECRET },
 	{ UPPER, " -P ", true, true, NEXT_SECRET },
 	{ KEY, " -k ", false, true, NEXT_SECRET },
-	{ HTTP, " -a --auth ", true, true, NEXT_USER },
+	{ HTTP, " -a ", true, true, NEXT_USER },
 	{ KEYGEN, " -N -P ", true, true, NEXT_SECRET },
 };
 enum { SECRET_OPTIONS = sizeof secret_options / sizeof *secret_options };
@@ -199,6 +199,12 @@ struct words {
 	bool set;		/* the last word was "set": aws configure set NAME VALUE */
 	enum next next;
 };
+
+/* A name alone: what holds a value, too, is read as a text. */
+static bool is_secret_name(const char *word, size_t n, const char *ends)
+{
+	return strcspn(word, ends) >= n && secret_name(word, n);
+}
 
 /* Reads the n bytes of a word that is no secret itself; from the returned one on it is.  `glued`: a
  * quoted part follows at once. */
@@ -221,6 +227,9 @@ static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
 		if (option < n && o->attached) {
 			size_t user = o->what == NEXT_USER ? strcspn(word, ":%") + 1 : 0;
 
+			/* another tool's -password SECRET begins alike: both are hidden */
+			if (is_secret_name(word, n, ":= \t\n["))
+				w->next = NEXT_SECRET;
 			option += word[option] == '=';
 			return user > n ? n : user > option ? user : option;
 		}
@@ -229,9 +238,7 @@ static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
 			return n;
 		}
 	}
-	/* a name alone: what holds a value, too, is read as a text; -ppassword was an option above */
-	if ((was_set || *word == '-') && strcspn(word, was_set ? "= \t\n[" : ":= \t\n[") >= n &&
-	    secret_name(word, n))
+	if ((was_set || *word == '-') && is_secret_name(word, n, was_set ? "= \t\n[" : ":= \t\n["))
 		w->next = glued ? NEXT_PLAIN : NEXT_SECRET;
 	return n;
 }

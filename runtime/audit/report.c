@@ -679,6 +679,13 @@ struct reading {
 	struct supplies packages;
 };
 
+static void add_command(struct reading *in, const struct json *command, const char *source)
+{
+	commands_add(&in->commands, in->r, command, source);
+	packages_add(&in->packages, in->r, json_get(command, "process.command_args"),
+		     time_ns(json_get_text(command, "start_time")));
+}
+
 /* Its tree is gone afterwards. */
 static void visit_commands(struct reading *in, const char *line, size_t n)
 {
@@ -691,13 +698,10 @@ static void visit_commands(struct reading *in, const char *line, size_t n)
 		return;
 	source = json_get_text(record, "source");
 	list = json_get(record, "executions");
-	for (size_t i = 0; list && list->type == JSON_ARRAY && i < list->n; i++) {
-		const struct json *one = list->items[i];
-
-		commands_add(&in->commands, in->r, one, source);
-		packages_add(&in->packages, in->r, json_get(one, "process.command_args"),
-			     time_ns(json_get_text(one, "start_time")));
-	}
+	if (!list)
+		add_command(in, record, source);
+	for (size_t i = 0; list && list->type == JSON_ARRAY && i < list->n; i++)
+		add_command(in, list->items[i], source);
 }
 
 static void visit(void *ctx, const struct chain_frame *f, const char *line, size_t n)
@@ -708,10 +712,12 @@ static void visit(void *ctx, const struct chain_frame *f, const char *line, size
 
 	if (strcmp(in->session, f->session) != 0)
 		return;
-	if (strcmp(f->event, "commands") == 0)
+	/* "command": the first logs had a record of each */
+	if (strcmp(f->event, "commands") == 0 || strcmp(f->event, "command") == 0) {
 		visit_commands(in, line, n);
-	if (strcmp(f->event, "commands") == 0 && in->n)	/* the first record of all is kept */
-		return;
+		if (in->n)		/* the first record of all is kept */
+			return;
+	}
 	if (json_parse(&in->r->a, line, n, "record", &record, &ignored) < 0)
 		return;
 	in->records = grow(&in->r->a, in->records, in->n, &in->room, sizeof *in->records);

@@ -10,7 +10,7 @@
 
 /* Words between underscores. */
 static const char *const credential_words[] = {
-	"TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "PASS", "PW",
+	"TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "PASS",
 	"STOREPASS", "KEYPASS", "PWD", "CREDENTIAL", "CREDENTIALS", "CREDS", "CRED", "APIKEY", "APITOKEN",
 	"AUTH", "AUTHORIZATION", "AUTHTOKEN", "PAT", "JWT", "BEARER", "COOKIE", "COOKIES", "WEBHOOK", NULL,
 };
@@ -35,7 +35,7 @@ static bool is_word(const char *const *words, const char *p, size_t n)
 
 bool secret_name(const char *name, size_t n)
 {
-	static const char *const keys[] = { "KEY", "KEYS", NULL };
+	static const char *const keys[] = { "KEY", "KEYS", NULL }, *const last[] = { "PW", NULL };
 	char upper[256];
 
 	while (n && *name == '-') {	/* an option's */
@@ -59,7 +59,7 @@ bool secret_name(const char *name, size_t n)
 		size_t word = strcspn(p, "_-./:");
 
 		if (is_word(credential_words, p, word) ||
-		    (!p[word] && p > upper && is_word(keys, p, word)))
+		    (!p[word] && ((p > upper && is_word(keys, p, word)) || is_word(last, p, word))))
 			return true;
 		p += word;
 		p += *p ? 1 : 0;

@@ -328,6 +328,12 @@ static int add_accounted(void *arg, const struct execlog_acct *x, struct err *e)
 	return put(r, &command, e);
 }
 
+void commands_await(const struct state *state, const struct state_dir *d)
+{
+	if (state->claims)
+		execlog_claims_await(d->fd, STATE_CLAIMS);
+}
+
 int commands_read(struct arena *a, const struct state_dir *d, const struct state *state, bool started,
 		  struct audit_sink *sink, struct commands *ret, struct err *e)
 {

@@ -45,7 +45,9 @@ struct commands {
 	int64_t end_ns;			/* since 1970 */
 	struct supplies asked;		/* packages that were asked for */
 };
-/* Once every process of the container is gone.  started: by start, or run.  Their records are put into the sink
+/* Once every process of the container is gone: until what they executed is logged, a second at most. */
+void commands_await(const struct state *state, const struct state_dir *d);
+/* Then.  started: by start, or run.  Their records are put into the sink
  * (NULL: into none), of which alone it is an error if that fails: what could not be read, ret->all says. */
 int commands_read(struct arena *a, const struct state_dir *d, const struct state *state, bool started,
 		  struct audit_sink *sink, struct commands *ret, struct err *e);

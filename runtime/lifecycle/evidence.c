@@ -383,7 +383,8 @@ static void make_delete(struct ending *n, const struct commands *commands, const
 	audit_record_delete(&del, &n->delete);
 }
 
-/* The commands, the exit and the end, into one append: all of them are there or none. */
+/* The commands, the exit and the end, into one append: if it fails none of them is there.  Where it is killed
+ * between two of its writes the commands of the first are recorded, and recorded again the next time. */
 static int put_end(void *arg, struct audit_sink *sink, struct err *e)
 {
 	struct ending *n = arg;
@@ -393,7 +394,7 @@ static int put_end(void *arg, struct audit_sink *sink, struct err *e)
 	n->exit.len = n->exit_line.len = n->delete.len = n->delete_line.len = 0;
 	if (commands_read(n->a, n->d, n->st, n->started, sink, commands, e) < 0)
 		return -e->code;
-	if (n->unwritten) {
+	if (n->unwritten && commands->all.source) {
 		commands->all.lost += commands->all.recorded;
 		commands->all.recorded = 0;
 		commands->all.reason = n->unwritten;
@@ -450,6 +451,7 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 
 	if (!s->agent)
 		return 0;
+	commands_await(st, d);		/* before others wait for the log's lock */
 	r = record_end(&n, &exit, &delete, e);
 	str_free(&n.exit);
 	str_free(&n.exit_line);

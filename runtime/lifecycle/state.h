@@ -11,7 +11,6 @@
  *   deadline     only if limits.time ended it
  *   acct/        a small file system with the kernel's accounting, where that is what tells of commands
  *   listing      what was in a workspace that the container can write to (review/listing.h)
- *   recorded     a delete has recorded the commands and the exit: one that is repeated does not again
  *   netns        the network namespace, pinned for the evidence (only under a policy)
  *   hosts        /etc/hosts with the allowed names (only under a policy)
  *   notify       directory of the socket for sd_notify(3) (only if systemd wants to hear; notify.h)

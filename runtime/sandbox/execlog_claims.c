@@ -140,19 +140,20 @@ int execlog_claims_open(int dirfd, const char *name, int *ret_fd, struct err *e)
 
 /* ---- the reader ---- */
 
-static int await_servers(int fd, struct err *e)
+/* Servers hold a shared lock. */
+static bool have_ended(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+void execlog_claims_await(int dirfd, const char *name)
 {
 	enum { TRIES = 500 };
+	owned_fd fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	const struct timespec pause = { 0, 2000000 };
 
-	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return err_set(e, errno, "lock the log of commands");
-		if (i == TRIES)
-			return err_say(e, ETIMEDOUT, "the process that logs commands has not ended");
+	for (int i = 0; fd >= 0 && !have_ended(fd) && i < TRIES; i++)
 		nanosleep(&pause, NULL);
-	}
-	return 0;
 }
 
 /* NULL: there is no whole record at that place. */
@@ -176,13 +177,12 @@ int execlog_claims_read(int dirfd, const char *name,
 	const struct execlog_record *record;
 	owned_str file = STR_INIT;
 	const struct claims_head *head;
-	int awaited, r;
+	bool ended;
+	int r;
 
 	if (fd < 0)
 		return err_set(e, errno, "open the log of commands %s", name);
-	awaited = await_servers(fd, e);
-	if (awaited < 0 && awaited != -ETIMEDOUT)
-		return awaited;
+	ended = have_ended(fd);
 	if ((r = fd_read_all(fd, CLAIMS_RECORDS + 2 * EXECLOG_MOST, name, &file, e)) < 0)
 		return r;
 	head = (const struct claims_head *)file.s;
@@ -198,7 +198,9 @@ int execlog_claims_read(int dirfd, const char *name,
 	total.lost = head->lost + (head->logged > total.commands ? head->logged - total.commands : 0);
 	total.unseen = head->unseen;
 	*ret = total;
-	if (awaited == 0 && head->serving)
+	if (!ended)
+		return err_say(e, ETIMEDOUT, "the process that logs commands has not ended");
+	if (head->serving)
 		return err_say(e, ECONNRESET, "the process that logs commands was killed");
-	return awaited;
+	return 0;
 }

@@ -42,8 +42,10 @@ int execlog_claims_open(int dirfd, const char *name, int *ret_fd, struct err *e)
 /* The server: returns when the last process that has the filter is gone. Owns both.  0, or 1 if it can't serve. */
 int execlog_claims_serve(int listener, int log_fd);
 
+/* When every process of the container is gone: waits up to a second for its servers to end. */
+void execlog_claims_await(int dirfd, const char *name);
 /*
- * As execlog_read(), when every process of the container is gone: waits up to a second for its servers.
+ * As execlog_read(), once they were awaited.
  * -ETIMEDOUT: not all have ended; -ECONNRESET: one was killed: then `each` was called for what there is.
  */
 int execlog_claims_read(int dirfd, const char *name,

@@ -324,6 +324,15 @@ def test_commands_that_the_log_has_no_more(log):
     assert "9 were recorded: the others are not in this log" in log.show()
 
 
+def test_commands_of_the_first_logs(log):
+    """They had a record of each."""
+    log.add("create", **process("agent"))
+    for i in range(3):
+        log.add("command", source="bpf", **command(5000 + i, 4, "npm", "ci", code=i % 2))
+    page = log.show()
+    assert "commands: 3, 1 failed" in page and "npm ci" in page
+
+
 def test_a_session_that_still_runs(log):
     log.add("create", **process("agent"))
     log.add("start", **{"process.pid": 7})

@@ -63,7 +63,7 @@ static int put_many(void *arg, struct audit_sink *sink, struct err *e)
 		if (r == 0 && m->first && i == m->n / 2)
 			r = m->first(m->calls);
 	}
-	return r;
+	return r < 0 ? -e->code : 0;
 }
 
 static int try_many(const char *session, size_t n, size_t size, struct err *e)
@@ -247,6 +247,26 @@ static int remove_log(unsigned call)
 }
 
 /* Some of them were written: they are made again. */
+static int put_wrong_and_more(void *arg, struct audit_sink *sink, struct err *e)
+{
+	put_wrong(arg, sink, e);
+	put_many(&(struct many){ 10, 300, 0, NULL }, sink, e);
+	return 0;
+}
+
+Test(audit_many, who_does_not_heed_a_failure_puts_nothing)
+{
+	const struct audit_frame frame = frame_of("a", "commands");
+	off_t before;
+	struct err e;
+
+	append("a", "create");
+	before = log_size();
+	cr_expect(audit_append_many(dir, &frame, put_wrong_and_more, NULL, &e) == -EINVAL);
+	cr_expect(log_size() == before);
+	expect_good(1);
+}
+
 Test(audit_many, the_log_is_removed_meanwhile)
 {
 	const struct audit_frame frame = frame_of("a", "commands");
@@ -254,6 +274,7 @@ Test(audit_many, the_log_is_removed_meanwhile)
 	struct chain_frame last;
 	struct err e;
 
+	memset(&e, 0x41, sizeof e);	/* what is not set is not to be looked at */
 	append("a", "create");
 	cr_assert(audit_append_many(dir, &frame, put_many, &m, &e) == 0, "%s", e.text);
 	cr_expect(m.calls == 2);

@@ -184,6 +184,7 @@ static int read_log(struct execlog_total *total, struct outcome *o)
 {
 	seen = seen ? seen : calloc(SEEN_MOST, sizeof *seen);
 	n_seen = 0;
+	execlog_claims_await(AT_FDCWD, LOG);
 	return execlog_claims_read(AT_FDCWD, LOG, keep, NULL, total, &o->e);
 }
 

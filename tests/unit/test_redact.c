@@ -50,13 +50,21 @@ static void expect_hidden(const char *line, const struct strv *words)
 	cr_expect(hidden, "%s", line);
 }
 
+static void expect_shown(const char *line, const struct strv *words)
+{
+	const struct strv shown = redact_args(&arena, words);
+
+	for (size_t i = 0; i < words->n; i++)
+		cr_expect(strcmp(words->v[i], shown.v[i]) == 0, "%s: %s", line, shown.v[i]);
+}
+
 Test(redact, F5_what_tools_take_as_a_credential)
 {
 	static const char *const lines[] = {
 		"curl|-H|Authorization: Bearer SECRET9|https://h", "curl|-H|X-Api-Key: SECRET9",
 		"curl|-H|PRIVATE-TOKEN: SECRET9", "curl|--header|Cookie: a=SECRET9",
 		"curl|-u|user:SECRET9|h", "curl|-uuser:SECRET9", "curl|--oauth2-bearer|SECRET9",
-		"curl|--pass|SECRET9", "curl|-E|cert:SECRET9", "curl|--cert|cert:SECRET9",
+		"curl|--pass|SECRET9", "curl|--cert|cert:SECRET9",
 		"curl|--proxy-user|u:SECRET9", "curl|-d|{\"password\":\"SECRET9\"}",
 		"curl|-d|user=a&password=SECRET9", "curl|--data|api_key=SECRET9",
 		"curl|-F|token=SECRET9", "curl|https://u:SECRET9@h/",
@@ -74,8 +82,7 @@ Test(redact, F5_what_tools_take_as_a_credential)
 		"kubectl|create|secret|generic|x|--from-literal|password=SECRET9",
 		"kubectl|--token|SECRET9", "kubectl|config|set-credentials|u|--token=SECRET9",
 		"helm|install|x|--set|auth.password=SECRET9",
-		"helm|install|x|--set|a=1,auth.rootPassword=SECRET9", "openssl|enc|-k|SECRET9",
-		"openssl|rsa|-passin|pass:SECRET9", "openssl|enc|-pass|pass:SECRET9",
+		"helm|install|x|--set|a=1,auth.rootPassword=SECRET9", 		"openssl|rsa|-passin|pass:SECRET9", "openssl|enc|-pass|pass:SECRET9",
 		"gpg|--passphrase|SECRET9", "gpg|--batch|--passphrase=SECRET9",
 		"wget|--password=SECRET9", "wget|--http-password|SECRET9",
 		"wget|--header=Authorization: token SECRET9",
@@ -91,7 +98,7 @@ Test(redact, F5_what_tools_take_as_a_credential)
 		"az|login|--service-principal|-u|app|-p|SECRET9", "java|-Dpassword=SECRET9|x",
 		"java|-Djavax.net.ssl.keyStorePassword=SECRET9|x", "keytool|-storepass|SECRET9",
 		"keytool|-keypass|SECRET9", "mysql|--password|SECRET9", "mysql|--password=SECRET9",
-		"useradd|-p|SECRET9|u", "usermod|--password|SECRET9|u",
+		"usermod|--password|SECRET9|u",
 		"sh|-c|export TOKEN=SECRET9; x", "sh|-c|export TOKEN=\"SECRET9\"; x",
 		"ansible|-e|ansible_password=SECRET9",
 		"ansible|--extra-vars|{\"ansible_become_pass\": \"SECRET9\"}",
@@ -110,8 +117,7 @@ Test(redact, F5_what_tools_take_as_a_credential)
 		"hub|api|-H|Authorization: token SECRET9", "sftp|sftp://u:SECRET9@h",
 		"svn|--username|u|--password|SECRET9", "hg|--config|auth.x.password=SECRET9",
 		"op|signin|--secret-key|SECRET9", "dotnet|nuget|push|-k|SECRET9",
-		"dotnet|nuget|push|--api-key|SECRET9", "gem|push|-k|SECRET9",
-		"mvn|-Dgpg.passphrase=SECRET9", "gradle|-PossrhPassword=SECRET9",
+		"dotnet|nuget|push|--api-key|SECRET9", 		"mvn|-Dgpg.passphrase=SECRET9", "gradle|-PossrhPassword=SECRET9",
 		"sbt|-Dtoken=SECRET9", "claude|--api-key|SECRET9", "codex|--api-key=SECRET9",
 		"curl|--user|u:SECRET9", "sh|-c|curl --proxy-user u:SECRET9 h",
 		"sh|-c|curl --user u:SECRET9 h", "sh|-c|curl --user=u:SECRET9 h",
@@ -131,16 +137,39 @@ Test(redact, F5_what_tools_take_as_a_credential)
 Test(redact, ordinary_words_stay)
 {
 	static const char *const lines[] = {
-		"docker|run|-p|8080:80|-u|1000:1000|nginx", "git|log|--author|me|-p", "npm|run|build:key",
-		"curl|-fsSL|-o|x|https://example.com/a:b", "ls|-l|/etc/ssl/certs", "tar|-xpf|x", "make|-k|-j2",
-		"ssh|-p|2222|-i|/k/id|h", "gcc|-pipe|-O2|x.c", "rg|-e|token|src", "python3|-m|http.server|-b|0.0.0.0",
-		"cp|-a|a|b", "unzip|-p|x|y", "pytest|-k|login", "chmod|u+x|auth.sh", "cargo|add|jwt|secrecy",
+		"docker|run|-p|8080:80|-u|1000:1000|nginx", "git|log|--author|me|-p",
+		"npm|run|build:key", "curl|-fsSL|-o|x|https://example.com/a:b", "ls|-l|/etc/ssl/certs",
+		"tar|-xpf|x", "make|-k|-j2", "ssh|-p|2222|-i|/k/id|h", "gcc|-pipe|-O2|x.c",
+		"rg|-e|token|src", "python3|-m|http.server|-b|0.0.0.0",
+		"curl|-sO|https://example.com/x;|sed|-E|s/a:b/c/|x", "gem|install|x;|make|-k|all",
+		"useradd|-m|dev;|mkdir|-p|/workspace/src",
+		"openssl|version;|curl|-k|https://h/install.sh", "cp|-a|a|b", "unzip|-p|x|y",
+		"pytest|-k|login", "chmod|u+x|auth.sh", "cargo|add|jwt|secrecy",
+		"docker|run|-e|PW_TEST_HTML_REPORT_OPEN=never|x", "useradd|-m|-p|x|dev",
 	};
 
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-		const struct strv words = words_of(lines[i]), shown = redact_args(&arena, &words);
+		const struct strv words = words_of(lines[i]), shell = shell_of(lines[i]);
 
-		for (size_t k = 0; k < words.n; k++)
-			cr_expect(strcmp(words.v[k], shown.v[k]) == 0, "%s: %s", lines[i], shown.v[k]);
+		expect_shown(lines[i], &words);
+		expect_shown(lines[i], &shell);
+	}
+}
+
+/* A program's option begins as the name of another's does: what either takes is hidden. */
+Test(redact, F5_options_that_begin_alike)
+{
+	static const char *const lines[] = {
+		"az|login|x|-password|SECRET9", "7z|x|-password|SECRET9", "curl|h|-bearer|SECRET9",
+		"docker|login|-p|y;|npx|lego|-private-key|SECRET9", "ngrok|http|80|--auth|SECRET9",
+		"http|-A|bearer|--auth|SECRET9", "http|--auth|u:12345SECRET9", "sqlcmd|-Password|SECRET9",
+		"mysql|-pSECRET9password", "sshpass|-pSECRET9|ssh|x",
+	};
+
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		const struct strv words = words_of(lines[i]), shell = shell_of(lines[i]);
+
+		expect_hidden(lines[i], &words);
+		expect_hidden(lines[i], &shell);
 	}
 }
