@@ -144,11 +144,10 @@ static const struct program {
 	{ "mariadb-dump", ATTACHED }, { "mongo", LOGIN }, { "mongodump", LOGIN },
 	{ "mongorestore", LOGIN }, { "mongosh", LOGIN }, { "mosquitto_pub", UPPER },
 	{ "mosquitto_sub", UPPER }, { "mount.cifs", SMB }, { "mysql", ATTACHED },
-	{ "mysqladmin", ATTACHED }, { "mysqldump", ATTACHED }, { "nuget", KEY }, 
-	{ "rar", ATTACHED }, { "redis-cli", REDIS }, { "smbclient", SMB }, { "sqlcmd", UPPER },
-	{ "ssh-keygen", KEYGEN }, { "sshpass", SSHPASS }, { "twine", LOGIN }, { "unrar", ATTACHED },
-	{ "unzip", UPPER }, { "xh", HTTP },
-	{ "zip", UPPER },
+	{ "mysqladmin", ATTACHED }, { "mysqldump", ATTACHED }, { "nuget", KEY }, { "rar", ATTACHED },
+	{ "redis-cli", REDIS }, { "smbclient", SMB }, { "sqlcmd", UPPER }, { "ssh-keygen", KEYGEN },
+	{ "sshpass", SSHPASS }, { "twine", LOGIN }, { "unrar", ATTACHED }, { "unzip", UPPER },
+	{ "xh", HTTP }, { "zip", UPPER },
 };
 
 /* What the n bytes name, 0 if they name none of them. */

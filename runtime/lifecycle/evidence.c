@@ -409,29 +409,29 @@ static int put_end(void *arg, struct audit_sink *sink, struct err *e)
 	return audit_put(sink, "delete", &n->delete, &n->delete_line, e);
 }
 
-static int record_end(struct ending *n, const struct audit_frame *exit, const struct audit_frame *delete,
-		      struct err *e)
+static int record_end(struct ending *n, const struct audit_frame *of_exit,
+		      const struct audit_frame *of_delete, struct err *e)
 {
 	char *directory = n->st->audit;
 	struct err other;
 	int r;
 
 	if ((!directory && (r = audit_directory(n->a, n->st->rootless, &directory, e)) < 0) ||
-	    (r = audit_append_many(directory, delete, put_end, n, e)) < 0) {
+	    (r = audit_append_many(directory, of_delete, put_end, n, e)) < 0) {
 		if (str_equal(n->agent->audit_mode, "required"))
 			return err_in(e, "audit record of delete (audit.mode=required)");
 		log_warn("no audit record of delete: %s", e->text);
 		n->unwritten = arena_strdup(n->a, e->text);
 		if (put_end(n, NULL, e) < 0 ||
-		    audit_unlogged(exit, &n->exit, &n->exit_line, e) < 0 ||
-		    audit_unlogged(delete, &n->delete, &n->delete_line, e) < 0)
+		    audit_unlogged(of_exit, &n->exit, &n->exit_line, e) < 0 ||
+		    audit_unlogged(of_delete, &n->delete, &n->delete_line, e) < 0)
 			return err_in(e, "audit record of delete");
 	} else if (r > 0) {	/* written before: see frame.once */
 		return 0;
 	}
 	/* Both, whatever becomes of the first: they are not run again. */
-	r = n->started ? run_hooks(directory, exit, n->agent, &n->exit_line, e) : 0;
-	if (run_hooks(directory, delete, n->agent, &n->delete_line, r < 0 ? &other : e) < 0)
+	r = n->started ? run_hooks(directory, of_exit, n->agent, &n->exit_line, e) : 0;
+	if (run_hooks(directory, of_delete, n->agent, &n->delete_line, r < 0 ? &other : e) < 0)
 		r = r < 0 ? r : -e->code;
 	return r;
 }
@@ -440,9 +440,9 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 		    const struct spec *s, int wait_status,
 		    const struct workspace_changes *changes, struct err *e)
 {
-	const struct audit_frame exit = { .session = st->session, .container = st->id, .event = "exit" };
-	const struct audit_frame delete = { .session = st->session, .container = st->id,
-					    .event = "delete", .durable = true, .once = true };
+	const struct audit_frame of_exit = { .session = st->session, .container = st->id, .event = "exit" };
+	const struct audit_frame of_delete = { .session = st->session, .container = st->id,
+					       .event = "delete", .durable = true, .once = true };
 	struct ending n = { .a = a, .d = d, .st = st, .agent = s->agent, .changes = changes,
 			    .wait_status = wait_status,
 			    .started = st->ready && st->pid_start &&
@@ -452,7 +452,7 @@ int evidence_delete(struct arena *a, const struct state_dir *d, const struct sta
 	if (!s->agent)
 		return 0;
 	commands_await(st, d);		/* before others wait for the log's lock */
-	r = record_end(&n, &exit, &delete, e);
+	r = record_end(&n, &of_exit, &of_delete, e);
 	str_free(&n.exit);
 	str_free(&n.exit_line);
 	str_free(&n.delete);
