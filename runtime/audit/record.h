@@ -108,6 +108,8 @@ struct audit_command {
 struct audit_command_records {
 	const char *source;		/* "bpf", "acct" (a name, no arguments), "claimed" (the process's word) */
 	struct str members;		/* of the record that they are added to; "": none */
+	int64_t second;			/* since 1970, and as a record has it: many have the same; "": none yet */
+	char second_text[32];
 };
 /* Adds one.  True: with it the record is whole, and has to be taken (members.len = 0) before the next. */
 bool audit_record_command(struct audit_command_records *r, const struct audit_command *c);

@@ -20,20 +20,28 @@ enum {
 	FULL = 28 << 10,
 };
 
+#define PUTS(out, literal) str_append(out, literal, sizeof literal - 1)
+
 static char *put_number(char *p, int64_t v)
 {
 	return v < 0 ? STR_PUT(p, "null") : str_digits(p, (unsigned long long)v);
 }
 
-static char *put_time(char *p, int64_t ns)
+static char *put_time(struct audit_command_records *r, char *p, int64_t ns)
 {
-	const struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	const int64_t second = ns / 1000000000;
 
 	if (ns <= 0)
 		return STR_PUT(p, "null");
+	if (second != r->second || !*r->second_text) {
+		chain_time_of(&(struct timespec){ .tv_sec = second }, r->second_text);
+		r->second = second;
+	}
 	*p++ = '"';
-	chain_time_of(&t, p);
-	p += CHAIN_TIME - 1;
+	p = mempcpy(p, r->second_text, CHAIN_TIME - 1);
+	/* it ends with ".000000000Z" */
+	for (int64_t rest = ns % 1000000000, i = 2; rest; rest /= 10, i++)
+		p[-i] = (char)('0' + rest % 10);
 	*p++ = '"';
 	return p;
 }
@@ -43,15 +51,16 @@ static void put_safe(struct str *out, const char *text)
 	owned_str redacted = STR_INIT;
 
 	if (!text) {
-		str_puts(out, "null");
+		PUTS(out, "null");
 		return;
 	}
 	redact_text(text, &redacted);
 	json_quote(out, redacted.s);
 }
 
-static void put_command(struct str *out, const struct audit_command *c)
+static void put_command(struct audit_command_records *r, const struct audit_command *c)
 {
+	struct str *out = &r->members;
 	owned_arena a = ARENA_INIT;
 	const struct strv args = redact_args(&a, c->args);
 	char *start, *p;
@@ -65,19 +74,19 @@ static void put_command(struct str *out, const struct audit_command *c)
 		json_quote(out, args.v[0]);
 	else
 		put_safe(out, c->executable);
-	str_puts(out, ",\"process.command_args\":[");
+	PUTS(out, ",\"process.command_args\":[");
 	for (size_t i = 0; i < args.n; i++) {
 		if (i)
-			str_puts(out, ",");
+			PUTS(out, ",");
 		json_quote(out, args.v[i]);
 	}
-	str_puts(out, "]");
+	PUTS(out, "]");
 	if (c->cwd) {
-		str_puts(out, ",\"process.working_directory\":");
+		PUTS(out, ",\"process.working_directory\":");
 		put_safe(out, c->cwd);
 	}
 	p = start = str_reserve(out, PARTS);
-	p = put_time(STR_PUT(p, ",\"start_time\":"), c->start_ns);
+	p = put_time(r, STR_PUT(p, ",\"start_time\":"), c->start_ns);
 	p = put_number(STR_PUT(p, ",\"duration_ns\":"), c->duration_ns);
 	p = put_number(STR_PUT(p, ",\"process.exit.code\":"), c->exit_code);
 	p = put_number(STR_PUT(p, ",\"process.exit.signal\":"), c->exit_signal);
@@ -90,13 +99,13 @@ static void put_command(struct str *out, const struct audit_command *c)
 bool audit_record_command(struct audit_command_records *r, const struct audit_command *c)
 {
 	if (r->members.len) {
-		str_puts(&r->members, ",");
+		PUTS(&r->members, ",");
 	} else {
-		str_puts(&r->members, "{\"source\":");
+		PUTS(&r->members, "{\"source\":");
 		json_quote(&r->members, r->source);
-		str_puts(&r->members, ",\"executions\":[");
+		PUTS(&r->members, ",\"executions\":[");
 	}
-	put_command(&r->members, c);
+	put_command(r, c);
 	if (r->members.len < FULL)
 		return false;
 	return audit_record_commands_end(r);
@@ -106,6 +115,6 @@ bool audit_record_commands_end(struct audit_command_records *r)
 {
 	if (!r->members.len)
 		return false;
-	str_puts(&r->members, "]}");
+	PUTS(&r->members, "]}");
 	return true;
 }

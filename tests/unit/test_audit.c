@@ -339,13 +339,21 @@ Test(audit, a_command_record_says_what_is_not_known)
 	c.args = &args;
 	cr_expect(not(audit_record_commands_end(&records)));
 	cr_expect(not(audit_record_command(&records, &c)));
+	c.start_ns += 1000000000 - 42 + 100200300;
+	cr_expect(not(audit_record_command(&records, &c)));
+	c.start_ns--;
+	cr_expect(not(audit_record_command(&records, &c)));
 	c.start_ns = 0;
 	cr_expect(not(audit_record_command(&records, &c)));
 	cr_assert(audit_record_commands_end(&records));
 	j = tree_of(&records.members);
 	cr_expect(eq(str, (char *)json_get_text(j, "source"), "bpf"));
 	list = json_get(j, "executions");
-	cr_assert(list->n == 2);
+	cr_assert(list->n == 4);
+	cr_expect(eq(str, (char *)json_get_text(list->items[1], "start_time"),
+		     "2023-11-14T22:13:21.100200300Z"));
+	cr_expect(eq(str, (char *)json_get_text(list->items[2], "start_time"),
+		     "2023-11-14T22:13:21.100200299Z"));
 	j = list->items[0];
 	cr_expect(eq(str, (char *)json_get_text(j, "start_time"), "2023-11-14T22:13:20.000000042Z"));
 	cr_expect(eq(str, (char *)json_get(j, "process.command_args")->items[1]->text,
@@ -354,7 +362,7 @@ Test(audit, a_command_record_says_what_is_not_known)
 	cr_expect(json_get(j, "duration_ns")->type == JSON_NULL);
 	cr_expect(json_get(j, "process.parent_pid")->type == JSON_NULL);
 	cr_expect(json_get(j, "process.working_directory") == NULL);
-	cr_expect(json_get(list->items[1], "start_time")->type == JSON_NULL);
+	cr_expect(json_get(list->items[3], "start_time")->type == JSON_NULL);
 }
 
 /* The longest commands that a log keeps, in each way to be long, are recorded whole: none makes its record
