@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <linux/btf.h>
@@ -66,12 +67,14 @@ static size_t more_of(const struct btf_type *type)
 
 static int types_read(struct arena *a, const char *btf, size_t size, struct types *ret, struct err *e)
 {
+	/* What later headers have behind it (layouts, Linux 7) an older kernel has not. */
+	enum { LEAST = offsetof(struct btf_header, str_len) + sizeof(__u32) };
 	const struct btf_header *h = (const struct btf_header *)btf;
 	struct types t = { .n = 1 };
 	size_t room = 1;
 	const char *end;
 
-	if (size < sizeof *h || h->magic != BTF_MAGIC || h->hdr_len < sizeof *h ||
+	if (size < LEAST || h->magic != BTF_MAGIC || h->hdr_len < LEAST ||
 	    h->hdr_len > size || h->type_off % 4 || h->hdr_len % 4 ||
 	    (uint64_t)h->hdr_len + h->type_off + h->type_len > size ||
 	    (uint64_t)h->hdr_len + h->str_off + h->str_len > size || !h->str_len ||

@@ -191,11 +191,24 @@ Test(execlog_set, believes_no_type_information)
 	owned_str btf = STR_INIT;
 	struct execlog_kernel k;
 	struct err e;
+	uint32_t header;
+	char *longer;
 	unsigned seed = 1;
 
 	if (file_read(AT_FDCWD, "/sys/kernel/btf/vmlinux", 64 << 20, &btf, &e) < 0)
 		cr_skip_test("%s", e.text);
 	cr_assert(eq(int, execlog_kernel_of(btf.s, btf.len, &k, &e), 0), "%s", e.text);
+	/* a later kernel's header is longer */
+	longer = malloc(btf.len + 8);
+	cr_assert(longer != NULL);
+	memcpy(&header, btf.s + 4, sizeof header);
+	memcpy(longer, btf.s, header);
+	memset(longer + header, 0, 8);
+	memcpy(longer + header + 8, btf.s + header, btf.len - header);
+	header += 8;
+	memcpy(longer + 4, &header, sizeof header);
+	cr_expect(eq(int, execlog_kernel_of(longer, btf.len + 8, &k, &e), 0), "%s", e.text);
+	free(longer);
 	for (size_t size = 0; size < btf.len; size = size * 2 + 1)
 		cr_expect(eq(int, execlog_kernel_of(btf.s, size, &k, &e), -EOPNOTSUPP));
 	/* Anything but a crash will do. */
