@@ -58,6 +58,17 @@ static void expect_shown(const char *line, const struct strv *words)
 		cr_expect(strcmp(words->v[i], shown.v[i]) == 0, "%s: %s", line, shown.v[i]);
 }
 
+/* As arguments, and as a shell's text. */
+static void each(const char *const *lines, size_t n, void (*expect)(const char *line, const struct strv *words))
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct strv words = words_of(lines[i]), shell = shell_of(lines[i]);
+
+		expect(lines[i], &words);
+		expect(lines[i], &shell);
+	}
+}
+
 Test(redact, F5_what_tools_take_as_a_credential)
 {
 	static const char *const lines[] = {
@@ -82,7 +93,7 @@ Test(redact, F5_what_tools_take_as_a_credential)
 		"kubectl|create|secret|generic|x|--from-literal|password=SECRET9",
 		"kubectl|--token|SECRET9", "kubectl|config|set-credentials|u|--token=SECRET9",
 		"helm|install|x|--set|auth.password=SECRET9",
-		"helm|install|x|--set|a=1,auth.rootPassword=SECRET9", 		"openssl|rsa|-passin|pass:SECRET9", "openssl|enc|-pass|pass:SECRET9",
+		"helm|install|x|--set|a=1,auth.rootPassword=SECRET9", "openssl|rsa|-passin|pass:SECRET9", "openssl|enc|-pass|pass:SECRET9",
 		"gpg|--passphrase|SECRET9", "gpg|--batch|--passphrase=SECRET9",
 		"wget|--password=SECRET9", "wget|--http-password|SECRET9",
 		"wget|--header=Authorization: token SECRET9",
@@ -117,7 +128,7 @@ Test(redact, F5_what_tools_take_as_a_credential)
 		"hub|api|-H|Authorization: token SECRET9", "sftp|sftp://u:SECRET9@h",
 		"svn|--username|u|--password|SECRET9", "hg|--config|auth.x.password=SECRET9",
 		"op|signin|--secret-key|SECRET9", "dotnet|nuget|push|-k|SECRET9",
-		"dotnet|nuget|push|--api-key|SECRET9", 		"mvn|-Dgpg.passphrase=SECRET9", "gradle|-PossrhPassword=SECRET9",
+		"dotnet|nuget|push|--api-key|SECRET9", "mvn|-Dgpg.passphrase=SECRET9", "gradle|-PossrhPassword=SECRET9",
 		"sbt|-Dtoken=SECRET9", "claude|--api-key|SECRET9", "codex|--api-key=SECRET9",
 		"curl|--user|u:SECRET9", "sh|-c|curl --proxy-user u:SECRET9 h",
 		"sh|-c|curl --user u:SECRET9 h", "sh|-c|curl --user=u:SECRET9 h",
@@ -125,12 +136,7 @@ Test(redact, F5_what_tools_take_as_a_credential)
 		"sh|-c|docker login --password SECRET9 x",
 	};
 
-	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-		const struct strv words = words_of(lines[i]), shell = shell_of(lines[i]);
-
-		expect_hidden(lines[i], &words);
-		expect_hidden(lines[i], &shell);
-	}
+	each(lines, sizeof lines / sizeof *lines, expect_hidden);
 }
 
 /* What looks alike and is none: a page that hides what ran would be of no use. */
@@ -148,12 +154,7 @@ Test(redact, ordinary_words_stay)
 		"docker|run|-e|PW_TEST_HTML_REPORT_OPEN=never|x", "useradd|-m|-p|x|dev",
 	};
 
-	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-		const struct strv words = words_of(lines[i]), shell = shell_of(lines[i]);
-
-		expect_shown(lines[i], &words);
-		expect_shown(lines[i], &shell);
-	}
+	each(lines, sizeof lines / sizeof *lines, expect_shown);
 }
 
 /* A program's option begins as the name of another's does: what either takes is hidden. */
@@ -166,10 +167,5 @@ Test(redact, F5_options_that_begin_alike)
 		"mysql|-pSECRET9password", "sshpass|-pSECRET9|ssh|x",
 	};
 
-	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-		const struct strv words = words_of(lines[i]), shell = shell_of(lines[i]);
-
-		expect_hidden(lines[i], &words);
-		expect_hidden(lines[i], &shell);
-	}
+	each(lines, sizeof lines / sizeof *lines, expect_hidden);
 }
