@@ -20,8 +20,6 @@ enum {
 	FULL = 28 << 10,
 };
 
-#define PUTS(out, literal) str_append(out, literal, sizeof literal - 1)
-
 static char *put_number(char *p, int64_t v)
 {
 	return v < 0 ? STR_PUT(p, "null") : str_digits(p, (unsigned long long)v);
@@ -51,7 +49,7 @@ static void put_safe(struct str *out, const char *text)
 	owned_str redacted = STR_INIT;
 
 	if (!text) {
-		PUTS(out, "null");
+		STR_ADD(out, "null");
 		return;
 	}
 	redact_text(text, &redacted);
@@ -74,22 +72,23 @@ static void put_command(struct audit_command_records *r, const struct audit_comm
 		json_quote(out, args.v[0]);
 	else
 		put_safe(out, c->executable);
-	PUTS(out, ",\"process.command_args\":[");
+	STR_ADD(out, ",\"process.command_args\":[");
 	for (size_t i = 0; i < args.n; i++) {
 		if (i)
-			PUTS(out, ",");
+			STR_ADD(out, ",");
 		json_quote(out, args.v[i]);
 	}
-	PUTS(out, "]");
+	STR_ADD(out, "]");
 	if (c->cwd) {
-		PUTS(out, ",\"process.working_directory\":");
+		STR_ADD(out, ",\"process.working_directory\":");
 		put_safe(out, c->cwd);
 	}
 	p = start = str_reserve(out, PARTS);
 	p = put_time(r, STR_PUT(p, ",\"start_time\":"), c->start_ns);
 	p = put_number(STR_PUT(p, ",\"duration_ns\":"), c->duration_ns);
 	p = put_number(STR_PUT(p, ",\"process.exit.code\":"), c->exit_code);
-	p = put_number(STR_PUT(p, ",\"process.exit.signal\":"), c->exit_signal);
+	if (c->exit_signal >= 0)
+		p = put_number(STR_PUT(p, ",\"process.exit.signal\":"), c->exit_signal);
 	if (c->failed)
 		p = STR_PUT(p, ",\"executed\":false");
 	p = STR_PUT(p, "}");
@@ -99,11 +98,11 @@ static void put_command(struct audit_command_records *r, const struct audit_comm
 bool audit_record_command(struct audit_command_records *r, const struct audit_command *c)
 {
 	if (r->members.len) {
-		PUTS(&r->members, ",");
+		STR_ADD(&r->members, ",");
 	} else {
-		PUTS(&r->members, "{\"source\":");
+		STR_ADD(&r->members, "{\"source\":");
 		json_quote(&r->members, r->source);
-		PUTS(&r->members, ",\"executions\":[");
+		STR_ADD(&r->members, ",\"executions\":[");
 	}
 	put_command(r, c);
 	if (r->members.len < FULL)
@@ -115,6 +114,6 @@ bool audit_record_commands_end(struct audit_command_records *r)
 {
 	if (!r->members.len)
 		return false;
-	PUTS(&r->members, "]}");
+	STR_ADD(&r->members, "]}");
 	return true;
 }

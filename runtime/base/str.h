@@ -35,6 +35,9 @@ char *str_digits(char *p, unsigned long long v);
 /* Room for n more bytes at the end, to be filled and then committed. */
 char *str_reserve(struct str *s, size_t n);
 void str_commit(struct str *s, size_t n);
+/* A literal at the end, without a call of memcpy(). */
+#define STR_ADD(s, literal) \
+	((void)STR_PUT(str_reserve(s, sizeof literal - 1), literal), str_commit(s, sizeof literal - 1))
 /* The text, "" if nothing was added. */
 const char *str_text(const struct str *s);
 /* The bytes (free() them); the str becomes empty. */

@@ -685,7 +685,7 @@ def executions(b):
 
 
 def commands(b):
-    return [(r["process.command_args"], r["process.exit.code"], r["process.exit.signal"])
+    return [(r["process.command_args"], r["process.exit.code"], r.get("process.exit.signal"))
             for r in executions(b)]
 
 

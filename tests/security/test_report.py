@@ -53,7 +53,7 @@ def stamp(ms):
 def command(ms, took, *args, code=0, **more):
     return {"process.pid": 100 + ms, "process.parent_pid": 7, "process.command_args": args,
             "process.executable.path": f"/usr/bin/{args[0]}", "start_time": stamp(ms),
-            "duration_ns": took * 1000000, "process.exit.code": code, "process.exit.signal": None, **more}
+            "duration_ns": took * 1000000, "process.exit.code": code, **more}
 
 
 def change(path, kind="added", runs=None, size=1234):
