@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * report_parts: what the files that fill a report (report.c, report_commands.c, report_files.c) share.
+ * report_parts: what the files that fill a report share.
+ *
+ *   report.c           reads the session's records
+ *   report_lines.c     what a report is made of, how things are said in it
+ *   report_sections.c  section by section: what it was, what it was allowed, what it did
+ *   report_commands.c  the sections of commands and packages
+ *   report_files.c     the section of files
  *
  * Records are read one by one and forgotten, but for the few of which there is one a session: a page
  * must not need the memory of all that an agent ran.
@@ -11,7 +17,7 @@
 #include "audit/supply.h"
 #include "base/json.h"
 
-/* ---- the model ---- */
+/* ---- the model (report_lines.c) ---- */
 
 /* The texts are copied. */
 void report_add(struct report *r, struct report_lines *to, enum report_tone tone, const char *name,
@@ -21,8 +27,10 @@ struct report_section *report_section(struct report *r, const char *title, bool 
 /* Nothing where `from` is 0: not known. */
 void report_mark(struct report *r, enum report_lane lane, enum report_tone tone, int64_t from,
 		 int64_t to, const char *text);
+/* Room for one more in an array of the arena; what it grew out of stays there until the end. */
+void *report_grow(struct arena *a, void *v, size_t n, size_t *room, size_t size);
 
-/* ---- how things are said ---- */
+/* ---- how things are said (report_lines.c) ---- */
 
 /* A text of a record, quoted; "unknown" for NULL. */
 void quote_text(struct str *out, const char *text);
@@ -77,3 +85,18 @@ void packages_say(const struct supplies *found, struct report *r, const struct j
 void files_say(struct report *r, const struct json *delete);
 /* An apply record. */
 void applied_say(struct report *r, struct report_lines *to, const struct json *record);
+
+/* ---- the session (report_sections.c) ---- */
+
+/* What report.c found. */
+struct reading {
+	struct report *r;		/* what is to be filled */
+	const struct sessions *all;
+	const struct session *it;
+	const struct json **records;	/* one at least; those of commands only pass by */
+	size_t n, room;
+	struct commands commands;
+	struct supplies packages;
+};
+/* Title, facts, head and all sections, in the order of a reader's questions. */
+void session_say(struct reading *in);
