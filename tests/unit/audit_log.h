@@ -43,3 +43,11 @@ static inline struct audit_verdict verify(void)
 	cr_assert(audit_verify(dir, NULL, &v, &e) == 0, "%s", e.text);
 	return v;
 }
+
+static inline void expect_good(unsigned long long records)
+{
+	struct audit_verdict v = verify();
+
+	cr_expect(v.bad_seq == 0, "%llu: %s", v.bad_seq, v.reason);
+	cr_expect(v.records == records, "%llu records, not %llu", v.records, records);
+}
