@@ -91,6 +91,29 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return arena_strndup(a, text.s, text.len);
 }
 
+char *arena_clean_path(struct arena *a, const char *path)
+{
+	char *clean = arena_alloc(a, strlen(path) + 2), *end = clean;
+
+	while (*path) {
+		size_t n = strcspn(path, "/");
+
+		if (n == 2 && path[0] == '.' && path[1] == '.') {
+			while (end > clean && *--end != '/')
+				;
+		} else if (n > 0 && !(n == 1 && path[0] == '.')) {
+			*end++ = '/';
+			memcpy(end, path, n);
+			end += n;
+		}
+		path += n + (path[n] == '/');
+	}
+	if (end == clean)
+		*end++ = '/';
+	*end = '\0';
+	return clean;
+}
+
 /* Vectors grow at powers of two, so that adding n texts costs O(n). */
 static void *grown(struct arena *a, void *old, size_t n, size_t item)
 {

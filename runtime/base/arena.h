@@ -24,6 +24,8 @@ char *arena_strdup(struct arena *a, const char *text);
 char *arena_strndup(struct arena *a, const char *text, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void *arena_memdup(struct arena *a, const void *data, size_t size);
+/* Absolute, without "//", "." and "..", by the text alone: "a/./b//../c" -> "/a/c"; never climbs above "/". */
+char *arena_clean_path(struct arena *a, const char *path);
 
 #define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (n)))

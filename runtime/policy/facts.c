@@ -34,34 +34,6 @@ static char *path_of(struct arena *a, int fd)
 	return arena_strndup(a, path, (size_t)n);
 }
 
-/* Without '.', '..' and '//', by text alone: for what may not be opened. */
-static char *lexical(struct arena *a, const char *path)
-{
-	char *out = arena_alloc(a, strlen(path) + 2), *end = out;
-
-	while (*path) {
-		size_t n;
-
-		path += strspn(path, "/");
-		n = strcspn(path, "/");
-		if (n == 2 && path[0] == '.' && path[1] == '.') {
-			while (end > out && *--end != '/')
-				;
-			*end = 0;
-		} else if (n && !(n == 1 && path[0] == '.')) {
-			*end++ = '/';
-			memcpy(end, path, n);
-			end += n;
-			*end = 0;
-		}
-		path += n;
-	}
-	if (end == out)
-		*end++ = '/';
-	*end = 0;
-	return out;
-}
-
 static char *absolute(struct arena *a, const char *base, const char *path)
 {
 	return *path == '/' ? arena_strdup(a, path) : arena_printf(a, "%s/%s", base, path);
@@ -275,7 +247,7 @@ static void look_at_mount(struct arena *a, const struct spec_mount *m, const cha
 	const char *source = absolute(a, bundle, m->source ? m->source : "");
 	struct sys_mount mount;
 
-	f->resolved = lexical(a, source);
+	f->resolved = arena_clean_path(a, source);	/* for what may not be opened */
 	f->fd = open(source, O_PATH | O_CLOEXEC);
 	if (f->fd < 0 || fstat(f->fd, &f->st) < 0) {
 		f->error = errno;
@@ -285,7 +257,7 @@ static void look_at_mount(struct arena *a, const struct spec_mount *m, const cha
 	f->resolved = path_of(a, f->fd);
 	if (!f->resolved) {
 		f->error = ENOENT;
-		f->resolved = lexical(a, source);
+		f->resolved = arena_clean_path(a, source);
 		return;
 	}
 	f->mount_root = sys_mount_of(f->fd, "", AT_EMPTY_PATH, &mount) == 0 && mount.root;
@@ -315,7 +287,7 @@ int facts_gather(struct arena *a, const struct spec *s, const struct policy *p, 
 	if (!realpath(bundle, real))
 		return err_set(e, errno, "bundle %s", bundle);
 	f.bundle = arena_strdup(a, real);
-	f.rootfs = lexical(a, absolute(a, f.bundle, s->root && s->root->path ? s->root->path : ""));
+	f.rootfs = arena_clean_path(a, absolute(a, f.bundle, s->root && s->root->path ? s->root->path : ""));
 	f.mounts.n = s->mounts.n;
 	f.mounts.v = arena_array(a, struct fact_mount, s->mounts.n + 1);
 	for (size_t i = 0; i < s->mounts.n; i++) {

@@ -240,7 +240,7 @@ static int plan_dirs(struct arena *a, struct cgroup *c, const struct wish *wish,
 			c->path = path;
 	}
 	if (!c->path)
-		c->path = cgroup_path_clean(a, wish->path);
+		c->path = arena_clean_path(a, wish->path);
 	return 0;
 }
 

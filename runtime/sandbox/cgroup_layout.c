@@ -245,32 +245,6 @@ const struct cgroup_hierarchy *cgroup_hierarchy_of(const struct cgroup *c, const
 
 /* ---- paths ---- */
 
-char *cgroup_path_clean(struct arena *a, const char *path)
-{
-	char *out = arena_alloc(a, strlen(path) + 2);
-	size_t n = 0;
-
-	for (const char *p = path; *p;) {
-		size_t len;
-
-		p += strspn(p, "/");
-		len = strcspn(p, "/");
-		if (len == 2 && p[0] == '.' && p[1] == '.') {
-			while (n && out[--n] != '/')
-				;
-		} else if (len && !(len == 1 && p[0] == '.')) {
-			out[n++] = '/';
-			memcpy(out + n, p, len);
-			n += len;
-		}
-		p += len;
-	}
-	if (!n)
-		out[n++] = '/';
-	out[n] = '\0';
-	return out;
-}
-
 /* Lines are "N:controllers:path"; version 2's is "0::path". */
 char *cgroup_parse_own(struct arena *a, const char *text, const char *controllers)
 {
@@ -351,7 +325,7 @@ int cgroup_container_path(struct arena *a, const struct cgroup *c,
 			  const struct cgroup_hierarchy *h, const char *wanted, char **ret,
 			  struct err *e)
 {
-	char *own = NULL, *clean = cgroup_path_clean(a, wanted);
+	char *own = NULL, *clean = arena_clean_path(a, wanted);
 	int r;
 
 	if (strcmp(clean, "/") == 0)
@@ -365,6 +339,6 @@ int cgroup_container_path(struct arena *a, const struct cgroup *c,
 		return err_in(e, "linux.cgroupsPath: \"%s\" is relative", wanted);
 	if (c->layout == CGROUP_V2 && strrchr(own, '/'))
 		own = arena_strndup(a, own, (size_t)(strrchr(own, '/') - own));
-	*ret = cgroup_path_clean(a, arena_printf(a, "%s%s", own, clean));
+	*ret = arena_clean_path(a, arena_printf(a, "%s%s", own, clean));
 	return 0;
 }

@@ -28,8 +28,6 @@ const struct cgroup_hierarchy *cgroup_hierarchy_of(const struct cgroup *c, const
 void cgroup_parse_mountinfo(struct arena *a, const char *text, struct cgroup *ret);
 /* The process's own path in the hierarchy, from the text of /proc/PID/cgroup; NULL if absent. */
 char *cgroup_parse_own(struct arena *a, const char *text, const char *controllers);
-/* "/a/./b//../c" -> "/a/c"; never climbs above "/". */
-char *cgroup_path_clean(struct arena *a, const char *path);
 /* Is `name` one of the comma-separated `list`?  "" is in "" only. */
 bool cgroup_listed(const char *list, const char *name);
 /* The container's path below h's mount, from linux.cgroupsPath. */

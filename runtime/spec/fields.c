@@ -78,37 +78,13 @@ static const char *const domains[] = { "LINUX", "LINUX32", NULL };
 
 /* ---- what needs more than a row ---- */
 
-/* Absolute, without "//", "." and "..": a destination is below the container's root however it
- * is written (runc accepts relative ones, too). */
-static char *clean_path(struct arena *a, const char *path)
-{
-	char *clean = arena_alloc(a, strlen(path) + 2), *end = clean;
-
-	while (*path) {
-		size_t n = strcspn(path, "/");
-
-		if (n == 2 && path[0] == '.' && path[1] == '.') {
-			while (end > clean && *--end != '/')
-				;
-		} else if (n > 0 && !(n == 1 && path[0] == '.')) {
-			*end++ = '/';
-			memcpy(end, path, n);
-			end += n;
-		}
-		path += n + (path[n] == '/');
-	}
-	if (end == clean)
-		*end++ = '/';
-	*end = 0;
-	return clean;
-}
-
 static void finish_mount(struct arena *a, void *object)
 {
 	struct spec_mount *m = object;
 
 	m->source_fd = -1;
-	m->destination = clean_path(a, m->destination);
+	/* below the container's root however it is written; runc accepts relative ones, too */
+	m->destination = arena_clean_path(a, m->destination);
 }
 
 static void finish_device(struct arena *a, void *object)
@@ -116,7 +92,7 @@ static void finish_device(struct arena *a, void *object)
 	struct spec_device *d = object;
 
 	if (*d->path == '/')	/* else check.c will say so */
-		d->path = clean_path(a, d->path);
+		d->path = arena_clean_path(a, d->path);
 }
 
 struct variable {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* arena: zeroed and aligned memory; vectors that grow; copies that share nothing but texts. */
+/* arena: zeroed and aligned memory; clean paths; vectors that grow; copies that share nothing but texts. */
 #include <criterion/criterion.h>
 #include <stdalign.h>
 #include <stdint.h>
@@ -39,6 +39,23 @@ Test(arena, texts)
 	cr_expect_str_eq(arena_strndup(&a, "abcdef", 3), "abc");
 	cr_expect_str_eq(arena_printf(&a, "%s-%d", "x", 7), "x-7");
 	cr_expect_eq(memcmp(arena_memdup(&a, "a\0b", 3), "a\0b", 3), 0);
+}
+
+Test(arena, a_path_stays_below)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{ "/a/b", "/a/b" },	   { "a", "/a" },	      { "", "/" },
+		{ "/", "/" },		   { "//a///b/", "/a/b" },    { "/a/./b", "/a/b" },
+		{ "/a/../b", "/b" },	   { "/../../etc", "/etc" },  { "../../../x", "/x" },
+		{ "/a/b/../../..", "/" },  { "/...", "/..." },	      { "/a/..b/c..", "/a/..b/c.." },
+		{ "/a/../../b/../c", "/c" },
+	};
+	owned_arena a = ARENA_INIT;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		cr_expect_str_eq(arena_clean_path(&a, rows[i].in), rows[i].out, "%s", rows[i].in);
 }
 
 Test(arena, strv_grows_and_ends_with_null)
