@@ -2,10 +2,7 @@
 #include "spec/fields.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "spec/object.h"
 
@@ -95,47 +92,6 @@ static void finish_device(struct arena *a, void *object)
 		d->path = arena_clean_path(a, d->path);
 }
 
-struct variable {
-	char *text;
-	size_t at;
-};
-
-/* By name, and of the same name by place. */
-static int compare_names(const char *a, const char *b)
-{
-	while (*a && *a == *b && *a != '=')
-		a++, b++;
-	return (unsigned char)*a - (unsigned char)*b;
-}
-
-static int compare_variables(const void *a, const void *b)
-{
-	const struct variable *x = a, *y = b;
-	int by_name = compare_names(x->text, y->text);
-
-	return by_name ? by_name : x->at < y->at ? -1 : 1;
-}
-
-void spec_settle_env(struct strv *env)
-{
-	struct variable *sorted = must(calloc(env->n + 1, sizeof *sorted));
-	size_t n = 0;
-
-	for (size_t i = 0; i < env->n; i++)
-		sorted[i] = (struct variable){ env->v[i], i };
-	qsort(sorted, env->n, sizeof *sorted, compare_variables);
-	for (size_t i = 0, k; i < env->n; i = k) {
-		for (k = i + 1; k < env->n && compare_names(sorted[i].text, sorted[k].text) == 0; k++)
-			env->v[sorted[k].at] = NULL;
-		env->v[sorted[i].at] = sorted[k - 1].text;
-	}
-	for (size_t i = 0; i < env->n; i++)
-		if (env->v[i])
-			env->v[n++] = env->v[i];
-	env->n = n;
-	free(sorted);
-}
-
 static void finish_process(struct arena *a, void *object)
 {
 	struct spec_process *p = object;
@@ -197,7 +153,7 @@ static const struct field rlimit_fields[] = {
 	FIELD_U64(struct spec_rlimit, "hard", hard, REQUIRED),
 	FIELD_U64(struct spec_rlimit, "soft", soft, REQUIRED),
 };
-OBJECT_OF(rlimit);
+static OBJECT_OF(rlimit);
 
 static const struct field capabilities_fields[] = {
 	FIELD_STRINGS(struct spec_capabilities, "bounding", bounding),
@@ -206,7 +162,7 @@ static const struct field capabilities_fields[] = {
 	FIELD_STRINGS(struct spec_capabilities, "permitted", permitted),
 	FIELD_STRINGS(struct spec_capabilities, "ambient", ambient),
 };
-OBJECT_OF(capabilities);
+static OBJECT_OF(capabilities);
 
 static const struct field user_fields[] = {
 	/* without them the user is root, as everywhere; they are always written */
@@ -217,7 +173,7 @@ static const struct field user_fields[] = {
 	FIELD_I64S(struct spec_user, "additionalGids", additional_gids, ID),
 	FIELD_STRING(struct spec_user, "username", username),
 };
-OBJECT_OF(user);
+static OBJECT_OF(user);
 
 static const struct field scheduler_fields[] = {
 	FIELD_STRING(struct spec_scheduler, "policy", policy, REQUIRED,
@@ -229,26 +185,26 @@ static const struct field scheduler_fields[] = {
 	FIELD_OPT_U64(struct spec_scheduler, "deadline", deadline),
 	FIELD_OPT_U64(struct spec_scheduler, "period", period),
 };
-OBJECT_OF(scheduler);
+static OBJECT_OF(scheduler);
 
 static const struct field io_priority_fields[] = {
 	FIELD_STRING(struct spec_io_priority, "class", class, REQUIRED, ONE_OF(spec_io_classes)),
 	FIELD_OPT_I64(struct spec_io_priority, "priority", priority, RANGE(0, 7)),
 };
-OBJECT_OF(io_priority);
+static OBJECT_OF(io_priority);
 
 static const struct field cpu_affinity_fields[] = {
 	FIELD_STRING(struct spec_cpu_affinity, "initial", initial),
 	FIELD_STRING(struct spec_cpu_affinity, "final", final),
 };
-OBJECT_OF(cpu_affinity);
+static OBJECT_OF(cpu_affinity);
 
 static const struct field console_size_fields[] = {
 	/* what they have to be, check.c asks where there is a terminal */
 	FIELD_OPT_U64(struct spec_console_size, "height", height),
 	FIELD_OPT_U64(struct spec_console_size, "width", width),
 };
-OBJECT_OF(console_size);
+static OBJECT_OF(console_size);
 
 static const struct field process_fields[] = {
 	FIELD_BOOL(struct spec_process, "terminal", terminal),
@@ -274,7 +230,7 @@ static const struct field id_mapping_fields[] = {
 	FIELD_I64(struct spec_id_mapping, "hostID", host_id, REQUIRED, ID),
 	FIELD_I64(struct spec_id_mapping, "size", size, REQUIRED, RANGE(1, UINT32_MAX)),
 };
-OBJECT_OF(id_mapping);
+static OBJECT_OF(id_mapping);
 
 static const struct field mount_fields[] = {
 	FIELD_STRING(struct spec_mount, "destination", destination, REQUIRED),
@@ -284,7 +240,7 @@ static const struct field mount_fields[] = {
 	FIELD_OBJECTS(struct spec_mount, "uidMappings", uid_mappings, id_mapping),
 	FIELD_OBJECTS(struct spec_mount, "gidMappings", gid_mappings, id_mapping),
 };
-OBJECT_OF(mount, .finish = finish_mount);
+static OBJECT_OF(mount, .finish = finish_mount);
 
 static const struct field hook_fields[] = {
 	FIELD_STRING(struct spec_hook, "path", path, REQUIRED),
@@ -292,7 +248,7 @@ static const struct field hook_fields[] = {
 	FIELD_STRINGS(struct spec_hook, "env", env),
 	FIELD_OPT_I64(struct spec_hook, "timeout", timeout, RANGE(1, INT32_MAX)),
 };
-OBJECT_OF(hook);
+static OBJECT_OF(hook);
 
 static const struct field hooks_fields[] = {
 	FIELD_OBJECTS(struct spec_hooks, "prestart", prestart, hook),
@@ -302,7 +258,7 @@ static const struct field hooks_fields[] = {
 	FIELD_OBJECTS(struct spec_hooks, "poststart", poststart, hook),
 	FIELD_OBJECTS(struct spec_hooks, "poststop", poststop, hook),
 };
-OBJECT_OF(hooks);
+static OBJECT_OF(hooks);
 static_assert(sizeof hooks_fields / sizeof *hooks_fields + 1 ==
 		      sizeof spec_hook_kinds / sizeof *spec_hook_kinds,
 	      "a row for each kind of hook");
@@ -311,7 +267,7 @@ static const struct field namespace_fields[] = {
 	FIELD_STRING(struct spec_namespace, "type", type, REQUIRED, ONE_OF(spec_namespace_types)),
 	FIELD_STRING(struct spec_namespace, "path", path),
 };
-OBJECT_OF(namespace);
+static OBJECT_OF(namespace);
 
 static const struct field device_fields[] = {
 	FIELD_STRING(struct spec_device, "path", path, REQUIRED),
@@ -323,7 +279,7 @@ static const struct field device_fields[] = {
 	FIELD_OPT_U64(struct spec_device, "uid", uid, ID),
 	FIELD_OPT_U64(struct spec_device, "gid", gid, ID),
 };
-OBJECT_OF(device, .finish = finish_device);
+static OBJECT_OF(device, .finish = finish_device);
 
 static const struct field device_rule_fields[] = {
 	FIELD_BOOL(struct spec_device_rule, "allow", allow, REQUIRED),
@@ -332,7 +288,7 @@ static const struct field device_rule_fields[] = {
 	FIELD_OPT_I64(struct spec_device_rule, "minor", minor, RANGE(-1, UINT32_MAX)),
 	FIELD_STRING(struct spec_device_rule, "access", access),
 };
-OBJECT_OF(device_rule);
+static OBJECT_OF(device_rule);
 
 static const struct field memory_fields[] = {
 	FIELD_OPT_I64(struct spec_memory, "limit", limit, LIMIT),
@@ -345,7 +301,7 @@ static const struct field memory_fields[] = {
 	FIELD_OPT_BOOL(struct spec_memory, "useHierarchy", use_hierarchy),
 	FIELD_OPT_BOOL(struct spec_memory, "checkBeforeUpdate", check_before_update),
 };
-OBJECT_OF(memory, .finish = finish_memory);
+static OBJECT_OF(memory, .finish = finish_memory);
 
 static const struct field cpu_fields[] = {
 	FIELD_OPT_U64(struct spec_cpu, "shares", shares),
@@ -358,12 +314,12 @@ static const struct field cpu_fields[] = {
 	FIELD_STRING(struct spec_cpu, "mems", mems),
 	FIELD_OPT_I64(struct spec_cpu, "idle", idle, RANGE(0, 1)),
 };
-OBJECT_OF(cpu);
+static OBJECT_OF(cpu);
 
 static const struct field pids_fields[] = {
 	FIELD_OPT_I64(struct spec_pids, "limit", limit, ANY_LIMIT),
 };
-OBJECT_OF(pids);
+static OBJECT_OF(pids);
 
 static const struct field weight_device_fields[] = {
 	FIELD_I64(struct spec_weight_device, "major", major, REQUIRED, MAJOR),
@@ -371,14 +327,14 @@ static const struct field weight_device_fields[] = {
 	FIELD_OPT_U64(struct spec_weight_device, "weight", weight, RANGE(0, 1000)),
 	FIELD_OPT_U64(struct spec_weight_device, "leafWeight", leaf_weight, RANGE(0, 1000)),
 };
-OBJECT_OF(weight_device);
+static OBJECT_OF(weight_device);
 
 static const struct field throttle_device_fields[] = {
 	FIELD_I64(struct spec_throttle_device, "major", major, REQUIRED, MAJOR),
 	FIELD_I64(struct spec_throttle_device, "minor", minor, REQUIRED, MINOR),
 	FIELD_U64(struct spec_throttle_device, "rate", rate, REQUIRED),
 };
-OBJECT_OF(throttle_device);
+static OBJECT_OF(throttle_device);
 
 static const struct field block_io_fields[] = {
 	FIELD_OPT_U64(struct spec_block_io, "weight", weight, RANGE(0, 1000)),
@@ -389,31 +345,31 @@ static const struct field block_io_fields[] = {
 	FIELD_OBJECTS(struct spec_block_io, "throttleReadIOPSDevice", read_iops, throttle_device),
 	FIELD_OBJECTS(struct spec_block_io, "throttleWriteIOPSDevice", write_iops, throttle_device),
 };
-OBJECT_OF(block_io);
+static OBJECT_OF(block_io);
 
 static const struct field hugepage_limit_fields[] = {
 	FIELD_STRING(struct spec_hugepage_limit, "pageSize", page_size, REQUIRED),
 	FIELD_U64(struct spec_hugepage_limit, "limit", limit, REQUIRED),
 };
-OBJECT_OF(hugepage_limit);
+static OBJECT_OF(hugepage_limit);
 
 static const struct field if_priority_fields[] = {
 	FIELD_STRING(struct spec_if_priority, "name", name, REQUIRED),
 	FIELD_U64(struct spec_if_priority, "priority", priority, REQUIRED, U32),
 };
-OBJECT_OF(if_priority);
+static OBJECT_OF(if_priority);
 
 static const struct field net_fields[] = {
 	FIELD_OPT_U64(struct spec_net, "classID", class_id, U32),
 	FIELD_OBJECTS(struct spec_net, "priorities", priorities, if_priority),
 };
-OBJECT_OF(net);
+static OBJECT_OF(net);
 
 static const struct field rdma_fields[] = {
 	FIELD_OPT_U64(struct spec_rdma, "hcaHandles", hca_handles, U32),
 	FIELD_OPT_U64(struct spec_rdma, "hcaObjects", hca_objects, U32),
 };
-OBJECT_OF(rdma);
+static OBJECT_OF(rdma);
 static_assert(offsetof(struct spec_rdma, name) == 0, "the key of a map");
 
 static const struct field resources_fields[] = {
@@ -435,7 +391,7 @@ static const struct field seccomp_arg_fields[] = {
 	FIELD_U64(struct spec_seccomp_arg, "valueTwo", value_two),
 	FIELD_STRING(struct spec_seccomp_arg, "op", op, REQUIRED, ONE_OF(spec_seccomp_operators)),
 };
-OBJECT_OF(seccomp_arg);
+static OBJECT_OF(seccomp_arg);
 
 static const struct field seccomp_rule_fields[] = {
 	FIELD_STRINGS(struct spec_seccomp_rule, "names", names, REQUIRED),
@@ -444,7 +400,7 @@ static const struct field seccomp_rule_fields[] = {
 	FIELD_OPT_U64(struct spec_seccomp_rule, "errnoRet", errno_ret, RANGE(0, UINT16_MAX)),
 	FIELD_OBJECTS(struct spec_seccomp_rule, "args", args, seccomp_arg),
 };
-OBJECT_OF(seccomp_rule);
+static OBJECT_OF(seccomp_rule);
 
 static const struct field seccomp_fields[] = {
 	FIELD_STRING(struct spec_seccomp, "defaultAction", default_action, REQUIRED,
@@ -464,14 +420,14 @@ static const struct field time_offset_fields[] = {
 	FIELD_I64(struct spec_time_offset, "secs", secs),
 	FIELD_I64(struct spec_time_offset, "nanosecs", nanosecs, RANGE(0, 999999999)),
 };
-OBJECT_OF(time_offset);
+static OBJECT_OF(time_offset);
 static_assert(offsetof(struct spec_time_offset, clock) == 0, "the key of a map");
 
 static const struct field personality_fields[] = {
 	FIELD_STRING(struct spec_personality, "domain", domain, REQUIRED, ONE_OF(domains)),
 	FIELD_STRINGS(struct spec_personality, "flags", flags),
 };
-OBJECT_OF(personality);
+static OBJECT_OF(personality);
 
 static const struct field intel_rdt_fields[] = {
 	FIELD_STRING(struct spec_intel_rdt, "closID", clos_id),
@@ -480,19 +436,19 @@ static const struct field intel_rdt_fields[] = {
 	FIELD_STRINGS(struct spec_intel_rdt, "schemata", schemata),
 	FIELD_BOOL(struct spec_intel_rdt, "enableMonitoring", enable_monitoring),
 };
-OBJECT_OF(intel_rdt);
+static OBJECT_OF(intel_rdt);
 
 static const struct field memory_policy_fields[] = {
 	FIELD_STRING(struct spec_memory_policy, "mode", mode, REQUIRED, ONE_OF(spec_memory_modes)),
 	FIELD_STRING(struct spec_memory_policy, "nodes", nodes),
 	FIELD_STRINGS(struct spec_memory_policy, "flags", flags, ONE_OF(spec_memory_flags)),
 };
-OBJECT_OF(memory_policy);
+static OBJECT_OF(memory_policy);
 
 static const struct field net_device_fields[] = {
 	FIELD_STRING(struct spec_net_device, "name", name),
 };
-OBJECT_OF(net_device);
+static OBJECT_OF(net_device);
 static_assert(offsetof(struct spec_net_device, host_name) == 0, "the key of a map");
 
 static const struct field linux_fields[] = {
@@ -516,7 +472,7 @@ static const struct field linux_fields[] = {
 	FIELD_OBJECT(struct spec_linux, "memoryPolicy", memory_policy, memory_policy),
 	FIELD_MAP(struct spec_linux, "netDevices", net_devices, net_device),
 };
-OBJECT_OF(linux, .finish = finish_linux);
+static OBJECT_OF(linux, .finish = finish_linux);
 
 static const struct field egress_rule_fields[] = {
 	FIELD_STRING(struct spec_egress_rule, "host", host, REQUIRED),
@@ -527,7 +483,7 @@ static const struct field egress_rule_fields[] = {
 	FIELD_STRING(struct spec_egress_rule, "reason", reason),
 	FIELD_STRINGS(struct spec_egress_rule, "addresses", addresses),
 };
-OBJECT_OF(egress_rule);
+static OBJECT_OF(egress_rule);
 
 static const struct field workspace_fields[] = {
 	FIELD_STRING(struct spec_workspace, "destination", destination, REQUIRED),
@@ -537,7 +493,7 @@ static const struct field workspace_fields[] = {
 	FIELD_STRINGS(struct spec_workspace, "guard", guard),
 	FIELD_STRINGS(struct spec_workspace, "mask", mask),
 };
-OBJECT_OF(workspace);
+static OBJECT_OF(workspace);
 
 static const struct field audit_hook_fields[] = {
 	FIELD_STRING(struct spec_audit_hook, "path", path, REQUIRED),
@@ -546,7 +502,7 @@ static const struct field audit_hook_fields[] = {
 	FIELD_OPT_I64(struct spec_audit_hook, "timeout", timeout, RANGE(1, INT32_MAX)),
 	FIELD_BOOL(struct spec_audit_hook, "required", required),
 };
-OBJECT_OF(audit_hook);
+static OBJECT_OF(audit_hook);
 
 static const struct field bound_fields[] = {
 	FIELD_STRING(struct spec_bound, "field", field, REQUIRED),
@@ -554,7 +510,7 @@ static const struct field bound_fields[] = {
 	FIELD_STRING(struct spec_bound, "text", text, REQUIRED),
 	FIELD_STRING(struct spec_bound, "from", from, REQUIRED),
 };
-OBJECT_OF(bound);
+static OBJECT_OF(bound);
 
 static const struct field agent_fields[] = {
 	FIELD_STRING(struct spec_agent, "profile", profile),
@@ -576,13 +532,13 @@ static const struct field agent_fields[] = {
 	FIELD_PAIRS(struct spec_agent, "labels", labels),
 	FIELD_STRINGS(struct spec_agent, "changes", changes),
 };
-OBJECT_OF(agent);
+static OBJECT_OF(agent);
 
 static const struct field root_fields[] = {
 	FIELD_STRING(struct spec_root, "path", path, REQUIRED),
 	FIELD_BOOL(struct spec_root, "readonly", readonly),
 };
-OBJECT_OF(root);
+static OBJECT_OF(root);
 
 static const struct field config_fields[] = {
 	FIELD_STRING(struct spec, "ociVersion", oci_version, REQUIRED),
@@ -596,7 +552,7 @@ static const struct field config_fields[] = {
 	FIELD_OBJECT(struct spec, "linux", linux_, linux),
 	FIELD_OBJECT(struct spec, "agent", agent, agent),
 };
-static const struct object object_config = {
+const struct object object_config = {
 	.size = sizeof(struct spec),
 	.fields = config_fields,
 	.n = sizeof config_fields / sizeof *config_fields,
@@ -611,121 +567,4 @@ bool spec_is_place(const char *text)
 			return true;
 	}
 	return false;
-}
-
-/* ---- the model and its parts ---- */
-
-int spec_parse(struct arena *a, const struct json *tree, const char *what,
-	       enum spec_origin origin, struct spec **ret, struct err *e)
-{
-	struct spec *s = arena_new(a, struct spec);
-	int error;
-
-	if (origin == SPEC_BUNDLE && json_get(tree, "agent"))
-		return json_say(e, EPERM, what, &(struct json_path){ NULL, "agent", 0 },
-				"only agentrun itself writes this block; a bundle asks for a "
-				"policy by annotations (io.agentrun.*)");
-	error = object_read(a, &object_config, tree, what, s, e);
-	if (!error && !s->process) {	/* config.md: required only when start is called */
-		s->no_process = true;
-		s->process = arena_new(a, struct spec_process);
-		s->process->cwd = arena_strdup(a, "/");
-	}
-	if (!error)
-		error = spec_check(s, what, e);
-	if (error < 0)
-		return error;
-	*ret = s;
-	return 0;
-}
-
-int spec_read(struct arena *a, int dirfd, const char *path, enum spec_origin origin,
-	      struct spec **ret, struct err *e)
-{
-	owned_arena trees = ARENA_INIT;
-	const struct json *tree;
-	struct stat st;
-	int r;
-
-	if (fstatat(dirfd, path, &st, 0) == 0 && !S_ISREG(st.st_mode))
-		return err_say(e, EINVAL, "%s: is not a regular file", path);	/* a FIFO would wait */
-	r = json_read_file(&trees, dirfd, path, &tree, e);
-	if (r < 0)
-		return r;
-	return spec_parse(a, tree, path, origin, ret, e);
-}
-
-struct spec *spec_copy(struct arena *a, const struct spec *s)
-{
-	struct spec *copy = arena_memdup(a, s, sizeof *s);
-
-	object_own_parts(a, &object_config, copy);
-	return copy;
-}
-
-void spec_write(const struct spec *s, struct json_writer *w)
-{
-	struct spec copy = *s;
-
-	if (s->no_process)
-		copy.process = NULL;
-	object_write(&object_config, &copy, w);
-}
-
-int spec_parse_process(struct arena *a, const struct json *tree, const char *what,
-		       struct spec_process **ret, struct err *e)
-{
-	struct spec_process *p = arena_new(a, struct spec_process);
-	int error = object_read(a, &object_process, tree, what, p, e);
-
-	if (!error)
-		error = check_process(p, what, NULL, e);
-	if (error < 0)
-		return error;
-	*ret = p;
-	return 0;
-}
-
-int spec_parse_resources(struct arena *a, const struct json *tree, const char *what,
-			 struct spec_resources **ret, struct err *e)
-{
-	struct spec_resources *resources = arena_new(a, struct spec_resources);
-	int error = object_read(a, &object_resources, tree, what, resources, e);
-
-	if (!error)
-		error = check_resources(resources, what, NULL, e);
-	if (error < 0)
-		return error;
-	*ret = resources;
-	return 0;
-}
-
-int spec_parse_seccomp(struct arena *a, const struct json_text *profile,
-		       struct spec_seccomp **ret, struct err *e)
-{
-	struct spec_seccomp *s = arena_new(a, struct spec_seccomp);
-	const struct json *tree;
-	int error = json_parse(a, profile->text, profile->size, profile->what, &tree, e);
-
-	if (!error)
-		error = object_read(a, &object_seccomp, tree, profile->what, s, e);
-	if (!error)
-		error = check_seccomp(s, profile->what, NULL, e);
-	/* The kernel takes one listener, which is the engine's to name. */
-	if (!error && spec_seccomp_notifies(s))
-		error = err_say(e, EINVAL, "%s: a profile cannot use SCMP_ACT_NOTIFY", profile->what);
-	if (error < 0)
-		return error;
-	*ret = s;
-	return 0;
-}
-
-void spec_write_process(const struct spec_process *p, struct json_writer *w)
-{
-	object_write(&object_process, p, w);
-}
-
-void spec_write_resources(const struct spec_resources *r, struct json_writer *w)
-{
-	object_write(&object_resources, r, w);
 }

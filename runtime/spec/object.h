@@ -94,7 +94,7 @@ struct object {
 #define ONE_OF(list) .names = (list)
 
 #define OBJECT_OF(type, ...)                                                                       \
-	static const struct object object_##type = {                                               \
+	const struct object object_##type = {                                                      \
 		.size = sizeof(struct spec_##type),                                                \
 		.fields = type##_fields,                                                           \
 		.n = sizeof type##_fields / sizeof *type##_fields,                                 \

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is asked of a model, whoever made it; how it is read and written is in
- * fields.c, what must hold in check.c.
+ * What is asked of a model, whoever made it; which members it has is in fields.c,
+ * how it is read and written in model.c, what must hold in check.c.
  */
 #include "spec/spec.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const struct spec_namespace *spec_namespace_find(const struct spec *s, const char *type)
@@ -77,4 +78,45 @@ const char *spec_sysctl_namespace(const char *key)
 			return sysctls[i].namespace;
 	}
 	return NULL;
+}
+
+struct variable {
+	char *text;
+	size_t at;
+};
+
+/* By name, and of the same name by place. */
+static int compare_names(const char *a, const char *b)
+{
+	while (*a && *a == *b && *a != '=')
+		a++, b++;
+	return (unsigned char)*a - (unsigned char)*b;
+}
+
+static int compare_variables(const void *a, const void *b)
+{
+	const struct variable *x = a, *y = b;
+	int by_name = compare_names(x->text, y->text);
+
+	return by_name ? by_name : x->at < y->at ? -1 : 1;
+}
+
+void spec_settle_env(struct strv *env)
+{
+	struct variable *sorted = must(calloc(env->n + 1, sizeof *sorted));
+	size_t n = 0;
+
+	for (size_t i = 0; i < env->n; i++)
+		sorted[i] = (struct variable){ env->v[i], i };
+	qsort(sorted, env->n, sizeof *sorted, compare_variables);
+	for (size_t i = 0, k; i < env->n; i = k) {
+		for (k = i + 1; k < env->n && compare_names(sorted[i].text, sorted[k].text) == 0; k++)
+			env->v[sorted[k].at] = NULL;
+		env->v[sorted[i].at] = sorted[k - 1].text;
+	}
+	for (size_t i = 0; i < env->n; i++)
+		if (env->v[i])
+			env->v[n++] = env->v[i];
+	env->n = n;
+	free(sorted);
 }
