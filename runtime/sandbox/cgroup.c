@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Make a container's cgroups, join them, and keep them in the state file.
+ * Plan and make a container's cgroups, and hand them over to its user.
  */
 #include "sandbox/cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,15 +14,6 @@
 #include "base/fd.h"
 #include "sandbox/cgroup_parts.h"
 #include "sandbox/idmap.h"
-
-enum { FILE_MOST = 4 << 20 };
-
-static const char *const layout_names[] = {
-	[CGROUP_NONE] = "none",
-	[CGROUP_V1] = "v1",
-	[CGROUP_HYBRID] = "hybrid",
-	[CGROUP_V2] = "v2",
-};
 
 /* ---- making directories ---- */
 
@@ -203,6 +193,8 @@ static bool is_denied(int r)
 	return r == -EACCES || r == -EPERM || r == -EROFS;
 }
 
+/* ---- planning and creating ---- */
+
 /* What the caller wants where the specification does not say. */
 struct wish {
 	const char *path;
@@ -357,7 +349,7 @@ int cgroup_hand_over(const struct cgroup *c, const struct spec *s, struct err *e
 			    s->process->user.uid);
 	if (uid <= 0 || uid == geteuid())
 		return 0;
-	if (file_read(AT_FDCWD, "/sys/kernel/cgroup/delegate", FILE_MOST, &files, e) < 0)
+	if (cgroup_get("/sys/kernel/cgroup", "delegate", &files, e) < 0)
 		return -e->code;
 	dir = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || fchown(dir, (uid_t)uid, (gid_t)-1) < 0)
@@ -418,319 +410,4 @@ int cgroup_create(struct arena *a, const struct spec *s, bool rootless, struct c
 		*c = (struct cgroup){ 0 };
 	}
 	return r;
-}
-
-/* ---- joining ---- */
-
-/* Is h's controller among the names before the colon? */
-static bool is_named(const struct cgroup_hierarchy *h, const char *text, const char *colon)
-{
-	for (const char *p = text; p < colon; p += strcspn(p, ",:") + 1) {
-		owned_str name = STR_INIT;
-
-		str_append(&name, p, strcspn(p, ",:"));
-		if (name.len && cgroup_listed(h->controllers, name.s))
-			return true;
-	}
-	return false;
-}
-
-/* Which of `subs` is for h: the one with its controller, on version 1, or the one without any;
- * NULL for none.  *ret_named: it must exist, then. */
-static const char *sub_for(const struct cgroup *c, const struct cgroup_hierarchy *h,
-			   const struct strv *subs, bool *ret_named)
-{
-	const char *plain = NULL;
-
-	*ret_named = false;
-	for (size_t i = 0; subs && i < subs->n; i++) {
-		const char *text = subs->v[i], *colon = strchr(text, ':');
-
-		if (c->layout == CGROUP_V2 || !colon) {
-			plain = text;
-			continue;
-		}
-		*ret_named = is_named(h, text, colon);
-		if (*ret_named)
-			return colon + 1;
-	}
-	return plain;
-}
-
-static bool both_name(const struct cgroup *c, const char *a, const char *b)
-{
-	const char *of_a = strchr(a, ':'), *of_b = strchr(b, ':');
-
-	if (c->layout == CGROUP_V2 || !of_a || !of_b)
-		return c->layout == CGROUP_V2 || (!of_a && !of_b);
-	for (size_t i = 0; i < c->n; i++)
-		if (is_named(&c->h[i], a, of_a) && is_named(&c->h[i], b, of_b))
-			return true;
-	return false;
-}
-
-static int check_subs(const struct cgroup *c, const struct strv *subs, struct err *e)
-{
-	for (size_t i = 0; c->layout != CGROUP_V2 && subs && i < subs->n; i++) {
-		const char *colon = strchr(subs->v[i], ':');
-
-		for (const char *p = subs->v[i]; colon && p < colon; p += strcspn(p, ",:") + 1) {
-			owned_str name = STR_INIT;
-
-			str_append(&name, p, strcspn(p, ",:"));
-			if (!name.len || !cgroup_hierarchy_of(c, name.s))
-				return err_say(e, EINVAL, "--cgroup %s: unknown controller \"%s\"",
-					       subs->v[i], str_text(&name));
-		}
-	}
-	for (size_t i = 0; subs && i < subs->n; i++)
-		for (size_t k = 0; k < i; k++)
-			if (both_name(c, subs->v[k], subs->v[i]))
-				return err_say(e, EINVAL, "--cgroup %s: after %s for the same controller",
-					       subs->v[i], subs->v[k]);
-	return 0;
-}
-
-/* The directory of `sub` in the container's cgroup; sub may not climb out. */
-static int sub_dir(const char *dir, const char *sub, struct str *ret, struct err *e)
-{
-	str_puts(ret, dir);
-	if (!sub)
-		return 0;
-	for (const char *p = sub; *p; p += strcspn(p, "/")) {
-		p += strspn(p, "/");
-		if (strcspn(p, "/") == 2 && p[0] == '.' && p[1] == '.')
-			return err_say(e, EINVAL, "--cgroup %s: leaves the container's cgroup",
-				       sub);
-	}
-	str_printf(ret, "/%s", sub);
-	return 0;
-}
-
-static int open_dir(const char *path, int *ret_fd, struct err *e)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_set(e, errno, "open cgroup %s", path);
-	*ret_fd = fd;
-	return 0;
-}
-
-int cgroup_clone_fd_sub(const struct cgroup *c, const struct strv *subs, int *ret_fd,
-			struct err *e)
-{
-	const struct cgroup_hierarchy *h = cgroup_hierarchy_of(c, "");
-	owned_str path = STR_INIT;
-	const char *sub;
-	bool named;
-	int r = check_subs(c, subs, e);
-
-	if (r < 0)
-		return r;
-	if (!h) {
-		*ret_fd = -1;
-		return 0;
-	}
-	sub = sub_for(c, h, subs, &named);
-	r = sub_dir(h->dir, sub, &path, e);
-	if (r == 0)
-		r = open_dir(path.s, ret_fd, e);
-	/* hybrid: the container may have made it for version 1 only; the join tells */
-	if (r == -ENOENT && sub && c->layout == CGROUP_HYBRID)
-		r = open_dir(h->dir, ret_fd, e);
-	return r;
-}
-
-int cgroup_clone_fd(const struct cgroup *c, int *ret_fd, struct err *e)
-{
-	return cgroup_clone_fd_sub(c, NULL, ret_fd, e);
-}
-
-int cgroup_clone_fd_beside(const struct cgroup *c, pid_t pid, int *ret_fd, struct err *e)
-{
-	const struct cgroup_hierarchy *h = cgroup_hierarchy_of(c, "");
-	owned_str text = STR_INIT, path = STR_INIT;
-	owned_arena a = ARENA_INIT;
-	char proc[64], *own, *below;
-	int r;
-
-	if (!h) {
-		*ret_fd = -1;
-		return 0;
-	}
-	snprintf(proc, sizeof proc, "/proc/%d/cgroup", (int)pid);
-	r = file_read(AT_FDCWD, proc, FILE_MOST, &text, e);
-	if (r < 0)
-		return r;
-	own = cgroup_parse_own(&a, str_text(&text), "");
-	/* The init moved itself below the container's cgroup, never beside it. */
-	below = own && !strstr(own, "/..") ? strstr(own, c->path) : NULL;
-	if (!below)
-		return err_say(e, ENOENT, "%s: not in the container's cgroup %s", proc, c->path);
-	below += strlen(c->path);
-	if (*below && *below != '/')
-		return err_say(e, ENOENT, "%s: not in the container's cgroup %s", proc, c->path);
-	r = sub_dir(h->dir, *below ? below : NULL, &path, e);
-	return r < 0 ? r : open_dir(path.s, ret_fd, e);
-}
-
-int cgroup_join_fds(const struct cgroup *c, const struct strv *subs, int ret_fds[CGROUP_MOST],
-		    struct err *e)
-{
-	int n = 0, r;
-
-	for (size_t i = 0; i < c->n; i++) {
-		owned_str path = STR_INIT;
-		const char *sub;
-		bool named;
-
-		/* the unified hierarchy is joined at clone */
-		if (!c->h[i].dir || !*c->h[i].controllers)
-			continue;
-		sub = sub_for(c, &c->h[i], subs, &named);
-		r = sub_dir(c->h[i].dir, sub, &path, e);
-		if (r < 0)
-			goto undo;
-		str_puts(&path, "/tasks");
-		ret_fds[n] = open(path.s, O_WRONLY | O_CLOEXEC);
-		if (ret_fds[n] < 0) {
-			/* a path below may have been made in some hierarchies only */
-			if (errno == ENOENT && sub && !named)
-				continue;
-			r = err_set(e, errno, "open %s", path.s);
-			goto undo;
-		}
-		n++;
-	}
-	return n;
-undo:
-	while (n)
-		close(ret_fds[--n]);
-	return r;
-}
-
-int cgroup_join_self(const struct cgroup *c, const struct strv *subs, struct err *e)
-{
-	int fds[CGROUP_MOST], n, r = 0;
-
-	n = cgroup_join_fds(c, subs, fds, e);
-	if (n < 0)
-		return n;
-	for (int i = 0; i < n; i++) {
-		if (r == 0 && write(fds[i], "0", 1) < 0)
-			r = err_set(e, errno, "join the container's cgroup %s", c->path);
-		close(fds[i]);
-	}
-	if (r == 0 && subs && subs->n && n == 0 && (c->layout == CGROUP_V1 || c->layout == CGROUP_HYBRID) &&
-	    !c->rootless_without)
-		r = err_say(e, ENOENT, "--cgroup %s: no such cgroup in the container's",
-			    subs->v[0]);
-	return r;
-}
-
-int cgroup_systemd_join(struct arena *a, struct cgroup *c, struct err *e)
-{
-	for (size_t i = 0; i < c->n; i++) {
-		struct cgroup_hierarchy *h = &c->h[i];
-		struct err ignored;
-		char *path;
-
-		if (!h->dir && cgroup_own_path(a, h, &path, &ignored) == 0)
-			h->dir = arena_printf(a, "%s%s", h->mount, path);
-	}
-	return cgroup_join_self(c, NULL, e);
-}
-
-/* ---- the state file ---- */
-
-void cgroup_write(const struct cgroup *c, struct json_writer *w)
-{
-	json_open(w);
-	json_field(w, "layout", layout_names[c->layout]);
-	json_field_bool(w, "systemd", c->systemd);
-	json_field_bool(w, "user", c->user);
-	json_field_bool(w, "rootlessWithout", c->rootless_without);
-	if (c->path)
-		json_field(w, "path", c->path);
-	if (c->scope)
-		json_field(w, "scope", c->scope);
-	if (c->slice)
-		json_field(w, "slice", c->slice);
-	json_key(w, "hierarchies");
-	json_open_array(w);
-	for (size_t i = 0; i < c->n; i++) {
-		json_open(w);
-		json_field(w, "controllers", c->h[i].controllers);
-		json_field(w, "mount", c->h[i].mount);
-		if (c->h[i].dir)
-			json_field(w, "dir", c->h[i].dir);
-		json_field_bool(w, "created", c->h[i].created);
-		json_close(w);
-	}
-	json_close_array(w);
-	json_close(w);
-}
-
-static bool flag(const struct json *object, const char *key)
-{
-	const struct json *v = json_get(object, key);
-
-	return v && v->type == JSON_BOOL && v->boolean;
-}
-
-static char *text_of(struct arena *a, const struct json *object, const char *key)
-{
-	const char *text = json_get_text(object, key);
-
-	return text ? arena_strdup(a, text) : NULL;
-}
-
-/* It is going to be removed: nothing outside the file system that it claims to be in. */
-static bool is_below(const char *dir, const char *mount)
-{
-	size_t n = strlen(mount);
-
-	return str_has_prefix(dir, mount) && dir[n] == '/' && dir[n + 1] && !strstr(dir, "/../") &&
-	       !str_has_suffix(dir, "/..");
-}
-
-int cgroup_parse(struct arena *a, const struct json *tree, struct cgroup *ret, struct err *e)
-{
-	const struct json *list = json_get(tree, "hierarchies");
-	const char *layout = json_get_text(tree, "layout");
-	struct cgroup c = { 0 };
-	size_t k = 0;
-
-	while (layout && k < sizeof layout_names / sizeof *layout_names &&
-	       strcmp(layout, layout_names[k]) != 0)
-		k++;
-	if (!layout || k == sizeof layout_names / sizeof *layout_names)
-		return err_say(e, EINVAL, "cgroup.layout: missing or unknown");
-	if (!list || list->type != JSON_ARRAY || list->n > CGROUP_MOST)
-		return err_say(e, EINVAL, "cgroup.hierarchies: not an array of at most %d",
-			       CGROUP_MOST);
-	c.layout = (enum cgroup_layout)k;
-	c.systemd = flag(tree, "systemd");
-	c.user = flag(tree, "user");
-	c.rootless_without = flag(tree, "rootlessWithout");
-	c.path = text_of(a, tree, "path");
-	c.scope = text_of(a, tree, "scope");
-	c.slice = text_of(a, tree, "slice");
-	c.n = list->n;
-	for (size_t i = 0; i < c.n; i++) {
-		struct cgroup_hierarchy *h = &c.h[i];
-
-		h->controllers = text_of(a, list->items[i], "controllers");
-		h->mount = text_of(a, list->items[i], "mount");
-		h->dir = text_of(a, list->items[i], "dir");
-		h->created = flag(list->items[i], "created");
-		if (!h->controllers || !h->mount)
-			return err_say(e, EINVAL, "cgroup.hierarchies[%zu]: incomplete", i);
-		if (h->dir && !is_below(h->dir, h->mount))
-			return err_say(e, EINVAL, "cgroup.hierarchies[%zu].dir: not below %s", i,
-				       h->mount);
-	}
-	*ret = c;
-	return 0;
 }

@@ -2,7 +2,9 @@
 /*
  * cgroup_parts: what the cgroup_*.c files and their unit tests share.
  *
- *   cgroup.c            create, join, the state file
+ *   cgroup.c            plan, create, hand over
+ *   cgroup_join.c       join, for create and exec
+ *   cgroup_state.c      the state file
  *   cgroup_layout.c     what the host mounts, paths, single files
  *   cgroup_procs.c      what is done to the processes: pids, signal, freeze, remove
  *   cgroup_resources.c  linux.resources -> files
