@@ -13,21 +13,16 @@
 
 static bool has_failed(const struct json *command)
 {
-	const char *code = NULL;
-	const struct json *j = json_get(command, "process.exit.code");
+	const struct json *code = json_get(command, "process.exit.code");
 
-	if (j && j->type == JSON_NUMBER)
-		code = j->text;
-	j = json_get(command, "process.exit.signal");
-	return (code && strcmp(code, "0") != 0) || (j && j->type == JSON_NUMBER);
+	return (code && code->type == JSON_NUMBER && strcmp(code->text, "0") != 0) ||
+	       has_number(command, "process.exit.signal");
 }
 
 /* What the accounting does not tell of the arguments is in the path. */
 static void put_one(struct str *out, const struct json *command)
 {
 	const struct json *args = json_get(command, "process.command_args");
-	const struct json *code = json_get(command, "process.exit.code");
-	const struct json *signal = json_get(command, "process.exit.signal");
 	bool known;
 	uint64_t ns = get_number(command, "duration_ns", &known);
 
@@ -35,9 +30,9 @@ static void put_one(struct str *out, const struct json *command)
 		quote_command(out, args);
 	else
 		quote_text(out, json_get_text(command, "process.executable.path"));
-	if (code && code->type == JSON_NUMBER)
+	if (has_number(command, "process.exit.code"))
 		quote_form(out, command, " (code {process.exit.code}");
-	else if (signal && signal->type == JSON_NUMBER)
+	else if (has_number(command, "process.exit.signal"))
 		quote_form(out, command, " (signal {process.exit.signal}");
 	else
 		str_puts(out, " (end not known");

@@ -269,13 +269,13 @@ static size_t destinations(struct report *r, struct report_lines *to, const char
 	size_t n = 0;
 
 	for (size_t i = 0; all && i < all->n; i++) {
-		const struct json *d = all->items[i], *port = json_get(d, "server.port");
+		const struct json *d = all->items[i];
 		const char *verdict = json_get_text(d, "verdict");
 		owned_str text = STR_INIT;
 
 		if (str_equal(verdict, "denied") != denied)
 			continue;
-		quote_form(&text, d, port && port->type == JSON_NUMBER ?
+		quote_form(&text, d, has_number(d, "server.port") ?
 			   "{network.transport} {server.address} port {server.port}" :
 			   "{network.transport} {server.address}");
 		str_printf(&text, ": %llu packets, ",
@@ -289,16 +289,9 @@ static size_t destinations(struct report *r, struct report_lines *to, const char
 	return n;
 }
 
-static bool is_number(const struct json *object, const char *key)
-{
-	const struct json *j = json_get(object, key);
-
-	return j && j->type == JSON_NUMBER;
-}
-
 static bool has_exit(const struct json *record)
 {
-	return is_number(record, "process.exit.code") || is_number(record, "process.exit.signal");
+	return has_number(record, "process.exit.code") || has_number(record, "process.exit.signal");
 }
 
 /* As the delete record has it, or else the record of the exit itself. */
@@ -318,8 +311,8 @@ static void exited(struct report *r, struct report_lines *to, const struct json 
 			   "no delete record: it still runs, or the host went down");
 		return;
 	}
-	quote_form(&text, told, is_number(told, "process.exit.code") ? "code {process.exit.code}" :
-				is_number(told, "process.exit.signal") ?
+	quote_form(&text, told, has_number(told, "process.exit.code") ? "code {process.exit.code}" :
+				has_number(told, "process.exit.signal") ?
 					"killed by signal {process.exit.signal}" : "not known");
 	report_add(r, &r->facts, tone, "exit", text.s);
 	report_mark(r, LANE_CONTAINER, tone == TONE_BAD ? TONE_BAD : TONE_PLAIN, at, at, text.s);

@@ -16,6 +16,13 @@ enum {
 
 /* ---- members of records ---- */
 
+bool has_number(const struct json *object, const char *key)
+{
+	const struct json *j = json_get(object, key);
+
+	return j && j->type == JSON_NUMBER;
+}
+
 uint64_t get_number(const struct json *object, const char *key, bool *known)
 {
 	const struct json *j = json_get(object, key);

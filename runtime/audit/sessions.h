@@ -44,6 +44,7 @@ int sessions_find(const struct sessions *s, const char *name, const struct sessi
 
 /* ---- members of records ---- */
 
+bool has_number(const struct json *object, const char *key);
 /* 0 where there is no such number; *known (may be NULL) says which. */
 uint64_t get_number(const struct json *object, const char *key, bool *known);
 /* "unknown" for NULL. */
