@@ -93,8 +93,8 @@ int file_put(int dirfd, const char *path, const char *text, struct err *e)
 	return 0;
 }
 
-int file_replace(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
-		 struct err *e)
+int file_beside(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
+		struct str *ret, struct err *e)
 {
 	owned_str tmp = STR_INIT;
 	owned_fd fd = -1;
@@ -106,14 +106,26 @@ int file_replace(int dirfd, const char *path, const void *data, size_t size, mod
 	if (fd < 0)
 		return err_set(e, errno, "create %s", tmp.s);
 	r = fd_write_all(fd, data, size, tmp.s, e);
-	if (r < 0)
-		goto undo;
-	if (renameat(dirfd, tmp.s, dirfd, path) < 0) {
-		r = err_set(e, errno, "rename %s to %s", tmp.s, path);
-		goto undo;
+	if (r < 0) {
+		unlinkat(dirfd, tmp.s, 0);
+		return r;
 	}
+	*ret = tmp;
+	tmp = STR_INIT;
 	return 0;
-undo:
+}
+
+int file_replace(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
+		 struct err *e)
+{
+	owned_str tmp = STR_INIT;
+	int r = file_beside(dirfd, path, data, size, mode, &tmp, e);
+
+	if (r < 0)
+		return r;
+	if (renameat(dirfd, tmp.s, dirfd, path) == 0)
+		return 0;
+	r = err_set(e, errno, "rename %s to %s", tmp.s, path);
 	unlinkat(dirfd, tmp.s, 0);
 	return r;
 }

@@ -36,6 +36,9 @@ int file_put(int dirfd, const char *path, const char *text, struct err *e);
 /* Replaces path atomically: temporary file in the same directory, then rename. */
 int file_replace(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
 		 struct err *e);
+/* Only the temporary file, whose name is *ret: the caller renames or removes it. */
+int file_beside(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
+		struct str *ret, struct err *e);
 
 /* Connects to a stream socket at a path of any length; `what` names it in errors. */
 int fd_connect(const char *path, const char *what, int *ret_fd, struct err *e);

@@ -132,6 +132,8 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	if (r < 0)
 		return r;
 	r = lifecycle_start_created(cli->arena, &cli->runtime, &created, !o.detach, e);
+	if (r == 0)
+		r = pid_file_publish(&created.pid_file, e);
 	if (r == 0 && !o.detach)
 		r = foreground_wait(&created, &status, e);
 	created_close(&created);

@@ -32,6 +32,7 @@
 #include "lifecycle/listener.h"
 #include "lifecycle/names.h"
 #include "lifecycle/notify.h"
+#include "lifecycle/pidfile.h"
 #include "lifecycle/plan.h"
 #include "lifecycle/workspace.h"
 #include "policy/policy.h"
@@ -59,7 +60,8 @@ struct creation {
 	struct resctrl resctrl;		/* its group NULL where linux.intelRdt is not set */
 	struct state_dir dir;
 	struct state state;
-	bool cgroup_made, hooks_began, recorded, pid_file_made;
+	bool cgroup_made, hooks_began, recorded;
+	struct pid_file pid_file;
 	int acct_fd, sync_fd, stage2_fd, start_fd, console_fd;
 	bool told;		/* run: GO was said */
 	int console_ours;	/* our end of the pair when the terminal comes back to us */
@@ -550,19 +552,6 @@ static int join_resctrl(struct creation *c, struct err *e)
 	return resctrl_join(&c->resctrl, c->state.pid, e);
 }
 
-static int write_pid_file(struct creation *c, struct err *e)
-{
-	char pid[16];
-	int n = snprintf(pid, sizeof pid, "%d", c->state.pid);
-
-	if (!c->o->pid_file)
-		return 0;
-	if (file_replace(AT_FDCWD, c->o->pid_file, pid, (size_t)n, 0644, e) < 0)
-		return err_in(e, "--pid-file");
-	c->pid_file_made = true;
-	return 0;
-}
-
 /* Run, where nothing is left for us to do between READY and GO, as the terminal's settings are: that
  * waits in the socket then. */
 static bool goes_on_by_itself(const struct creation *c)
@@ -607,10 +596,9 @@ static int conclude(struct creation *c, struct err *e)
 	c->told = goes_on_by_itself(c);
 	if (c->told && handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
 		return -e->code;
-	/* While stage two gets ready: where a pid file is replaced on a disk, that takes a while. */
-	if (write_pid_file(c, e) < 0)
-		return -e->code;
-	if (handshake_expect(c->sync_fd, MESSAGE_READY, &m, e) < 0 ||
+	/* While stage two gets ready. */
+	if (pid_file_prepare(&c->pid_file, c->o->pid_file, c->state.pid, e) < 0 ||
+	    handshake_expect(c->sync_fd, MESSAGE_READY, &m, e) < 0 ||
 	    plan_finish(c->state.pid, c->spec->process, m.undone, e) < 0)
 		return -e->code;
 	c->state.ready = true;
@@ -621,7 +609,9 @@ static int conclude(struct creation *c, struct err *e)
 		return 0;
 	if (handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
 		return -e->code;
-	return handshake_expect(c->sync_fd, MESSAGE_READY, NULL, e);
+	if (handshake_expect(c->sync_fd, MESSAGE_READY, NULL, e) < 0)
+		return -e->code;
+	return pid_file_publish(&c->pid_file, e);
 }
 
 /* Newest first. A failure here is a warning: the error that counts is the first one. */
@@ -630,8 +620,6 @@ static void undo(struct creation *c)
 	owned_str state = STR_INIT;
 	struct err e;
 
-	if (c->pid_file_made)
-		unlink(c->o->pid_file);
 	/* Before the container's end takes them along. */
 	if (netdev_return(&c->devices, &e) < 0)
 		log_warn("%s", e.text);
@@ -676,6 +664,7 @@ static void release(struct creation *c)
 	fd_close(&c->console_fd);
 	fd_close(&c->console_ours);
 	fd_close(&c->pidfd);
+	pid_file_close(&c->pid_file);
 	state_dir_close(&c->dir);
 }
 
@@ -686,6 +675,7 @@ void created_close(struct created *c)
 	fd_close(&c->init);
 	fd_close(&c->notify);
 	fd_close(&c->console);
+	pid_file_close(&c->pid_file);
 }
 
 int lifecycle_create(struct arena *a, const struct runtime *rt, const struct create_options *o,
@@ -741,6 +731,8 @@ int lifecycle_create(struct arena *a, const struct runtime *rt, const struct cre
 		if (o->start)
 			ret->init = fd_take(&c.sync_fd);
 		ret->told = c.told;
+		ret->pid_file = c.pid_file;
+		c.pid_file = PID_FILE_INIT;
 	}
 	release(&c);
 	return r;

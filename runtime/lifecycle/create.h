@@ -4,13 +4,14 @@
  *
  * create.c is the runtime's side of the diagram in handshake.h, init.c the
  * container's.  On failure nothing is left behind: no process, cgroup,
- * mount, state directory, pid file.
+ * mount, state directory, and the pid file is as it was.
  */
 #pragma once
 
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "lifecycle/pidfile.h"
 #include "lifecycle/state.h"
 #include "sandbox/ns.h"
 #include "sandbox/rootfs.h"
@@ -52,6 +53,7 @@ struct created {
 	bool told;	/* MESSAGE_GO was said there; else the process waits for it, and dies with us */
 	int notify;	/* see notify.h; -1: none */
 	int console;	/* the terminal's master if foreground and process.terminal; else -1 */
+	struct pid_file pid_file;	/* for the caller to publish once it runs */
 };
 #define CREATED_INIT ((struct created){ .dir = STATE_DIR_INIT, .pidfd = -1, .init = -1, \
 					    .notify = -1, .console = -1 })

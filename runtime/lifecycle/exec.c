@@ -6,7 +6,6 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -20,6 +19,7 @@
 #include "lifecycle/handshake.h"
 #include "lifecycle/listener.h"
 #include "lifecycle/manage.h"
+#include "lifecycle/pidfile.h"
 #include "lifecycle/plan.h"
 #include "policy/policy.h"
 #include "sandbox/resctrl.h"
@@ -43,6 +43,7 @@ struct joining {
 	struct ns_set ns;
 	int sync_fd, stage2_fd, console_fd, console_ours;
 	pid_t pid;
+	struct pid_file pid_file;
 	bool told;		/* GO was said */
 };
 
@@ -321,8 +322,6 @@ static int follow(struct joining *j, struct err *e)
 static int release(struct joining *j, struct created *ret, struct err *e)
 {
 	owned_fd pidfd = sys_pidfd_open(j->pid, 0), console = -1, log = -1;
-	char text[16];
-	int n = snprintf(text, sizeof text, "%d", j->pid);
 
 	if (pidfd < 0)
 		return err_set(e, errno, "pidfd_open");
@@ -330,16 +329,14 @@ static int release(struct joining *j, struct created *ret, struct err *e)
 		return -e->code;
 	if (evidence_exec(j->a, &j->state, j->spec, j->process, j->pid, &j->dropped, e) < 0)
 		return -e->code;
-	if (j->o->pid_file &&
-	    file_replace(AT_FDCWD, j->o->pid_file, text, (size_t)n, 0644, e) < 0)
-		return err_in(e, "--pid-file");
-	if (lifecycle_hand_pidfd(j->o->pidfd_socket, "setns", pidfd, e) < 0 ||
+	if (pid_file_prepare(&j->pid_file, j->o->pid_file, j->pid, e) < 0 ||
+	    lifecycle_hand_pidfd(j->o->pidfd_socket, "setns", pidfd, e) < 0 ||
 	    commands_open(&j->state, &j->dir, &log, e) < 0 ||
 	    (!j->told && handshake_say(j->sync_fd, MESSAGE_GO, 0, e) < 0) ||
 	    commands_serve(log, pidfd, j->sync_fd, e) < 0 ||
 	    listener_hand_over(j->spec->linux_->seccomp, &j->state,
 			       state_status(&j->dir, &j->state), j->pid, pidfd, j->sync_fd, e) < 0 ||
-	    handshake_expect_end(j->sync_fd, e) < 0)
+	    handshake_expect_end(j->sync_fd, e) < 0 || pid_file_publish(&j->pid_file, e) < 0)
 		return -e->code;
 	ret->pid = j->pid;
 	ret->pidfd = fd_take(&pidfd);
@@ -372,8 +369,6 @@ int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_
 		r = release(&j, ret, e);
 	if (r < 0 && j.pid > 0) {
 		handshake_reason(j.sync_fd, e);
-		if (o->pid_file)
-			unlink(o->pid_file);
 		kill(j.pid, SIGKILL);
 		waitpid(j.pid, NULL, 0);
 	}
@@ -384,6 +379,7 @@ int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_
 	fd_close(&j.stage2_fd);
 	fd_close(&j.console_fd);
 	fd_close(&j.console_ours);
+	pid_file_close(&j.pid_file);
 	state_dir_close(&j.dir);
 	return r;
 }

@@ -29,12 +29,12 @@
  *                                             enter the root
  *                         (<- ROOT            if there is a policy
  *   record appended)                          mask, terminal
- *   pid file                                  execveat stage two: ids, capabilities, cwd
+ *   pid file, beside its place                execveat stage two: ids, capabilities, cwd
  *                          <- READY           and what of its scheduling it may not set itself
  *   sets that, state
  *                             GO ->
  *                          <- READY           (outlives the runtime from here)
- *   created                                   listens on its start socket
+ *   created, pid file                         listens on its start socket
  *
  *   start (start.c):          GO ->
  *                                             filter

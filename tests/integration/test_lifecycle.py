@@ -72,11 +72,34 @@ def test_pid_file(rt, box, work):
     assert text == str(rt.state(b)["pid"])
 
 
-def test_what_fails_last_leaves_no_pid_file(rt, box, work):
-    b = box(["no-such"])
-    r = rt.create(b, "--pid-file", work + "/pid", check=False)
-    assert r.code == 1 and "no-such" in r.err
-    assert not os.path.exists(work + "/pid")
+@pytest.mark.parametrize("before", [None, "1"], ids=["none", "another's"])
+@pytest.mark.parametrize("command", ["create", "exec", pytest.param("run", marks=pytest.mark.differs(
+    "runc crun", "their start tells of no program that is none"))])
+def test_what_fails_last_leaves_the_pid_file_as_it_was(rt, box, work, command, before):
+    b = box(SLEEP)
+    os.mkdir(work + "/d")
+    if before:
+        with open(work + "/d/pid", "w", encoding="ascii") as f:
+            f.write(before)
+    flags = ["--pid-file", work + "/d/pid"]
+    if command == "exec":
+        rt.up(b)
+        r = rt.exec(b, *flags, "--detach", "--", "/no-such", check=False)
+    elif command == "create":
+        b.config["process"]["args"] = ["/no-such"]
+        b.save()
+        r = rt.create(b, *flags, check=False)
+    else:   # the kernel is the first to see what it is
+        with open(b.rootfs + "/empty", "wb") as f:
+            os.fchmod(f.fileno(), 0o755)
+        b.config["process"]["args"] = ["/empty"]
+        b.save()
+        r = rt.run(b, *flags, "--detach")
+    assert r.code != 0
+    assert os.listdir(work + "/d") == (["pid"] if before else [])
+    if before:
+        with open(work + "/d/pid", encoding="ascii") as f:
+            assert f.read() == before
 
 
 def test_run_detached(rt, box, work):
