@@ -318,12 +318,22 @@ static int replace_directory(const struct applier *x, const struct place *p)
 	return r;
 }
 
+/* Where what is in its place waits for the directory: by a name of its own, so that nothing else is taken for
+ * it. */
+static void put_aside(const struct applier *x, const struct place *p, struct str *ret)
+{
+	char name[HASH_HEX];
+
+	hash_hex(name, p->name, strlen(p->name));
+	str_printf(ret, "%s.%.16s", x->temporary, name);
+}
+
 static int replace_by_directory(const struct applier *x, const struct place *p)
 {
 	owned_str aside = STR_INIT;
 	int r;
 
-	str_printf(&aside, "%s.old", x->temporary);
+	put_aside(x, p, &aside);
 	if (renameat(p->dir, p->name, p->dir, aside.s) < 0)
 		return err_set(x->e, errno, "rename what is in its place");
 	if (renameat(p->dir, x->temporary, p->dir, p->name) < 0) {
@@ -398,6 +408,24 @@ static int set_mode(const struct applier *x, const struct change *c)
 	return r < 0 ? err_set(x->e, -r, "change its mode") : 0;
 }
 
+/* As long as it has not its mode it is a change: by that a run again finds what was left by one that was killed
+ * before it had removed what was in the directory's place. */
+static int finish_directory(const struct applier *x, const struct change *c)
+{
+	owned_place p = { .dir = -1 };
+	owned_str aside = STR_INIT;
+	int r;
+
+	if (strcmp(c->path, ".") != 0) {
+		if ((r = place_open(x, c->path, &p)) < 0)
+			return r;
+		put_aside(x, &p, &aside);
+		unlinkat(p.dir, aside.s, 0);
+		remove_temporary(x, &p);
+	}
+	return set_mode(x, c);
+}
+
 static int remove_old(const struct applier *x, const struct change *c, const struct place *p)
 {
 	int r = check_judged(x, p, c);
@@ -433,7 +461,9 @@ static int apply_one(const struct applier *x, const struct change *c, enum pass 
 	owned_place p = { .dir = -1 };
 	int r;
 
-	if (pass == PASS_DIRECTORY_MODE || c->kind == CHANGE_MODE)
+	if (pass == PASS_DIRECTORY_MODE)
+		return finish_directory(x, c);
+	if (c->kind == CHANGE_MODE)
 		return set_mode(x, c);
 	if ((r = place_open(x, c->path, &p)) < 0)
 		return r;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* apply: what is brought into the workspace and what never is; nothing is done by halves (THREATS D6). */
 #include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
@@ -250,6 +252,86 @@ Test(apply, d6_a_directory_in_place_of_a_file_and_back)
 
 	for (size_t i = 0; i < ROWS(rows); i++)
 		expect_sandboxed(rows[i].what, run_renames, &rows[i], 0, NULL);
+}
+
+/* ---- when it is killed ---- */
+
+static bool changes_names(unsigned long long call)
+{
+	static const unsigned long long of[] = { SYS_mkdirat, SYS_renameat, SYS_renameat2, SYS_unlinkat };
+
+	for (size_t i = 0; i < ROWS(of); i++)
+		if (call == of[i])
+			return true;
+	return false;
+}
+
+/* Before it begins that one of such calls of its own; false: it came to its end. */
+static bool kill_before(pid_t pid, size_t number, struct outcome *o)
+{
+	struct __ptrace_syscall_info info;
+	int status;
+
+	WANT(o, waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) &&
+	     ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) == 0, "not traced");
+	while (ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0 && waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) > 0 &&
+		    info.op == PTRACE_SYSCALL_INFO_ENTRY && changes_names(info.entry.nr) && !number--) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return true;
+		}
+	WANT(o, WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", (unsigned)status);
+	return false;
+}
+
+static void run_killed(const void *row_, struct outcome *o)
+{
+	const struct renames *row = row_;
+	struct changes done = { 0 };
+	bool killed = true;
+
+	for (size_t number = 0; killed && !*o->wrong; number++) {
+		owned_arena a = ARENA_INIT;
+		struct trees t;
+		pid_t pid;
+
+		in(o, ".", "rm -rf ws upper; mkdir ws upper");
+		in(o, "ws", row->host);
+		in(o, "upper", row->upper);
+		t = read_trees(&a, true, o);
+		fflush(NULL);
+		pid = fork();
+		if (pid == 0) {
+			if (row->exchange && !fail_calls(SYS_renameat2, -1, SECCOMP_RET_ERRNO | row->exchange))
+				_exit(99);
+			ptrace(PTRACE_TRACEME, 0, 0, 0);
+			raise(SIGSTOP);
+			_exit(apply_changes(&a, &t.s, &t.c, t.upper, t.workspace, &done, &o->e) < 0);
+		}
+		killed = kill_before(pid, number, o);
+		t = read_trees(&a, true, o);
+		o->r = apply_changes(&a, &t.s, &t.c, t.upper, t.workspace, &done, &o->e);
+		WANT(o, o->r == 0, "again after %zu: %s", number, o->e.text);
+		in(o, "ws", row->after);
+		in(o, ".", "! find ws -name '.agentrun*' | grep .");
+		WANT(o, !*o->wrong, "killed before call %zu", number);
+	}
+}
+
+/* Run again, it does what is left, and nothing of the first is left. */
+Test(apply, killed)
+{
+	const struct renames rows[] = {
+		{ "a file, a directory", "echo 1 >a", "echo 2 >a; mkdir b; echo 2 >b/c", 0, 0,
+		  "grep -q 2 a; grep -q 2 b/c", NULL },
+		{ "file", "echo 1 >a", "mkdir a; echo 2 >a/b", 0, 0, "grep -q 2 a/b", NULL },
+		{ "in two steps: file", "echo 1 >a", "mkdir a; echo 2 >a/b", EINVAL, 0, "grep -q 2 a/b", NULL },
+		{ "in two steps: directory", "mkdir a", "echo 2 >a", EINVAL, 0, "grep -q 2 a", NULL },
+	};
+
+	for (size_t i = 0; i < ROWS(rows); i++)
+		expect_sandboxed(rows[i].what, run_killed, &rows[i], 0, NULL);
 }
 
 /* ---- what was recorded when the container was deleted ---- */
