@@ -281,7 +281,8 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 		.pid = x->pid, .parent_pid = x->parent, .executable = x->path, .args = &args,
 		.failed = x->end == EXECLOG_FAILED,
 		.start_ns = r->boot_ns + (int64_t)x->started,
-		.duration_ns = x->end == EXECLOG_UNSEEN ? -1 : (int64_t)(x->ended - x->started),
+		.duration_ns = x->end == EXECLOG_UNSEEN || x->end == EXECLOG_ENDED ?
+			       -1 : (int64_t)(x->ended - x->started),
 		.exit_code = -1, .exit_signal = -1,
 	};
 
@@ -295,7 +296,8 @@ static int add(void *arg, const struct execlog_command *x, struct err *e)
 	else if (x->end == EXECLOG_EXITED)
 		command.exit_signal = WTERMSIG(x->status);
 	/* Later the number may be another's. */
-	if (x->end == EXECLOG_EXITED && x->pid == r->first && !r->c->ended_by) {
+	if ((x->end == EXECLOG_EXITED || x->end == EXECLOG_ENDED) && x->pid == r->first &&
+	    !r->c->ended_by) {
 		r->c->ended_by = r->ends;
 		r->c->wait_status = x->status;
 		r->c->end_ns = r->boot_ns + (int64_t)x->ended;

@@ -70,8 +70,9 @@ struct execlog_command {
 		EXECLOG_EXITED,
 		EXECLOG_REPLACED,	/* the process executed the next program */
 		EXECLOG_FAILED,		/* the program did not begin (execlog_claims.h) */
+		EXECLOG_ENDED,		/* the process exited, by this program or by one it asked for before */
 	} end;
-	int status;			/* EXITED: as waitpid(2) tells */
+	int status;			/* EXITED, ENDED: as waitpid(2) tells */
 	unsigned long long started, ended;	/* CLOCK_BOOTTIME, nanoseconds; ended: 0 if UNSEEN */
 	const char *path;		/* what execve(2) was asked for; "/dev/fd/N" of a descriptor */
 	bool path_cut;

@@ -12,9 +12,12 @@
  *   kernel reads them itself.
  *
  *   A call may fail after it was let go on, as when a program is searched for in $PATH: one
- *   whose thread asks again on the same stack is told as EXECLOG_FAILED.  prctl(PR_SET_MM)
- *   fails, by which a process would say what its stack is, and where stacks are not placed by
- *   chance nothing is told to have failed.
+ *   whose thread asks again on the same stack, or is gone when another does, is told as
+ *   EXECLOG_FAILED.  prctl(PR_SET_MM) fails, by which a process would say what its stack is, and
+ *   where stacks are not placed by chance nothing is told to have failed.
+ *
+ *   Of what two threads ask for at once only one program begins, and which is not seen: the first
+ *   is told as EXECLOG_UNSEEN, and the last as EXECLOG_ENDED when the process exits.
  *
  *   Exit codes are the kernel's own word, by a pidfd of each process (PIDFD_GET_INFO,
  *   Linux 6.15; before, only of one that is not reaped at once).

@@ -21,9 +21,11 @@ int peek_stat(pid_t pid, struct looks *ret)
 
 	snprintf(path, sizeof path, "/proc/%d/stat", pid);
 	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);	/* musl's open() is two calls */
-	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof text - 1);
 	if (n <= 0)
-		return -ESRCH;
+		return n < 0 ? -errno : -ESRCH;
 	text[n] = '\0';
 	*ret = (struct looks){ 0 };
 	/* The name is the process's choice, brackets and blanks included. */

@@ -35,6 +35,7 @@ struct running {
 	pid_t pid, asked;	/* its thread that did */
 	uint64_t start_time, start_stack;
 	uint64_t at;		/* of its command's record; NOWHERE: that was lost */
+	bool doubtful;		/* an earlier one may have begun instead, of another thread */
 	struct execlog_record record;
 	int pidfd;
 };
@@ -180,7 +181,7 @@ static void end_record(const struct server *s, struct running *p, enum execlog_e
 {
 	p->record.end = end;
 	p->record.status = status;
-	p->record.ended = now_ns();
+	p->record.ended = end == EXECLOG_UNSEEN ? 0 : now_ns();
 	if (p->at != NOWHERE && pwrite(s->log_fd, &p->record, sizeof p->record, (off_t)(CLAIMS_RECORDS + p->at)) < 0)
 		return;	/* the end stays unseen */
 }
@@ -257,7 +258,7 @@ static void see_end(struct server *s, int pidfd)
 	if (i == s->n)
 		return;
 	if (status_of(&s->v[i], &status))
-		end_record(s, &s->v[i], EXECLOG_EXITED, status);
+		end_record(s, &s->v[i], s->v[i].doubtful ? EXECLOG_ENDED : EXECLOG_EXITED, status);
 	close(pidfd);
 	s->v[i] = s->v[--s->n];
 }
@@ -272,23 +273,41 @@ static struct running *find_or_await(struct server *s, pid_t pid, const struct l
 	return found ? found : await_end(s, pid, looks);
 }
 
+/* Whether the thread has, or is about to.  Who begins a program goes on as one, but then nobody asks any more. */
+static bool has_exited(const struct server *s, pid_t tid)
+{
+	enum { PF_EXITING = 0x00000004 };
+	struct looks looks;
+	const int r = peek_stat(tid, &looks);
+
+	return (r < 0 ? r == -ENOENT || r == -ESRCH : looks.flags & PF_EXITING) && is_valid(s);
+}
+
 /*
- * Whether the program that the process asked for last did not begin: the same thread is back, on the same stack.
- * Where the kernel places it by chance, no other program has that.  Of two threads either may have failed.
+ * What became of the program that the process asked for last, now that it asks again.  Where the kernel places
+ * stacks by chance, no other program has the same: if that is the same, it did not begin, unless it is another
+ * thread that asks: then it may begin yet.
  */
-static bool has_failed(const struct server *s, const struct running *process, const struct looks *looks)
+static enum execlog_end end_of_last(const struct server *s, struct running *process, const struct looks *asks)
 {
 	enum { PF_RANDOMIZE = 0x00400000 };
+	const bool told = asks->flags & PF_RANDOMIZE && asks->start_stack && process->start_stack;
+	const bool doubtful = process->doubtful;
 
-	return process->asked == (pid_t)s->ask->pid && looks->flags & PF_RANDOMIZE && looks->start_stack &&
-	       looks->start_stack == process->start_stack;
+	if (told && asks->start_stack != process->start_stack)
+		process->doubtful = false;
+	else if (told && (process->asked == (pid_t)s->ask->pid || has_exited(s, process->asked)))
+		return EXECLOG_FAILED;
+	else if (process->asked != (pid_t)s->ask->pid)
+		process->doubtful = true;
+	return doubtful || process->doubtful ? EXECLOG_UNSEEN : EXECLOG_REPLACED;
 }
 
 /* false: the program must not begin. */
 static bool log_command(struct server *s)
 {
 	struct running *process;
-	struct looks looks;
+	struct looks looks, asks;	/* of the process, of its thread */
 	uint64_t at;
 	pid_t pid = (pid_t)s->ask->pid, leader;
 
@@ -300,6 +319,7 @@ static bool log_command(struct server *s)
 		atomic_fetch_add(&s->head->unseen, 1);
 		return !s->head->required;
 	}
+	asks = looks;
 	process = find_or_await(s, pid, &looks);
 	/* Nearly always the only thread. */
 	if (!process && (leader = peek_process(pid)) && leader != pid && peek_stat(leader, &looks) == 0) {
@@ -311,10 +331,10 @@ static bool log_command(struct server *s)
 		return true;
 	at = append(s);
 	if (process) {
-		end_record(s, process,
-			   has_failed(s, process, &looks) ? EXECLOG_FAILED : EXECLOG_REPLACED, 0);
+		if (process->asked)
+			end_record(s, process, end_of_last(s, process, &asks), 0);
 		process->asked = (pid_t)s->ask->pid;
-		process->start_stack = looks.start_stack;
+		process->start_stack = asks.start_stack;
 		process->at = at;
 		process->record = *(const struct execlog_record *)s->bytes;
 	}

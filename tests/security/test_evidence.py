@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -843,6 +844,21 @@ def test_F6_a_search_is_no_row_of_commands(rt, agent, others):
     assert not any(r["executed"] for r in tries)
     shown = audit("show", b.id).out
     assert "2 more were asked for, but did not begin" in shown and "/none" not in shown
+
+
+def test_F6_an_exit_code_that_is_of_one_of_two(rt, agent, others):
+    """Both of them by threads of the first process at once: the container has it, neither program."""
+    b = others(agent(["sh", "-c", "exit 5"]))
+    rt.up(b)
+    rt.wait(b)
+    with open(os.path.join(rt.root, b.id, "claims"), "r+b") as f:   # as is told then: execlog_parts.h
+        runtime.until(lambda: os.pread(f.fileno(), 4, 4096 + 40) == struct.pack("=I", 1))
+        os.pwrite(f.fileno(), struct.pack("=I", 4), 4096 + 40)
+    rt.delete(b, check=True)
+    one, = executions(b)
+    assert [one[x] for x in ("process.exit.code", "process.exit.signal", "duration_ns")] == [None] * 3
+    exit_, = records(b, "exit")
+    assert (exit_["process.exit.code"], exit_["source"]) == (5, "pidfd")
 
 
 def server_of(rt, b):
