@@ -861,14 +861,16 @@ def test_F6_an_exit_code_that_is_of_one_of_two(rt, agent, others):
     assert (exit_["process.exit.code"], exit_["source"]) == (5, "pidfd")
 
 
+def opened(pid, path):
+    with contextlib.suppress(OSError):
+        return path in (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    return False
+
+
 def server_of(rt, b):
     """The process that its commands ask: it holds the log."""
     path = os.path.join(rt.root, b.id, "claims")
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            if path in (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")):
-                return int(pid)
-    return None
+    return next((int(pid) for pid in os.listdir("/proc") if pid.isdigit() and opened(pid, path)), None)
 
 
 def test_F6_without_who_is_asked_nothing_begins(rt, agent, others):
@@ -897,6 +899,26 @@ def test_who_is_asked_goes_with_the_container(rt, agent, others):
     assert {os.readlink(f"/proc/{server}/fd/{fd}") for fd in "012"} == {"/dev/null"}
     rt.delete(b, "--force", check=True)
     runtime.until(lambda: not os.path.exists(f"/proc/{server}/exe"))
+
+
+def test_F4_who_waits_for_who_is_asked_keeps_nobody_from_the_log(rt, agent, others):
+    """A delete is stopped while it waits: whatever it held then, it would hold for good."""
+    b, another = others(agent(["sleep", "100"])), agent(["sleep", "100"])
+    rt.up(b)
+    server = server_of(rt, b)
+    os.kill(server, signal.SIGSTOP)
+    rt.kill(b, "KILL", check=True)
+    rt.wait(b)
+    with subprocess.Popen(rt.argv("delete", b.id)) as delete:
+        try:
+            runtime.until(lambda: opened(delete.pid, os.path.join(rt.root, b.id, "claims")))
+            os.kill(delete.pid, signal.SIGSTOP)
+            rt.create(another, check=True, timeout=20)
+        finally:
+            os.kill(server, signal.SIGCONT)
+            os.kill(delete.pid, signal.SIGCONT)
+    assert delete.returncode == 0
+    assert records(b, "delete")[0]["commands"]["source"] == "claimed"
 
 
 def test_commands_without_bpf_of_what_never_ran(rt, agent, watched, no_bpf):
