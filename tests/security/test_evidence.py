@@ -413,10 +413,13 @@ def test_F1_anchor_gives_a_witness_the_last_record(rt, agent, work):
 
 @pytest.mark.parametrize("events", [["exit"], ["delete"], ["exit", "delete"]], ids="-".join)
 def test_F2_a_delete_that_failed_after_its_record(rt, agent, hosted, work, events):
-    """The hook gets the record and fails: the next delete ends it, and records nothing more."""
-    hosted(path=script(f"{work}/hook", f"cat >>{work}/got; exit 1"), events=events, required=True)
+    """The hook gets the record and fails: the next delete ends it, and records nothing more.
+    The error is the first, both are in the log."""
+    hosted(path=script(f"{work}/hook", f"tee -a {work}/got | sed 's/.*\"event\":\"//; s/\".*//' >&2; exit 1"),
+           events=events, required=True)
     b = rt.up(agent(["sleep", "60"]))
-    rt.delete(b, "--force", check="audit.hooks[0]")
+    rt.delete(b, "--force", check=f"audit.hooks[0]: hook {work}/hook: exit status 1: {events[0]}\n")
+    assert [x["hook.event"] for x in records(b, "hook")] == events
     assert b.id in rt.ids()
     rt.delete(b, "--force", check=True)
     assert b.id not in rt.ids()
