@@ -154,6 +154,7 @@ static int session_find(const struct log *l, const struct audit_frame *frame, st
 	if (s->fd >= 0 && head_read(s->fd, &s->head) == 0 &&
 	    strcmp(s->head.boot, l->here.boot) == 0) {
 		const bool intended = s->head.next_at >= 0, written = intended && is_there(l, &s->head);
+		const struct head before = s->head;
 
 		head_settle(&s->head, written);
 		if (written || !intended)
@@ -163,6 +164,8 @@ static int session_find(const struct log *l, const struct audit_frame *frame, st
 		found = s->head;
 		found.last = chain_start;
 		r = session_scan(l, s->id, &found, e);
+		if (found.last.seq >= before.next.seq)
+			found.mark = before.next_mark;
 		if (found.last.seq > s->head.last.seq)
 			s->head = found;
 		return r;
@@ -257,6 +260,7 @@ struct audit_sink {
 	off_t last_at;			/* where in the lines the last begins */
 	struct chain_link last, session_last;
 	bool ends;			/* the last is the one that ends the session */
+	unsigned long long mark;	/* of all that was put */
 	int failed;			/* what could not be put, or written: nothing more is; 0 */
 };
 
@@ -300,6 +304,7 @@ static int sink_flush(struct audit_sink *k, struct err *e)
 			snprintf(s->head.container, sizeof s->head.container, "%s",
 				 k->frame->container);
 		head_intend(&s->head, at, k->session_last.seq, k->last.hash, k->ends);
+		s->head.next_mark = k->mark;
 		r = head_write(s->fd, &s->head, s->path, e);
 	}
 	if (r == 0)
@@ -330,11 +335,13 @@ static int put(struct audit_sink *k, const char *event, const struct str *member
 	       struct err *e)
 {
 	struct chain_frame f = { .seq = k->last.seq + 1 };
+	const bool ends = k->frame->once && strcmp(event, k->frame->event) == 0;
 	int r;
 
 	if (!chain_is_name(event))
 		return err_say(e, EINVAL, "audit: \"%s\": no event", event);
-	if (k->lines.len >= BATCH && (r = sink_flush(k, e)) < 0)
+	/* What is put last is written together with what was put just before. */
+	if (k->lines.len >= BATCH && !ends && (r = sink_flush(k, e)) < 0)
 		return r;
 	f.session_seq = k->session ? k->session_last.seq + 1 : 0;
 	memcpy(f.prev, k->last.hash, HASH_HEX);
@@ -349,7 +356,7 @@ static int put(struct audit_sink *k, const char *event, const struct str *member
 	k->session_last.seq = f.session_seq;
 	hash_hex(k->last.hash, k->lines.s + k->last_at, k->lines.len - (size_t)k->last_at);
 	memcpy(k->session_last.hash, k->last.hash, HASH_HEX);
-	k->ends = k->frame->once && strcmp(event, k->frame->event) == 0;
+	k->ends = ends;
 	str_puts(&k->lines, "\n");
 	if (ret_line)
 		str_append(ret_line, k->lines.s + k->last_at, k->lines.len - (size_t)k->last_at);
@@ -365,6 +372,16 @@ int audit_put(struct audit_sink *k, const char *event, const struct str *members
 	return k->failed;
 }
 
+unsigned long long audit_marked(const struct audit_sink *k)
+{
+	return k->session->head.mark;
+}
+
+void audit_mark(struct audit_sink *k, unsigned long long mark)
+{
+	k->mark = mark;
+}
+
 /* Who puts the records of one call. */
 struct source {
 	int (*produce)(void *arg, struct audit_sink *sink, struct err *e);
@@ -378,7 +395,8 @@ static int records_write(struct log *l, struct session *s, const struct audit_fr
 	const struct head host_before = l->head, session_before = s ? s->head : l->here;
 	const off_t size_before = l->size;
 	struct audit_sink k = { .log = l, .session = s, .frame = frame, .last = l->head.last,
-				.session_last = s ? s->head.last : chain_start };
+				.session_last = s ? s->head.last : chain_start,
+				.mark = s ? s->head.mark : 0 };
 	int r;
 
 	container_put(frame, &k.container);

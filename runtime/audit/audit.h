@@ -76,6 +76,13 @@ struct audit_sink;
 int audit_append_many(const char *directory, const struct audit_frame *frame,
 		      int (*produce)(void *arg, struct audit_sink *sink, struct err *e), void *arg,
 		      struct err *e);
+/*
+ * Of a session that another call was killed in between of its writes: how far it had come by its own word, the
+ * last that it gave before what was written; 0: there was none.  What it put up to there need not be put again.
+ */
+unsigned long long audit_marked(const struct audit_sink *sink);
+/* How far it has come with what was put. */
+void audit_mark(struct audit_sink *sink, unsigned long long mark);
 /* ret_line (may be NULL) gets the line as it is to be written. */
 int audit_put(struct audit_sink *sink, const char *event, const struct str *members,
 	      struct str *ret_line, struct err *e);

@@ -22,6 +22,7 @@ int head_read(int fd, struct head *ret)
 	struct head h = { 0 };
 	int64_t at;
 	int ended, next_ended, used = 0;
+	size_t name;
 
 	if (n < 0)
 		return -errno;
@@ -36,8 +37,11 @@ int head_read(int fd, struct head *ret)
 	h.ended = ended;
 	h.next_at = at;
 	h.next_ended = next_ended;
-	snprintf(h.container, sizeof h.container, "%.*s", (int)strcspn(text + used, "\n"),
-		 text + used);
+	name = strcspn(text + used, "\n");
+	snprintf(h.container, sizeof h.container, "%.*s", (int)name, text + used);
+	/* The first had none. */
+	if (sscanf(text + used + name, "\n%llu %llu\n", &h.mark, &h.next_mark) != 2)
+		h.mark = h.next_mark = 0;
 	*ret = h;
 	return 0;
 }
@@ -46,10 +50,10 @@ int head_write(int fd, const struct head *h, const char *name, struct err *e)
 {
 	char text[HEAD_MOST];
 	int n = snprintf(text, sizeof text,
-			 "agentrun-head 1 %s %s %d\n%020llu %s\n%020" PRId64 " %020llu %s %d\n%s\n",
+			 "agentrun-head 1 %s %s %d\n%020llu %s\n%020" PRId64 " %020llu %s %d\n%s\n%020llu %020llu\n",
 			 h->machine, h->boot, h->ended, h->last.seq, h->last.hash,
 			 (int64_t)h->next_at, h->next.seq, h->next.hash, h->next_ended,
-			 h->container);
+			 h->container, h->mark, h->next_mark);
 
 	if (pwrite(fd, text, (size_t)n, 0) != n)
 		return err_set(e, errno ? errno : ENOSPC, "write %s", name);
@@ -69,6 +73,7 @@ void head_settle(struct head *h, bool written)
 	if (written) {
 		h->last = h->next;
 		h->ended = h->next_ended;
+		h->mark = h->next_mark;
 	}
 	h->next_at = -1;
 	h->next = chain_start;

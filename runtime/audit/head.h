@@ -23,6 +23,7 @@ enum { HEAD_CONTAINER = 1024 };
  *	SEQ HASH
  *	OFFSET SEQ HASH ENDED
  *	CONTAINER
+ *	MARK MARK (of the last and of the next)
  */
 struct head {
 	char machine[33], boot[37];
@@ -31,6 +32,7 @@ struct head {
 	off_t next_at;			/* where in the log `next` was to stand; -1: none was */
 	struct chain_link next;
 	bool next_ended;
+	unsigned long long mark, next_mark;	/* audit_mark() of what was written, and is about to be */
 	char container[HEAD_CONTAINER + 1];
 };
 

@@ -182,6 +182,7 @@ struct reading {
 	struct commands *c;
 	struct audit_sink *sink;	/* NULL: they are not recorded */
 	bool sink_failed;
+	unsigned long long before;	/* that are in the log: a delete was killed between its writes */
 	struct audit_command_records records;
 	bool started;			/* the container's program was, at least asked for */
 	const char *ends;		/* the source of how they end */
@@ -257,9 +258,10 @@ static bool is_stage_two(struct reading *r, const struct execlog_command *x, con
 static int put(struct reading *r, const struct audit_command *command, struct err *e)
 {
 	r->c->all.recorded++;
-	if (!r->sink || !audit_record_command(&r->records, command))
+	if (!r->sink || r->c->all.recorded <= r->before || !audit_record_command(&r->records, command))
 		return 0;
 	r->sink_failed = audit_put(r->sink, "commands", &r->records.members, NULL, e) < 0;
+	audit_mark(r->sink, r->c->all.recorded);
 	r->records.members.len = 0;
 	return r->sink_failed ? -e->code : 0;
 }
@@ -269,7 +271,10 @@ static int put_rest(struct reading *r, struct err *e)
 {
 	if (!audit_record_commands_end(&r->records))
 		return 0;
-	return audit_put(r->sink, "commands", &r->records.members, NULL, e);
+	if (audit_put(r->sink, "commands", &r->records.members, NULL, e) < 0)
+		return -e->code;
+	audit_mark(r->sink, r->c->all.recorded);
+	return 0;
 }
 
 static int add(void *arg, const struct execlog_command *x, struct err *e)
@@ -340,6 +345,7 @@ int commands_read(struct arena *a, const struct state_dir *d, const struct state
 		  struct audit_sink *sink, struct commands *ret, struct err *e)
 {
 	struct reading r = { .a = a, .c = ret, .sink = sink, .started = started,
+			     .before = sink ? audit_marked(sink) : 0,
 			     .records.source = "bpf", .ends = "bpf",
 			     .boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) };
 	struct execlog_total total = { 0 };

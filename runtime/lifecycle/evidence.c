@@ -384,7 +384,7 @@ static void make_delete(struct ending *n, const struct commands *commands, const
 }
 
 /* The commands, the exit and the end, into one append: if it fails none of them is there.  Where it is killed
- * between two of its writes the commands of the first are recorded, and recorded again the next time. */
+ * between two of its writes the next goes on behind the commands of the first. */
 static int put_end(void *arg, struct audit_sink *sink, struct err *e)
 {
 	struct ending *n = arg;

@@ -791,6 +791,25 @@ def test_F7_what_overflows_dies_where_records_are_required(rt, agent, source):
     assert delete["commands"]["lost"] >= 1
 
 
+@pytest.mark.parametrize("writes", [1, 2])
+def test_F2_a_delete_that_was_killed_goes_on(rt, agent, work, source, writes):
+    """Behind the commands of so many writes."""
+    b = source[1](agent(["sh", "-c", "i=0; while [ $i -lt 200 ]; do /bin/true $i $(printf '%02000d' 0); "
+                         "i=$((i+1)); done"]))
+    rt.up(b)
+    rt.wait(b)
+    runtime.run(["strace", "-qq", "-o", work + "/trace", "-e", "trace=sync_file_range",
+                 "-e", f"inject=sync_file_range:signal=KILL:when={writes}", *rt.argv("delete", b.id)])
+    found = [x for x, _, _ in commands(b)]
+    assert 0 < len(found) < 200 and not records(b, "delete") and b.id in rt.ids()
+    rt.delete(b, check=True)
+    assert [x[1] for x, _, _ in commands(b) if x[0] == "/bin/true"] == list(map(str, range(200)))
+    assert [x["event"] for x in records(b) if x["event"] != "commands"] == ["create", "start", "exit", "delete"]
+    delete, = records(b, "delete")
+    assert delete["commands"]["recorded"] == len(commands(b))
+    assert audit("verify").code == 0
+
+
 @pytest.fixture
 def no_bpf():
     subprocess.run(["umount", "/sys/fs/bpf"], check=True)

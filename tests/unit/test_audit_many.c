@@ -158,6 +158,113 @@ Test(audit_many, killed_before_the_end, .timeout = 60)
 	}
 }
 
+static const struct many more_than_a_write = { 5, 30000, 0, NULL };
+
+/* Killed behind the first of its writes. */
+static int put_and_exit(void *arg, struct audit_sink *sink, struct err *e)
+{
+	const off_t before = log_size();
+	struct many many = more_than_a_write;
+
+	(void)arg;
+	cr_assert(put_many(&many, sink, e) == 0 && log_size() == before);
+	audit_mark(sink, 7);
+	many.n = 1;
+	cr_assert(put_many(&many, sink, e) == 0);
+	audit_mark(sink, 8);
+	_exit(log_size() > before ? 0 : 1);
+}
+
+static void append_and_be_killed(const char *session)
+{
+	const struct audit_frame frame = frame_of(session, "delete");
+	struct err e;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		audit_append_many(dir, &frame, put_and_exit, NULL, &e);
+	cr_assert(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static int only_look(void *arg, struct audit_sink *sink, struct err *e)
+{
+	*(unsigned long long *)arg = audit_marked(sink);
+	return err_say(e, EINTR, "seen");
+}
+
+static unsigned long long marked(const char *session)
+{
+	const struct audit_frame frame = frame_of(session, "delete");
+	unsigned long long mark = 99;
+	struct err e;
+
+	cr_assert(audit_append_many(dir, &frame, only_look, &mark, &e) == -EINTR);
+	return mark;
+}
+
+Test(audit_many, what_was_killed_between_writes_can_go_on)
+{
+	struct chain_frame last;
+
+	append("a", "create");
+	append_and_be_killed("a");
+	cr_expect(count("a", "commands", &last) == 5);
+	cr_expect(marked("a") == 7);
+	cr_expect(marked("a") == 7);
+	append("a", "exec");
+	cr_expect(marked("a") == 7);
+	append("b", "create");
+	cr_expect(marked("b") == 0);
+	expect_good(8);
+}
+
+/* Before it had noted that they were written; and the log is renamed. */
+Test(audit_many, what_was_killed_after_a_write_can_go_on)
+{
+	owned_fd session = -1;
+	struct head before, h;
+	struct err e;
+
+	append("a", "create");
+	session = open(in_dir("sessions/a"), O_RDWR | O_CLOEXEC);
+	cr_assert(head_read(session, &before) == 0);
+	append_and_be_killed("a");
+	cr_assert(head_read(session, &h) == 0 && h.mark == 7);
+	before.next = h.last;
+	before.next_at = 0;
+	before.next_mark = h.mark;
+	cr_assert(head_write(session, &before, "a", &e) == 0);
+	rotate_to(AUDIT_LOG ".1");
+	cr_expect(marked("a") == 7);
+}
+
+static int put_and_end(void *arg, struct audit_sink *sink, struct err *e)
+{
+	const off_t before = log_size();
+	struct many many = more_than_a_write;
+	owned_str members = STR_INIT;
+	int r = put_many(&many, sink, e);
+
+	(void)arg;
+	str_puts(&members, "{}");
+	if (r == 0)
+		r = audit_put(sink, "delete", &members, NULL, e);
+	cr_expect(log_size() == before);
+	return r;
+}
+
+/* Else what was put just before, as the exit, could not be told from what has to be put again. */
+Test(audit_many, the_end_is_written_with_what_comes_before)
+{
+	const struct audit_frame frame = frame_of("a", "delete");
+	struct err e;
+
+	append("a", "create");
+	cr_assert(audit_append_many(dir, &frame, put_and_end, NULL, &e) == 0, "%s", e.text);
+	expect_good(7);
+}
+
 static int remove_log(unsigned call)
 {
 	return call == 1 ? unlink(in_dir(AUDIT_LOG)) : 0;
