@@ -66,6 +66,8 @@ int sys_pidfd_getfd(int pidfd, int fd, unsigned flags);
 int sys_seccomp(unsigned op, unsigned flags, const void *args);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
 int sys_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
+/* A union bpf_attr is zeroed by memset(3): the kernel refuses what is set where it looks for nothing, and an
+ * initializer leaves (GCC 15) what is beyond the member that it names. */
 int sys_bpf(int cmd, void *attr, size_t size);
 int sys_sched_setattr(pid_t pid, const struct sys_sched_attr *attr);
 int sys_ioprio_set(pid_t pid, int value);	/* of one thread */

@@ -401,16 +401,18 @@ size_t cgroup_device_program(struct arena *a, const struct cgroup_device_rules *
 
 static int load_program(const struct bpf_insn *code, size_t n, int *ret_fd, struct err *e)
 {
-	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
-		.insns = (uintptr_t)code,
-		.insn_cnt = (unsigned)n,
-		.license = (uintptr_t)"Apache-2.0",
-		.prog_name = PROGRAM_NAME,
-	};
 	struct rlimit old, most = { RLIM_INFINITY, RLIM_INFINITY };
-	int fd = sys_bpf(BPF_PROG_LOAD, &attr, sizeof attr), error = errno;
+	union bpf_attr attr;
+	int fd, error;
 
+	memset(&attr, 0, sizeof attr);
+	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+	attr.insns = (uintptr_t)code;
+	attr.insn_cnt = (unsigned)n;
+	attr.license = (uintptr_t)"Apache-2.0";
+	strcpy(attr.prog_name, PROGRAM_NAME);
+	fd = sys_bpf(BPF_PROG_LOAD, &attr, sizeof attr);
+	error = errno;
 	/* Before Linux 5.11 programs count as locked memory, and the limit is small. */
 	if (fd < 0 && error == EPERM && getrlimit(RLIMIT_MEMLOCK, &old) == 0 &&
 	    setrlimit(RLIMIT_MEMLOCK, &most) == 0) {
@@ -429,23 +431,22 @@ static int find_program(int cgroup)
 {
 	enum { MOST = 64 };	/* the kernel's own limit */
 	unsigned ids[MOST];
-	union bpf_attr query = {
-		.query = {
-			.target_fd = (unsigned)cgroup,
-			.attach_type = BPF_CGROUP_DEVICE,
-			.prog_ids = (uintptr_t)ids,
-			.prog_cnt = MOST,
-		},
-	};
+	union bpf_attr query, ask;
 
+	memset(&query, 0, sizeof query);
+	query.query.target_fd = (unsigned)cgroup;
+	query.query.attach_type = BPF_CGROUP_DEVICE;
+	query.query.prog_ids = (uintptr_t)ids;
+	query.query.prog_cnt = MOST;
 	if (sys_bpf(BPF_PROG_QUERY, &query, sizeof query) < 0)
 		return -1;
 	for (unsigned i = 0; i < query.query.prog_cnt; i++) {
-		union bpf_attr get = { .prog_id = ids[i] };
 		struct bpf_prog_info info = { 0 };
-		union bpf_attr ask;
-		owned_fd fd = sys_bpf(BPF_PROG_GET_FD_BY_ID, &get, sizeof get);
+		owned_fd fd = -1;
 
+		memset(&ask, 0, sizeof ask);
+		ask.prog_id = ids[i];
+		fd = sys_bpf(BPF_PROG_GET_FD_BY_ID, &ask, sizeof ask);
 		if (fd < 0)
 			continue;
 		memset(&ask, 0, sizeof ask);

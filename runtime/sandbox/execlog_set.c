@@ -66,43 +66,49 @@ static const char *pinned(size_t i)
 
 /* ---- the kernel's calls ---- */
 
+/* value: that of the key, or where the next key is written. */
+static int in_map(int cmd, int map, const void *key, const void *value, uint64_t flags)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof attr);
+	attr.map_fd = (unsigned)map;
+	attr.key = (uintptr_t)key;
+	attr.value = (uintptr_t)value;
+	attr.flags = flags;
+	return sys_bpf(cmd, &attr, sizeof attr) < 0 ? -errno : 0;
+}
+
 int execlog_lookup(int map, const void *key, void *value)
 {
-	union bpf_attr attr = { .map_fd = (unsigned)map, .key = (uintptr_t)key,
-				.value = (uintptr_t)value };
-
-	return sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr, sizeof attr) < 0 ? -errno : 0;
+	return in_map(BPF_MAP_LOOKUP_ELEM, map, key, value, 0);
 }
 
 int execlog_add(int map, const void *key, const void *value)
 {
-	union bpf_attr attr = { .map_fd = (unsigned)map, .key = (uintptr_t)key,
-				.value = (uintptr_t)value, .flags = BPF_NOEXIST };
-
-	return sys_bpf(BPF_MAP_UPDATE_ELEM, &attr, sizeof attr) < 0 ? -errno : 0;
+	return in_map(BPF_MAP_UPDATE_ELEM, map, key, value, BPF_NOEXIST);
 }
 
 int execlog_delete(int map, const void *key)
 {
-	union bpf_attr attr = { .map_fd = (unsigned)map, .key = (uintptr_t)key };
-
-	return sys_bpf(BPF_MAP_DELETE_ELEM, &attr, sizeof attr) < 0 ? -errno : 0;
+	return in_map(BPF_MAP_DELETE_ELEM, map, key, NULL, 0);
 }
 
 static bool is_empty(int map)
 {
 	uint64_t first;
-	union bpf_attr attr = { .map_fd = (unsigned)map, .next_key = (uintptr_t)&first };
 
-	return sys_bpf(BPF_MAP_GET_NEXT_KEY, &attr, sizeof attr) < 0 && errno == ENOENT;
+	return in_map(BPF_MAP_GET_NEXT_KEY, map, NULL, &first, 0) == -ENOENT;
 }
 
 static int pin(int fd, const char *set, const char *name, struct err *e)
 {
 	owned_str path = STR_INIT;
-	union bpf_attr attr = { .bpf_fd = (unsigned)fd };
+	union bpf_attr attr;
 
+	memset(&attr, 0, sizeof attr);
 	str_printf(&path, ROOM "/%s/%s", set, name);
+	attr.bpf_fd = (unsigned)fd;
 	attr.pathname = (uintptr_t)path.s;
 	return sys_bpf(BPF_OBJ_PIN, &attr, sizeof attr) < 0 ? err_set(e, errno, "pin %s", path.s) : 0;
 }
@@ -111,9 +117,10 @@ static int pin(int fd, const char *set, const char *name, struct err *e)
 static int open_pinned(const char *set, const char *name, int *ret_fd, struct err *e)
 {
 	owned_str path = STR_INIT;
-	union bpf_attr attr = { 0 };
+	union bpf_attr attr;
 	int fd;
 
+	memset(&attr, 0, sizeof attr);
 	str_printf(&path, ROOM "/%s/%s", set, name);
 	attr.pathname = (uintptr_t)path.s;
 	fd = sys_bpf(BPF_OBJ_GET, &attr, sizeof attr);
@@ -127,15 +134,15 @@ static int open_pinned(const char *set, const char *name, int *ret_fd, struct er
 
 static int make_map(enum execlog_map which, int *ret_fd, struct err *e)
 {
-	union bpf_attr attr = {
-		.map_type = maps_wanted[which].type,
-		.key_size = maps_wanted[which].key,
-		.value_size = maps_wanted[which].value,
-		.max_entries = maps_wanted[which].entries,
-		.map_flags = maps_wanted[which].flags,
-	};
+	union bpf_attr attr;
 	int fd;
 
+	memset(&attr, 0, sizeof attr);
+	attr.map_type = maps_wanted[which].type;
+	attr.key_size = maps_wanted[which].key;
+	attr.value_size = maps_wanted[which].value;
+	attr.max_entries = maps_wanted[which].entries;
+	attr.map_flags = maps_wanted[which].flags;
 	snprintf(attr.map_name, sizeof attr.map_name, "agentrun_%.6s", maps_wanted[which].name);
 	fd = sys_bpf(BPF_MAP_CREATE, &attr, sizeof attr);
 	if (fd < 0)
@@ -145,22 +152,21 @@ static int make_map(enum execlog_map which, int *ret_fd, struct err *e)
 }
 
 /* What the kernel says of a program that it won't have ends with why. */
-static int explain(const union bpf_attr *refused, int error, struct err *e)
+static int explain(union bpf_attr *refused, int error, struct err *e)
 {
 	enum { MOST = 1 << 20, SHOWN = 400 };
-	union bpf_attr attr = *refused;
 	owned_str said = STR_INIT;
 	char *log = str_reserve(&said, MOST);
 	size_t n;
 
 	*log = '\0';
-	attr.log_buf = (uintptr_t)log;
-	attr.log_size = MOST;
-	attr.log_level = 1;
-	sys_bpf(BPF_PROG_LOAD, &attr, sizeof attr);
+	refused->log_buf = (uintptr_t)log;
+	refused->log_size = MOST;
+	refused->log_level = 1;
+	sys_bpf(BPF_PROG_LOAD, refused, sizeof *refused);
 	n = strnlen(log, MOST);
 	str_commit(&said, n);
-	return err_set(e, error, "load the program \"%s\": %s", attr.prog_name,
+	return err_set(e, error, "load the program \"%s\": %s", refused->prog_name,
 		       str_text(&said) + (n > SHOWN ? n - SHOWN : 0));
 }
 
@@ -168,17 +174,17 @@ static int explain(const union bpf_attr *refused, int error, struct err *e)
 static int attach(const char *name, unsigned tracepoint, const struct bpf_insn *code, size_t n,
 		  int *ret_link, struct err *e)
 {
-	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_TRACING,
-		.expected_attach_type = BPF_TRACE_RAW_TP,
-		.attach_btf_id = tracepoint,
-		.insns = (uintptr_t)code,
-		.insn_cnt = (unsigned)n,
-		.license = (uintptr_t)EXECLOG_LICENSE,
-	};
+	union bpf_attr attr;
 	owned_fd program = -1;
 	int link;
 
+	memset(&attr, 0, sizeof attr);
+	attr.prog_type = BPF_PROG_TYPE_TRACING;
+	attr.expected_attach_type = BPF_TRACE_RAW_TP;
+	attr.attach_btf_id = tracepoint;
+	attr.insns = (uintptr_t)code;
+	attr.insn_cnt = (unsigned)n;
+	attr.license = (uintptr_t)EXECLOG_LICENSE;
 	snprintf(attr.prog_name, sizeof attr.prog_name, "agentrun_%.6s", name);
 	program = sys_bpf(BPF_PROG_LOAD, &attr, sizeof attr);
 	if (program < 0)

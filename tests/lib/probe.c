@@ -125,9 +125,14 @@ static int vm_write(void)
 
 static int bpf(void)
 {
-	union bpf_attr a = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4,
-			     .max_entries = 1 };
+	union bpf_attr a;
 
+	/* an initializer does not zero all of a union (GCC 15) */
+	memset(&a, 0, sizeof a);
+	a.map_type = BPF_MAP_TYPE_ARRAY;
+	a.key_size = 4;
+	a.value_size = 4;
+	a.max_entries = 1;
 	return result(syscall(SYS_bpf, BPF_MAP_CREATE, &a, sizeof a));
 }
 

@@ -161,10 +161,15 @@ static bool allowed(const struct cgroup_device_rules *rules, const struct access
 /* The kernel takes no program of which a part cannot be reached. */
 static void expect_loaded(const struct bpf_insn *code, size_t n)
 {
-	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insns = (uintptr_t)code,
-				.insn_cnt = (unsigned)n, .license = (uintptr_t)"Apache-2.0" };
-	int fd = sys_bpf(BPF_PROG_LOAD, &attr, sizeof attr);
+	union bpf_attr attr;
+	int fd;
 
+	memset(&attr, 0, sizeof attr);
+	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+	attr.insns = (uintptr_t)code;
+	attr.insn_cnt = (unsigned)n;
+	attr.license = (uintptr_t)"Apache-2.0";
+	fd = sys_bpf(BPF_PROG_LOAD, &attr, sizeof attr);
 	cr_expect(fd >= 0 || errno == EPERM || errno == ENOSYS, "not loaded: %s", strerror(errno));
 	if (fd >= 0)
 		close(fd);

@@ -76,11 +76,16 @@ Test(execlog_set, keeps_the_set_for_root)
 /* What a version before or after this one may have left: all that is known of it. */
 static int pin_old_set(struct outcome *o)
 {
-	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_HASH, .key_size = 8, .value_size = 4,
-				.max_entries = 4 };
+	union bpf_attr attr;
 	uint64_t key = 1, value = 2;
-	int map = sys_bpf(BPF_MAP_CREATE, &attr, sizeof attr);
+	int map;
 
+	memset(&attr, 0, sizeof attr);
+	attr.map_type = BPF_MAP_TYPE_HASH;
+	attr.key_size = 8;
+	attr.value_size = 4;
+	attr.max_entries = 4;
+	map = sys_bpf(BPF_MAP_CREATE, &attr, sizeof attr);
 	WANT(o, map >= 0 && execlog_add(map, &key, &value) == 0, "map: %m");
 	WANT(o, mkdir(ROOM "/execlog-0", 0700) == 0, "mkdir: %m");
 	memset(&attr, 0, sizeof attr);
