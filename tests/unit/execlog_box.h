@@ -51,7 +51,8 @@ static inline int keep(void *arg, const struct execlog_command *c, struct err *e
 static inline unsigned long long started_at(pid_t pid)
 {
 	unsigned long long ticks = 0;
-	char path[40], *p;
+	const char *p;
+	char path[40];
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	p = strrchr(text_of(path), ')');
