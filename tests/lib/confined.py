@@ -53,6 +53,11 @@ def put(b, program):
     return "/bin/" + os.path.basename(program)
 
 
+def can_watch():
+    """BPF can log commands of root's containers: there is a bpffs, and the kernel tells its types."""
+    return os.geteuid() == 0 and os.path.ismount("/sys/fs/bpf") and os.path.exists("/sys/kernel/btf/vmlinux")
+
+
 def refusal(result):
     """The three lines that every refusal is: what, why, what to do."""
     assert result.code > 0, result.text

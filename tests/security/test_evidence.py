@@ -695,9 +695,8 @@ def commands(b):
 
 @pytest.fixture
 def watched():
-    """Whether this kernel lets commands be watched is told by the delete record."""
-    if not os.path.ismount("/sys/fs/bpf"):
-        pytest.skip("no bpffs")
+    if not confined.can_watch():
+        pytest.skip("no BPF for the log of commands")
 
 
 def test_F6_the_commands_that_it_executed(rt, agent, watched):
