@@ -50,7 +50,7 @@ static int open_here(struct nl *n, int protocol, struct err *e)
 	return 0;
 }
 
-/* The child of open_by_child(): enters the owner of the namespace, then the namespace. */
+/* The child of open_by_child(): enters the namespace, if need be its owner first. */
 static int enter_and_send(int protocol, int netns_fd, int channel)
 {
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
@@ -58,11 +58,14 @@ static int enter_and_send(int protocol, int netns_fd, int channel)
 	struct msghdr m = { .msg_iov = &byte, .msg_iovlen = 1,
 			    .msg_control = control, .msg_controllen = sizeof control };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	owned_fd userns = ioctl(netns_fd, NS_GET_USERNS);
-	owned_fd fd = -1;
+	owned_fd userns = -1, fd = -1;
 
-	if (userns < 0 || setns(userns, CLONE_NEWUSER) < 0 || setns(netns_fd, CLONE_NEWNET) < 0)
-		return errno;
+	if (setns(netns_fd, CLONE_NEWNET) < 0) {
+		userns = ioctl(netns_fd, NS_GET_USERNS);
+		if (userns < 0 || setns(userns, CLONE_NEWUSER) < 0 ||
+		    setns(netns_fd, CLONE_NEWNET) < 0)
+			return errno;
+	}
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
 		return errno;
@@ -121,7 +124,8 @@ int nl_open(struct nl *n, int protocol, int netns_fd, struct err *e)
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (home < 0)
 		return err_set(e, errno, "open /proc/thread-self/ns/net");
-	if (setns(netns_fd, CLONE_NEWNET) < 0) {
+	/* The root of a user namespace may be able to enter, but not to come back to the host's. */
+	if (setns(home, CLONE_NEWNET) < 0 || setns(netns_fd, CLONE_NEWNET) < 0) {
 		if (errno == EPERM)
 			return open_by_child(n, protocol, netns_fd, e);
 		return err_set(e, errno, "enter the network namespace");

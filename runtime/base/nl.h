@@ -28,10 +28,10 @@ void nl_close(struct nl *n);
 
 /*
  * A socket of that protocol (NETLINK_NETFILTER, NETLINK_ROUTE) in the network
- * namespace of netns_fd, or in the caller's own if that is -1.  The calling thread is in its own namespace again
- * when this returns 0.  Where the caller may not enter the namespace itself
- * (rootless: it belongs to a child user namespace) a child process enters both
- * and hands the socket back.
+ * namespace of netns_fd, or in the caller's own if that is -1.  The calling
+ * thread is in its own namespace when this returns.  Where it may not enter the
+ * other, or not come back (rootless: they belong to different user namespaces), a
+ * child process enters and hands the socket back.
  */
 int nl_open(struct nl *n, int protocol, int netns_fd, struct err *e);
 

@@ -201,6 +201,15 @@ def test_evidence_read_by_the_unprivileged_owner(lab):
     assert '"address": "127.0.0.11"' in r.out
 
 
+def test_evidence_read_by_who_cannot_come_back(lab):
+    """Rootless Podman's runtime is root in a user namespace, and its network is the host's."""
+    inside = f"{lab.probe} install; {lab.attacker} tcp 127.0.0.11 53 >&2; echo ready; sleep 60"
+    r = runtime.run([*NOBODY, "unshare", "-Ur", "bash", "-c",
+                     f"exec 3< <(unshare -n sh -c '{inside}'); read -r _ <&3; "
+                     f"{lab.probe} read /proc/$!/ns/net; x=$?; kill $!; exit $x"], check=True)
+    assert '"address": "127.0.0.11"' in r.out
+
+
 # ---- C1
 
 
