@@ -432,6 +432,21 @@ static bool is_null_device(const struct fact_mount *f)
 	return !f->error && S_ISCHR(f->st.st_mode) && f->st.st_rdev == makedev(1, 3);
 }
 
+/* The engine may have made it read-only already: the stricter of both is the truth. */
+static const char *workspace_mode(const struct judge *j)
+{
+	const struct spec_mount *m = &j->out->mounts.v[j->workspace];
+
+	return has_option(m, "ro") || has_option(m, "rro") ? "ro" :
+	       policy_text(j->p, FIELD_WORKSPACE_MODE);
+}
+
+/* Whether it becomes an overlay, whose sockets are others than those that lie beneath: nobody listens on them. */
+static bool is_overlaid(const struct judge *j, size_t i)
+{
+	return (long)i == j->workspace && strcmp(workspace_mode(j), "cow") == 0;
+}
+
 /* What no field of a policy lets in. */
 static int judge_never(const struct judge *j, size_t i, struct err *e)
 {
@@ -445,7 +460,7 @@ static int judge_never(const struct judge *j, size_t i, struct err *e)
 	if (j->places[i] == PLACE_HOST && !is_null_device(f) && (why = why_never(j, f)) &&
 	    !is_excepted(j, f->resolved) && !is_excepted(j, f->same_as))
 		return refuse_always(j, i, why, f->same_as ? f->same_as : f->resolved, e);
-	if (f->socket && !is_excepted(j, f->socket) && !is_excepted(j, f->resolved))
+	if (f->socket && !is_overlaid(j, i) && !is_excepted(j, f->socket) && !is_excepted(j, f->resolved))
 		return refuse_always(j, i, strcmp(f->socket, f->resolved) == 0 ? "is a socket" :
 				     arena_printf(j->a, "holds the socket %s",
 						  safe_text(j->a, f->socket)), f->socket, e);
@@ -560,7 +575,6 @@ static int map_owner(const struct judge *j, struct spec_mount *m, const struct f
 
 static int settle_workspace(const struct judge *j, struct err *e)
 {
-	const char *mode = policy_text(j->p, FIELD_WORKSPACE_MODE);
 	const char *owner = policy_text(j->p, FIELD_WORKSPACE_OWNER);
 	struct spec_workspace *w;
 	struct spec_mount *m;
@@ -571,7 +585,7 @@ static int settle_workspace(const struct judge *j, struct err *e)
 		return 0;
 	m = &j->out->mounts.v[j->workspace];
 	f = &j->facts->mounts.v[j->workspace];
-	if (strcmp(mode, "ro") == 0)
+	if (strcmp(policy_text(j->p, FIELD_WORKSPACE_MODE), "ro") == 0)
 		make_read_only(j, m, policy_say(j->a, j->p, FIELD_WORKSPACE_MODE));
 	if (strcmp(owner, "map") == 0 && (r = map_owner(j, m, f, e)) < 0)
 		return r;
@@ -579,8 +593,7 @@ static int settle_workspace(const struct judge *j, struct err *e)
 	w->mount = (size_t)j->workspace;
 	w->destination = m->destination;
 	w->source = f->resolved;
-	/* the engine may have made it read-only already: the stricter of both is the truth */
-	w->mode = arena_strdup(j->a, has_option(m, "ro") || has_option(m, "rro") ? "ro" : mode);
+	w->mode = arena_strdup(j->a, workspace_mode(j));
 	if (strcmp(w->mode, "cow") == 0)
 		note(j->a, j->out->agent, "workspace %s: writes stay aside until a person applies them (%s)",
 		     safe_text(j->a, m->destination), policy_say(j->a, j->p, FIELD_WORKSPACE_MODE));
@@ -602,11 +615,11 @@ int apply_mounts(struct apply *x, struct err *e)
 	j.places = arena_array(x->a, enum place, n + 1);
 	for (size_t i = 0; i < n; i++)
 		j.places[i] = place_of(&j, i);
+	if ((r = find_workspace(&j, e)) < 0)
+		return r;
 	for (size_t i = 0; i < n; i++)
 		if ((r = judge_never(&j, i, e)) < 0)
 			return r;
-	if ((r = find_workspace(&j, e)) < 0)
-		return r;
 	for (size_t i = 0; i < n; i++)
 		if ((r = judge_mount(&j, i, e)) < 0)
 			return r;

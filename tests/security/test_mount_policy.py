@@ -97,6 +97,30 @@ def test_d1_socket_in_the_workspace(rt, box, work, engine):
     rt.create(b)
 
 
+def test_d1_socket_and_pipe_beneath_a_copy_on_write_workspace(rt, box, work):
+    """Nobody of the host's is reached through an overlay: not as it lies there, nor once it is copied up."""
+    script = ("for x in old copied; do\n"
+              "  [ $x = old ] || chmod 777 sock pipe\n"
+              "  /bin/attacker unix sock\n"
+              "  timeout 1 sh -c 'echo secret >pipe' || echo nobody reads\n"
+              "done")
+    b = confined.confine(box(shell(script)), work, profile="edit")
+    confined.put(b, confined.tool("attacker"))
+    os.mkfifo(b.workspace + "/pipe")
+    reader = os.open(b.workspace + "/pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with listening(b.workspace + "/sock"):
+            r = rt.run(b)
+            b.config["mounts"][-1]["options"].append("ro")    # a workspace that is no overlay
+            assert b.config["mounts"][-1]["source"] == b.workspace
+            b.save()
+            refused(rt, b, "holds the socket")
+        assert [x.split(" ")[0] for x in r.out.splitlines()] == ["ECONNREFUSED", "nobody"] * 2, r
+        assert os.read(reader, 10) == b""
+    finally:
+        os.close(reader)
+
+
 def test_d1_sockets_bound_through_a_descriptor(rt, box, work):
     """/proc/self/fd/N is the binder's: not what the runtime that reads it has open by that number.
     Containers that wait for their start are such binders."""
