@@ -92,11 +92,36 @@ static int clone_source(const struct spec_mount *m, bool recursive, int *ret_fd,
 	return 0;
 }
 
+static bool has_id(int64_t first, const struct spec_id_mapping *m, int64_t id)
+{
+	return id >= first && id - first < m->size;
+}
+
+/* With the host's root, whom the map may leave out: as itself, or as one whom no file belongs to. */
+static spec_id_mappings with_root(struct arena *a, const spec_id_mappings *ids)
+{
+	enum { NOBODY = 0xfffffffd };
+	spec_id_mappings more = { arena_array(a, struct spec_id_mapping, ids->n + 1), ids->n };
+	int64_t root = 0;
+
+	for (size_t i = 0; i < ids->n; i++) {
+		more.v[i] = ids->v[i];
+		if (has_id(ids->v[i].host_id, &ids->v[i], 0))
+			return *ids;
+		if (has_id(ids->v[i].container_id, &ids->v[i], 0))
+			root = NOBODY;
+	}
+	more.v[more.n++] = (struct spec_id_mapping){ root, 0, 1 };
+	return more;
+}
+
 /* The user namespace of the entry's maps, or with the option alone of those of the container's; -1: none. */
 static int map_namespace(const struct spec_mount *m, const struct mountopt *o,
-			 const struct spec_linux *l, int *ret_fd, struct err *e)
+			 const struct spec_linux *l, bool overlay, int *ret_fd, struct err *e)
 {
 	const spec_id_mappings *uid = &m->uid_mappings, *gid = &m->gid_mappings;
+	owned_arena a = ARENA_INIT;
+	spec_id_mappings uid_and_root, gid_and_root;
 
 	*ret_fd = -1;
 	if (!uid->n && !gid->n && !o->idmap)
@@ -107,6 +132,13 @@ static int map_namespace(const struct spec_mount *m, const struct mountopt *o,
 	}
 	if (!uid->n || !gid->n)
 		return err_say(e, EINVAL, "an id-mapped mount needs uidMappings and gidMappings");
+	/* The kernel works in the layers as root does who mounts. */
+	if (overlay) {
+		uid_and_root = with_root(&a, uid);
+		gid_and_root = with_root(&a, gid);
+		uid = &uid_and_root;
+		gid = &gid_and_root;
+	}
 	return idmap_userns_fd(uid->v, uid->n, gid->v, gid->n, ret_fd, e);
 }
 
@@ -114,7 +146,7 @@ static int map_ids(int tree, const struct spec_mount *m, const struct mountopt *
 		   const struct spec_linux *l, struct err *e)
 {
 	owned_fd userns = -1;
-	int r = map_namespace(m, o, l, &userns, e);
+	int r = map_namespace(m, o, l, false, &userns, e);
 
 	return r < 0 || userns < 0 ? r : mnt_idmap(tree, o->recursive_idmap, userns, e);
 }
@@ -124,7 +156,7 @@ static int open_overlay(int lower_fd, const struct spec_mount *m, const struct m
 			const struct spec_linux *l, int *ret_fd, struct err *e)
 {
 	owned_fd userns = -1;
-	int r = map_namespace(m, o, l, &userns, e);
+	int r = map_namespace(m, o, l, true, &userns, e);
 
 	return r < 0 ? r : overlay_new(lower_fd, m->store, m->store_user_xattr, userns, ret_fd, e);
 }

@@ -103,6 +103,17 @@ static int mount_layers(const int layers[3], bool user_xattr, uint64_t attribute
 	return mnt_new("overlay", "agentrun", &o, attributes, ret_fd, e);
 }
 
+/* Where it cannot work in workdir, the kernel only says so in its log, and mounts read-only. */
+static int check_writable(int *mount_fd, struct err *e)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(*mount_fd, &fs) == 0 && !(fs.f_flag & ST_RDONLY))
+		return 0;
+	fd_close(mount_fd);
+	return err_say(e, EROFS, "the kernel cannot write to its work directory (its log says why)");
+}
+
 int overlay_new(int lower_fd, const char *store, bool user_xattr, int userns_fd, int *ret_fd,
 		struct err *e)
 {
@@ -119,6 +130,8 @@ int overlay_new(int lower_fd, const char *store, bool user_xattr, int userns_fd,
 		    open_mapped(lower_fd, dir, userns_fd, layers, &tree, e);
 	if (r == 0)
 		r = mount_layers(layers, user_xattr, attributes, ret_fd, e);
+	if (r == 0)
+		r = check_writable(ret_fd, e);
 	for (size_t i = 0; i < 3; i++)
 		fd_close(&layers[i]);
 	if (r == -EINVAL && userns_fd >= 0)

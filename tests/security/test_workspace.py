@@ -95,14 +95,43 @@ def test_mapped_owner(rt, box, work):
         assert os.stat(f"{STORES}/{store}/upper/{name}").st_uid == 1000
 
 
-def test_user_namespace(rt, box, work):
-    b = cow(box, work, "echo x >>old; echo y >new; cat old new")
+def in_user_namespace(b, work):
     bundle.namespace(b.config, "user")
     b.config["linux"].update(uidMappings=[{"containerID": 0, "hostID": 100000, "size": 2000}],
                              gidMappings=[{"containerID": 0, "hostID": 100000, "size": 2000}])
     b.save()
     os.makedirs(b.rootfs + "/workspace")
     os.chmod(work + "/b", 0o755)
+
+
+@pytest.mark.parametrize("inside", ("root", "user", "user namespace"))
+@pytest.mark.parametrize("owner", (0, 1000))
+def test_mapped_owner_is_not_root_of_the_host(rt, box, work, owner, inside):
+    """The kernel works in the layers as root, whom such a map leaves out: it may not become read-only."""
+    b = cow(box, work, "stat -c '%u %n' old dir; echo x >>old; echo y >new; stat -c '%u %n' old new; "
+                       "rm -r dir; mkdir dir", workspace_owner="map")
+    user = 7 if inside == "user" else 0
+    b.config["process"]["user"] = {"uid": user, "gid": user}
+    if inside == "user namespace":
+        in_user_namespace(b, work)
+    for top, _, files in os.walk(b.workspace):
+        for path in top, *(f"{top}/{name}" for name in files):
+            os.chown(path, owner, owner)
+    b.save()
+    before, known = snapshot(b.workspace), stores()
+    r = rt.run(b, check=True)
+    assert r.out == f"{user} old\n{user} dir\n{user} old\n{user} new\n" and not r.err
+    assert snapshot(b.workspace) == before
+    store, = set(stores()) - set(known)
+    for name in "old", "new", "dir":
+        assert os.stat(f"{STORES}/{store}/upper/{name}").st_uid == owner
+    assert "applied" in rt("workspace", "apply", b.id, check=True).out
+    assert os.stat(b.workspace + "/new").st_uid == owner
+
+
+def test_user_namespace(rt, box, work):
+    b = cow(box, work, "echo x >>old; echo y >new; cat old new")
+    in_user_namespace(b, work)
     for path in b.workspace, b.workspace + "/old":
         os.chown(path, 100000, 100000)
     before, known = snapshot(b.workspace), stores()
