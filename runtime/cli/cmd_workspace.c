@@ -502,8 +502,14 @@ int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e)
 		return err_say(e, EINVAL, "workspace: expected list, diff, apply, discard or prune");
 	what = argv[first];
 	name = first + 1 < argc ? argv[first + 1] : NULL;
-	for (int i = first + 2; i < argc; i++)
-		strv_add(cli->arena, &rest, argv[i]);
+	for (int i = first + 1; i < argc; i++) {
+		/* "$UNSET" would mean all there is. */
+		if (!*argv[i])
+			return err_say(e, EINVAL, "workspace %s: operand %d is empty (\".\" is the whole "
+				       "workspace)", what, i - first);
+		if (i > first + 1)
+			strv_add(cli->arena, &rest, argv[i]);
+	}
 	if (review_directory(cli->arena, cli->runtime.rootless, &directory, e) < 0)
 		return -e->code;
 	/* What a user's container wrote belongs to the user's subordinate ids. */

@@ -273,6 +273,16 @@ def test_bad_command_line(rt, args, says):
     rt("workspace", *args, check=says)
 
 
+@pytest.mark.parametrize("what", ["diff", "apply"])
+@pytest.mark.parametrize("paths", [[""], ["a", ""]])
+def test_an_empty_path_is_not_all_of_it(rt, session, what, paths):
+    """What "$UNSET" becomes."""
+    b = session("echo 9 >a; echo 8 >d/b", HOST)
+    rt("workspace", what, b.id, *paths, check=f"operand {len(paths) + 1} is empty")
+    rt("workspace", what, "", check="operand 1 is empty", cwd=b.workspace)
+    assert read(b, "a") == "1\n" and read(b, "d/b") == "2\n"
+
+
 def test_a_workspace_that_is_another_one(rt, session, work):
     b = session("echo 9 >a", HOST)
     os.rename(b.workspace, work + "/old")
