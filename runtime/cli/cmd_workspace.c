@@ -456,6 +456,7 @@ static int apply(struct cli *cli, uid_t caller, const char *directory, const cha
 	owned_session s = SESSION_INIT;
 	struct changes all, chosen, done, reviewed;
 	struct diff_view v = { .s = &s.r.s, .c = &chosen, .terminal = isatty(1) };
+	owned_str safe = STR_INIT;
 	bool recorded = !o->reviewed;
 	int r;
 
@@ -472,7 +473,8 @@ static int apply(struct cli *cli, uid_t caller, const char *directory, const cha
 		return -e->code;
 	r = apply_changes(cli->arena, &s.r.s, &chosen, s.upper, s.workspace, &done, e);
 	record(cli, caller, &s.r.s, &all, &done);
-	str_printf(out, "applied %zu of %zu changes to %s\n", done.n, all.n, s.r.s.workspace);
+	str_put_safe(&safe, s.r.s.workspace, 400);
+	str_printf(out, "applied %zu of %zu changes to %s\n", done.n, all.n, safe.s);
 	if (r < 0)
 		return err_in(e, "%zu of %zu changes were applied, and it can be run again", done.n,
 			      chosen.n);

@@ -291,6 +291,19 @@ def test_a_workspace_that_is_another_one(rt, session, work):
     assert os.listdir(b.workspace) == []
 
 
+def test_the_workspace_is_printed_as_it_may_be_shown(rt, session, work):
+    b = session("echo 9 >a", HOST)
+    store = f"{STORES}/{json.loads(diff(rt, b, '--json'))['session']}/store.json"
+    with open(store, encoding="utf-8") as f:
+        about = json.load(f)
+    about["workspace"] = work + "/\x1b[31m\nred"
+    os.rename(b.workspace, about["workspace"])
+    with open(store, "w", encoding="utf-8") as f:
+        json.dump(about, f)
+    out = rt("workspace", "apply", b.id, check=True).out
+    assert out.endswith("/\\x1b[31m\\x0ared\n") and out.count("\n") == 1
+
+
 def test_without_a_name(rt, session, work):
     """The newest session of the current directory."""
     b = session("echo 1 >a", "mkdir d")
