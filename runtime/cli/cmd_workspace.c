@@ -25,7 +25,7 @@
 
 struct options {
 	const char *reviewed, *older_than;
-	bool json, stat, name_only, nul, interactive, allow_exec, discard;
+	bool json, stat, name_only, nul, interactive, allow_exec, skip, discard;
 };
 
 #define O(member) offsetof(struct options, member)
@@ -37,6 +37,7 @@ const struct cli_option cmd_workspace_options[] = {
 	{ 'i', "interactive", CLI_FLAG, O(interactive), NULL, "apply: ask for each change" },
 	{ 0, "allow-exec", CLI_FLAG, O(allow_exec), NULL,
 	  "apply: also what may run code on this host" },
+	{ 0, "skip", CLI_FLAG, O(skip), NULL, "apply: leave out what is refused, or in conflict" },
 	{ 0, "reviewed", CLI_TEXT, O(reviewed), "DIGEST",
 	  "apply: only if the changes are those with this digest, which diff prints" },
 	{ 0, "discard", CLI_FLAG, O(discard), NULL, "apply: if all was applied, discard the session" },
@@ -357,6 +358,47 @@ static bool is_asked(const struct changes *all, const struct change *c)
 	return c->kind != CHANGE_ADDED || !S_ISDIR(c->new_mode) || !changes_any_below(all, c->path);
 }
 
+static void put_left_out(const struct change *c, const char *why, struct str *out)
+{
+	str_puts(out, "Left out:");
+	diff_line(c, why, out);
+}
+
+/* Takes those of the paths.  Says which are not taken although nothing was said of them: directories, as what
+ * is in them was left out or stays; `said` has a place for each. */
+static void take(struct cli *cli, struct changes *chosen, const struct strv *paths, const bool *said,
+		 struct str *out)
+{
+	const struct changes all = *chosen;
+	size_t taken = 0;
+
+	changes_pick(cli->arena, &all, paths, chosen);
+	for (size_t i = 0; i < all.n; i++)
+		if (taken < chosen->n && strcmp(chosen->v[taken].path, all.v[i].path) == 0)
+			taken++;
+		else if (!said[i])
+			put_left_out(&all.v[i], all.v[i].old_mode ? "something in it stays" :
+				     "nothing in it is applied", out);
+}
+
+/* What can never be applied, and what is in conflict. */
+static void skip(struct cli *cli, struct changes *chosen, struct str *out)
+{
+	bool *said = arena_array(cli->arena, bool, chosen->n + 1);
+	struct strv paths = { 0 };
+
+	for (size_t i = 0; i < chosen->n; i++) {
+		const struct change *c = &chosen->v[i];
+
+		said[i] = c->refused || c->conflict;
+		if (said[i])
+			put_left_out(c, c->refused ? c->refused : c->conflict, out);
+		else
+			strv_add(cli->arena, &paths, c->path);
+	}
+	take(cli, chosen, &paths, said, out);
+}
+
 /* *chosen becomes what was answered with yes; what can't be applied is named and left out. */
 static int choose(struct cli *cli, const struct diff_view *v, const struct changes *reviewed,
 		  struct changes *chosen, struct err *e)
@@ -458,6 +500,7 @@ static int apply(struct cli *cli, uid_t caller, const char *directory, const cha
 	struct diff_view v = { .s = &s.r.s, .c = &chosen, .terminal = isatty(1) };
 	owned_str safe = STR_INIT;
 	bool recorded = !o->reviewed;
+	size_t skipped;
 	int r;
 
 	if (session_open(cli, directory, name, true, &s, e) < 0 ||
@@ -467,6 +510,10 @@ static int apply(struct cli *cli, uid_t caller, const char *directory, const cha
 		return -e->code;
 	v.upper = s.upper;
 	v.workspace = s.workspace;
+	skipped = chosen.n;
+	if (o->skip)
+		skip(cli, &chosen, out);
+	skipped -= chosen.n;
 	if (o->interactive && choose(cli, &v, recorded ? &reviewed : NULL, &chosen, e) < 0)
 		return -e->code;
 	if (apply_check(&chosen, recorded ? &reviewed : NULL, o->allow_exec || o->interactive, e) < 0)
@@ -482,7 +529,8 @@ static int apply(struct cli *cli, uid_t caller, const char *directory, const cha
 		str_puts(out, "kept the session: not all of it was applied\n");
 	else if (o->discard && (r = review_remove(&s.r, e)) == 0)
 		str_printf(out, "discarded %s\n", s.r.s.session);
-	return r;
+	return r == 0 && skipped ? err_say(e, ECANCELED, "%zu change%s left out", skipped,
+					     skipped == 1 ? " was" : "s were") : r;
 }
 
 /* ---- the command ---- */

@@ -17,7 +17,7 @@
 #include "review/diff.h"
 #include "review/tree.h"
 
-enum { COPY_CHUNK = 1 << 16, NAMED_MOST = 6 };
+enum { COPY_CHUNK = 1 << 16, NAMED_MOST = 6, NAMED_BYTES = 300 };
 
 /* ---- what keeps a change from being applied ---- */
 
@@ -26,8 +26,8 @@ enum obstacle { REFUSED, CONFLICT, UNREVIEWED, RUNS, OBSTACLES };
 static const struct {
 	const char *what, *remedy;
 } obstacles[OBSTACLES] = {
-	[REFUSED] = { "can never be applied", "name the paths to apply, without these" },
-	[CONFLICT] = { "in conflict with the host", "merge these by hand, and name the other paths" },
+	[REFUSED] = { "can never be applied", "--skip leaves these out" },
+	[CONFLICT] = { "in conflict with the host", "--skip keeps the host's" },
 	[UNREVIEWED] = { "not as recorded when the container was deleted", "look at `agentrun "
 			 "workspace diff` again, and give its digest with --reviewed" },
 	[RUNS] = { "may run code on this host", "look at them; then --allow-exec applies them, or "
@@ -66,29 +66,43 @@ const char *apply_hindrance(const struct change *c, const struct changes *review
 	return obstacle_of(c, reviewed, true, &why) < OBSTACLES ? why : NULL;
 }
 
+/* Of those that have it: how many, and the first of them, with what to do. */
+static size_t name_them(const struct changes *c, const struct changes *reviewed, bool allow_exec,
+			enum obstacle by, struct str *out)
+{
+	owned_str names = STR_INIT;
+	size_t n = 0, named = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const char *why;
+
+		if (obstacle_of(&c->v[i], reviewed, allow_exec, &why) != by)
+			continue;
+		if (n++ == named && named < NAMED_MOST && names.len < NAMED_BYTES) {
+			diff_line(&c->v[i], why, &names);
+			named++;
+		}
+	}
+	if (!n)
+		return 0;
+	str_printf(out, "%s%zu of %zu changes %s:\n%s", out->len ? "\n" : "", n, c->n, obstacles[by].what,
+		   names.s);
+	if (n > named)
+		str_printf(out, "  ... and %zu more\n", n - named);
+	str_puts(out, obstacles[by].remedy);
+	return n;
+}
+
 int apply_check(const struct changes *c, const struct changes *reviewed, bool allow_exec,
 		struct err *e)
 {
 	owned_str text = STR_INIT;
+	enum obstacle last = OBSTACLES;
 
-	for (enum obstacle by = 0; by < OBSTACLES && !text.len; by++) {
-		size_t n = 0;
-
-		for (size_t i = 0; i < c->n; i++) {
-			const char *why;
-
-			if (obstacle_of(&c->v[i], reviewed, allow_exec, &why) == by &&
-			    n++ < NAMED_MOST)
-				diff_line(&c->v[i], why, &text);
-		}
-		if (n > NAMED_MOST)
-			str_printf(&text, "  ... and %zu more\n", n - NAMED_MOST);
-		if (n)
-			return err_say(e, by == RUNS ? EPERM : EINVAL, "nothing was applied: %zu of %zu "
-				       "changes %s:\n%s%s", n, c->n, obstacles[by].what, text.s,
-				       obstacles[by].remedy);
-	}
-	return 0;
+	for (enum obstacle by = 0; by < OBSTACLES; by++)
+		if (name_them(c, reviewed, allow_exec, by, &text))
+			last = by;
+	return text.len ? err_say(e, last == RUNS ? EPERM : EINVAL, "nothing was applied: %s", text.s) : 0;
 }
 
 /* ---- one entry ---- */

@@ -18,7 +18,7 @@
 /*
  * Whether all of them can be applied: none refused or in conflict, each as in
  * `reviewed` (NULL: the caller compared the digest), none that runs code on the host
- * but with allow_exec.  The error names those that can't, with what to do.
+ * but with allow_exec.  The error names those that can't, by what hinders them, with what to do.
  */
 int apply_check(const struct changes *c, const struct changes *reviewed, bool allow_exec,
 		struct err *e);

@@ -122,7 +122,7 @@ def test_d6_conflict(rt, session):
     assert "In conflict with the host:\n  modified  a (the host's was changed" in diff(rt, b)
     before = snapshot(b.workspace)
     r = apply(rt, b, check="nothing was applied: 1 of 4 changes in conflict")
-    assert "merge these by hand" in r.err
+    assert "--skip keeps the host's" in r.err
     assert snapshot(b.workspace) == before
     apply(rt, b, "d")
     assert read(b, "a") == "7\n" and read(b, "d/b") == "8\n"
@@ -136,6 +136,37 @@ def test_d6_refused(rt, session):
     assert snapshot(b.workspace) == before
     apply(rt, b, "a")
     assert read(b, "a") == "9\n" and sorted(os.listdir(b.workspace)) == ["a", "d"]
+
+
+def test_d6_skip(rt, session):
+    """All but what is refused, or in conflict: both are named at once, and the status tells that it is not all."""
+    b = session("mkfifo p; mkdir s; ln -s / s/l; echo 9 >a; echo 8 >d/b; rm -r d/e", HOST)
+    for path in "/a", "/d/e/c":
+        with open(b.workspace + path, "w", encoding="ascii") as f:
+            f.write("7\n")
+    before = snapshot(b.workspace)
+    r = apply(rt, b, check="nothing was applied: 2 of 7 changes can never be applied:\n")
+    assert "--skip leaves these out\n3 of 7 changes in conflict" in r.err and "  modified  a (" in r.err
+    assert "changes may run code" not in r.err and snapshot(b.workspace) == before
+    r = apply(rt, b, "--skip", "--discard", check="5 changes were left out")
+    left = re.findall(r"^Left out: +\w+ +(\S+) \(.", r.out, re.M)
+    assert left == ["a", "d/e", "d/e/c", "p", "s/l"] and "applied 2 of 7 changes" in r.out
+    assert r.code == 1 and "kept the session" in r.out
+    assert read(b, "a") == "7\n" and read(b, "d/b") == "8\n" and read(b, "d/e/c") == "7\n"
+    assert os.listdir(b.workspace + "/s") == [] and not os.path.exists(b.workspace + "/p")
+
+
+def test_d6_skip_is_no_yes(rt, session):
+    """What runs code, and what was changed since the container was deleted, still stops all of it."""
+    b = session("mkfifo p; echo x >Makefile; echo 9 >a", HOST)
+    before = snapshot(b.workspace)
+    r = apply(rt, b, "--skip", check="nothing was applied: 1 of 2 changes may run code on this host")
+    assert "can never" not in r.err and snapshot(b.workspace) == before
+    with open(f"{STORES}/{json.loads(diff(rt, b, '--json'))['session']}/upper/a", "w", encoding="ascii") as f:
+        f.write("8\n")
+    rt("workspace", "apply", "--skip", "--allow-exec", b.id, check="not as recorded when")
+    assert snapshot(b.workspace) == before
+    assert "applied 2 of 3" in apply(rt, b, "--skip", "--allow-exec", check="1 change was left out").out
 
 
 def test_d6_marks_of_another_mount(rt, session):

@@ -111,7 +111,7 @@ Test(apply, d6_nothing_is_applied)
 	const struct row rows[] = {
 		{ .what = "D6: refused", .host = TREE, .upper = "echo 9 >a; mkfifo p",
 		  .after = "grep -q 1 a", .refused = "nothing was applied: 1 of 2 changes can never be "
-		  "applied:\n  added     p (a named pipe)\nname the paths to apply, without these" },
+		  "applied:\n  added     p (a named pipe)\n--skip leaves these out" },
 		{ .what = "D6: refused, left out", .host = TREE, .upper = "echo 9 >a; mkfifo p",
 		  .paths = STRV("a"), .done = 1, .after = "grep -q 9 a; test ! -e p" },
 		{ .what = "D6: links that lead out", .host = TREE, .allow_exec = true,
