@@ -25,7 +25,7 @@
 
 struct options {
 	const char *reviewed, *older_than;
-	bool json, stat, name_only, nul, interactive, allow_exec, skip, discard;
+	bool json, stat, name_only, nul, interactive, allow_exec, skip, overwrite, discard;
 };
 
 #define O(member) offsetof(struct options, member)
@@ -38,6 +38,8 @@ const struct cli_option cmd_workspace_options[] = {
 	{ 0, "allow-exec", CLI_FLAG, O(allow_exec), NULL,
 	  "apply: also what may run code on this host" },
 	{ 0, "skip", CLI_FLAG, O(skip), NULL, "apply: leave out what is refused, or in conflict" },
+	{ 0, "overwrite", CLI_FLAG, O(overwrite), NULL,
+	  "apply: the container's also where the host's was changed meanwhile" },
 	{ 0, "reviewed", CLI_TEXT, O(reviewed), "DIGEST",
 	  "apply: only if the changes are those with this digest, which diff prints" },
 	{ 0, "discard", CLI_FLAG, O(discard), NULL, "apply: if all was applied, discard the session" },
@@ -79,6 +81,22 @@ static int session_open(struct cli *cli, const char *directory, const char *name
 	if (r < 0 || (writing && (r = review_lock(&ret->r, e)) < 0))
 		return r;
 	return open_trees(ret, e);
+}
+
+/* All that the container changed. */
+static int read_changes(struct cli *cli, const struct session *s, struct changes *ret, struct err *e)
+{
+	struct changes recorded;
+	struct err none;
+	bool conflict = false;
+
+	if (changes_read(cli->arena, &s->r.s, s->upper, s->workspace, true, ret, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < ret->n; i++)
+		conflict |= ret->v[i].conflict != NULL;
+	if (conflict && changes_load(cli->arena, s->r.fd, &recorded, &none) == 0)
+		changes_settle(ret, &recorded);
+	return 0;
 }
 
 /* What is meant where nothing is named: the newest whose workspace is the current directory, or holds it. */
@@ -291,8 +309,7 @@ static int diff(struct cli *cli, const char *directory, const char *name, const 
 
 	if (o->json + o->stat + (o->name_only || o->nul) > 1)
 		return err_say(e, EINVAL, "--json, --stat and --name-only exclude each other");
-	if (session_open(cli, directory, name, false, &s, e) < 0 ||
-	    changes_read(cli->arena, &s.r.s, s.upper, s.workspace, true, &all, e) < 0 ||
+	if (session_open(cli, directory, name, false, &s, e) < 0 || read_changes(cli, &s, &all, e) < 0 ||
 	    changes_select(cli->arena, &all, paths, &c, e) < 0)
 		return -e->code;
 	v.upper = s.upper;
@@ -334,8 +351,11 @@ static int ask(const struct diff_view *v, const struct change *c, enum answer *r
 		owned_str text = STR_INIT;
 		const char *found;
 
-		diff_line(c, c->runs, &text);
-		str_puts(&text, "Apply it? (y)es, (n)o, (a)ll that run no code, (d)iff, (q)uit: ");
+		diff_line(c, c->conflict ? c->conflict : c->runs, &text);
+		if (c->conflict && c->runs)
+			str_printf(&text, "  and may run code on this host: %s\n", c->runs);
+		str_puts(&text, c->conflict ? "Overwrite what the host has? (y)es, (n)o, (d)iff, (q)uit: " :
+			 "Apply it? (y)es, (n)o, (a)ll that run no code, (d)iff, (q)uit: ");
 		if (cli_print(&text, e) < 0)
 			return -e->code;
 		if (!fgets(line, sizeof line, stdin))
@@ -343,7 +363,7 @@ static int ask(const struct diff_view *v, const struct change *c, enum answer *r
 		if (*line == 'd' && diff_patch(&view, 1, e) < 0)
 			return -e->code;
 		found = *line && *line != '\n' ? strchr(letters, *line) : NULL;
-		if (found) {
+		if (found && !(c->conflict && letters[ALL] == *line)) {
 			*ret = (enum answer)(found - letters);
 			return 0;
 		}
@@ -399,39 +419,81 @@ static void skip(struct cli *cli, struct changes *chosen, struct str *out)
 	take(cli, chosen, &paths, said, out);
 }
 
+static void overwrite(struct changes *chosen, struct str *out)
+{
+	for (size_t i = 0; i < chosen->n; i++)
+		if (chosen->v[i].overwritable && !chosen->v[i].refused) {
+			str_puts(out, "Overwrites:");
+			diff_line(&chosen->v[i], chosen->v[i].conflict, out);
+		}
+	changes_overwrite(chosen);
+}
+
+/* In this order: what may do harm is not met among a thousand other files. */
+enum turn { RUNS, OVERWRITES, OTHER, TURNS };
+
+static enum turn turn_of(const struct change *c)
+{
+	return c->runs ? RUNS : c->conflict ? OVERWRITES : OTHER;
+}
+
+/* Names what can't be applied, even with a yes, then what may run code; said[] has a place for each change. */
+static void put_first(const struct changes *c, const struct changes *reviewed, bool *said, struct str *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct change asked = c->v[i];
+		const char *why;
+
+		if (asked.overwritable)
+			asked.conflict = NULL;
+		why = apply_hindrance(&asked, reviewed);
+		said[i] = why != NULL;
+		if (why)
+			put_left_out(&c->v[i], why, out);
+	}
+	for (size_t i = 0; i < c->n; i++) {
+		if (said[i] || !c->v[i].runs)
+			continue;
+		str_puts(out, any ? "" : "May run code on this host:\n");
+		any = true;
+		diff_line(&c->v[i], c->v[i].runs, out);
+	}
+}
+
 /* *chosen becomes what was answered with yes; what can't be applied is named and left out. */
 static int choose(struct cli *cli, const struct diff_view *v, const struct changes *reviewed,
-		  struct changes *chosen, struct err *e)
+		  struct changes *chosen, struct str *out, struct err *e)
 {
+	bool *said = arena_array(cli->arena, bool, chosen->n + 1), all = false;
 	struct strv paths = { 0 };
-	bool all = false;
 
 	if (!isatty(0))
 		return err_say(e, ENOTTY, "--interactive asks a terminal, and standard input is none");
-	for (size_t i = 0; i < chosen->n; i++) {
-		const struct change *c = &chosen->v[i];
-		const char *why = apply_hindrance(c, reviewed);
-		owned_str text = STR_INIT;
-		enum answer answer = YES;
+	put_first(chosen, reviewed, said, out);
+	if (cli_print(out, e) < 0)
+		return -e->code;
+	out->len = 0;
+	for (enum turn turn = 0; turn < TURNS; turn++)
+		for (size_t i = 0; i < chosen->n; i++) {
+			const struct change *c = &chosen->v[i];
+			const bool asked = is_asked(chosen, c);
+			enum answer answer = YES;
 
-		if (why) {
-			str_puts(&text, "Left out:");
-			diff_line(c, why, &text);
-			if (cli_print(&text, e) < 0)
+			if (said[i] || turn_of(c) != turn || (c->kind == CHANGE_ADDED && !asked))
+				continue;
+			if ((asked || c->conflict) && (turn != OTHER || !all) && ask(v, c, &answer, e) < 0)
 				return -e->code;
-			continue;
+			if (answer == QUIT)
+				return err_say(e, ECANCELED, "nothing was applied");
+			all |= answer == ALL;
+			said[i] = answer == NO;
+			if (answer != NO)
+				strv_add(cli->arena, &paths, c->path);
 		}
-		if (!is_asked(chosen, c) && c->kind == CHANGE_ADDED)
-			continue;
-		if (is_asked(chosen, c) && (c->runs || !all) && ask(v, c, &answer, e) < 0)
-			return -e->code;
-		if (answer == QUIT)
-			return err_say(e, ECANCELED, "nothing was applied");
-		all |= answer == ALL;
-		if (answer != NO)
-			strv_add(cli->arena, &paths, c->path);
-	}
-	changes_pick(cli->arena, chosen, &paths, chosen);
+	take(cli, chosen, &paths, said, out);
+	changes_overwrite(chosen);
 	return 0;
 }
 
@@ -503,18 +565,20 @@ static int apply(struct cli *cli, uid_t caller, const char *directory, const cha
 	size_t skipped;
 	int r;
 
-	if (session_open(cli, directory, name, true, &s, e) < 0 ||
-	    changes_read(cli->arena, &s.r.s, s.upper, s.workspace, true, &all, e) < 0 ||
+	if (session_open(cli, directory, name, true, &s, e) < 0 || read_changes(cli, &s, &all, e) < 0 ||
 	    check_digest(o, &s, &all, &reviewed, cli->arena, e) < 0 ||
 	    changes_select(cli->arena, &all, paths, &chosen, e) < 0)
 		return -e->code;
 	v.upper = s.upper;
 	v.workspace = s.workspace;
 	skipped = chosen.n;
+	/* --interactive asks for each. */
+	if (o->overwrite && !o->interactive)
+		overwrite(&chosen, out);
 	if (o->skip)
 		skip(cli, &chosen, out);
 	skipped -= chosen.n;
-	if (o->interactive && choose(cli, &v, recorded ? &reviewed : NULL, &chosen, e) < 0)
+	if (o->interactive && choose(cli, &v, recorded ? &reviewed : NULL, &chosen, out, e) < 0)
 		return -e->code;
 	if (apply_check(&chosen, recorded ? &reviewed : NULL, o->allow_exec || o->interactive, e) < 0)
 		return -e->code;

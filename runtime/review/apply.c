@@ -21,13 +21,16 @@ enum { COPY_CHUNK = 1 << 16, NAMED_MOST = 6, NAMED_BYTES = 300 };
 
 /* ---- what keeps a change from being applied ---- */
 
-enum obstacle { REFUSED, CONFLICT, UNREVIEWED, RUNS, OBSTACLES };
+enum obstacle { REFUSED, CONFLICT, ENTANGLED, UNREVIEWED, RUNS, OBSTACLES };
 
 static const struct {
 	const char *what, *remedy;
 } obstacles[OBSTACLES] = {
 	[REFUSED] = { "can never be applied", "--skip leaves these out" },
-	[CONFLICT] = { "in conflict with the host", "--skip keeps the host's" },
+	[CONFLICT] = { "in conflict with the host", "--skip keeps the host's, --overwrite takes the "
+		       "container's" },
+	[ENTANGLED] = { "in conflict with the host by more than their own content",
+			"--skip keeps the host's; what is there can be moved away by hand" },
 	[UNREVIEWED] = { "not as recorded when the container was deleted", "look at `agentrun "
 			 "workspace diff` again, and give its digest with --reviewed" },
 	[RUNS] = { "may run code on this host", "look at them; then --allow-exec applies them, or "
@@ -51,7 +54,7 @@ static enum obstacle obstacle_of(const struct change *c, const struct changes *r
 		return REFUSED;
 	*ret_why = c->conflict;
 	if (*ret_why)
-		return CONFLICT;
+		return c->overwritable ? CONFLICT : ENTANGLED;
 	*ret_why = "changed since";
 	if (!as_reviewed(reviewed, c))
 		return UNREVIEWED;

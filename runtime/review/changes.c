@@ -321,7 +321,7 @@ static bool host_changed(const struct reader *r, const struct stat *st)
 	       !(S_ISDIR(st->st_mode) && in_ns(st->st_mtim) > r->s->since);
 }
 
-static int delete_tree(struct reader *r, const char *conflict, bool *ret_conflict);
+static int delete_tree(struct reader *r, bool whiteout, const char *conflict, bool *ret_conflict);
 
 /* Those of the host's directory that upper does not have. */
 static int delete_below(struct reader *r, struct entry *h, const char *conflict, bool *ret_conflict)
@@ -345,15 +345,15 @@ static int delete_below(struct reader *r, struct entry *h, const char *conflict,
 		x = entry_look(r->upper, r->path.s, &u);
 		if (x < 0 && x != -ELOOP)
 			return fail(r, -x, "open upper's");
-		if (u.fd < 0 && (x = delete_tree(r, conflict, ret_conflict)) < 0)
+		if (u.fd < 0 && (x = delete_tree(r, false, conflict, ret_conflict)) < 0)
 			return x;
 		tree_up(&r->path, length);
 	}
 	return 0;
 }
 
-/* The host's entry at the path, and all below it. */
-static int delete_tree(struct reader *r, const char *conflict, bool *ret_conflict)
+/* The host's entry at the path, and all below it.  whiteout: the container removed this one itself. */
+static int delete_tree(struct reader *r, bool whiteout, const char *conflict, bool *ret_conflict)
 {
 	owned_entry h = ENTRY_INIT;
 	static const struct stat none;
@@ -375,6 +375,7 @@ static int delete_tree(struct reader *r, const char *conflict, bool *ret_conflic
 	if (!conflict && below)
 		conflict = changed_below;
 	r->found.v[i].conflict = conflict;
+	r->found.v[i].overwritable = whiteout && conflict == meanwhile;
 	*ret_conflict |= conflict != NULL;
 	return check_number(r);
 }
@@ -491,6 +492,7 @@ static int judge(struct reader *r, const struct entry *u, const struct entry *h,
 	noted = &r->found.v[*ret_change];
 	noted->refused = c.refused;
 	noted->conflict = conflict;
+	noted->overwritable = conflict && conflict != mounted;
 	memcpy(noted->new_hash, c.new_hash, sizeof c.new_hash);
 	memcpy(noted->old_hash, c.old_hash, sizeof c.old_hash);
 	return check_number(r);
@@ -516,7 +518,7 @@ static int visit(struct reader *r, const struct above *above)
 	if (u.fd < 0)
 		return 0;
 	if (is_whiteout(&u.st))
-		return above->absent ? 0 : delete_tree(r, NULL, &below);
+		return above->absent ? 0 : delete_tree(r, true, NULL, &below);
 	x = above->absent ? 0 : entry_look(r->workspace, str_text(&r->path), &h);
 	if (x == -EXDEV)
 		conflict = mounted;
@@ -525,7 +527,7 @@ static int visit(struct reader *r, const struct above *above)
 	if ((x = judge(r, &u, &h, conflict, above, &here, &change)) < 0)
 		return x;
 	if (S_ISDIR(h.st.st_mode) && (here.opaque || !S_ISDIR(u.st.st_mode)) &&
-	    (x = delete_below(r, &h, NULL, &below)) < 0)
+	    (x = delete_below(r, &h, S_ISDIR(u.st.st_mode) ? NULL : r->found.v[change].conflict, &below)) < 0)
 		return x;
 	if (below && !S_ISDIR(u.st.st_mode) && !r->found.v[change].conflict)
 		r->found.v[change].conflict = changed_below;

@@ -40,6 +40,7 @@ struct change {
 	char old_hash[HASH_HEX], new_hash[HASH_HEX];	/* of a file's content or a link's target; "": none */
 	const char *refused;	/* why it can never be applied (a device, a set-id bit, ...); NULL: it can */
 	const char *conflict;	/* the host's copy was changed meanwhile: how; NULL: it was not */
+	bool overwritable;	/* a conflict that may be decided for the container's: see changes_overwrite() */
 	const char *runs;	/* why it may run code on the host ("a git hook", "an executable file"); NULL */
 	/* The host's entry that was judged, to be found again: its inode, how many names it has, and the
 	 * times of its last change and of the last write in ns; 0: there was none, or it was loaded. */
@@ -77,6 +78,15 @@ int changes_select(struct arena *a, const struct changes *all, const struct strv
  * directories to be removed in which something stays. */
 void changes_pick(struct arena *a, const struct changes *all, const struct strv *paths,
 		  struct changes *ret);
+/*
+ * Those in conflict because the host's was changed meanwhile are in conflict no more: the container's takes its
+ * place, or it is removed as the container removed it.  Not what is on another file system, and nothing of which
+ * only the directory was removed or replaced: the container may never have seen it.
+ */
+void changes_overwrite(struct changes *c);
+/* The same of those whose content and permissions on the host are what `recorded` found there, by then not in
+ * conflict: written, and as they were. */
+void changes_settle(struct changes *now, const struct changes *recorded);
 /* Whether there is a change of what is in that directory. */
 bool changes_any_below(const struct changes *c, const char *path);
 /* The change of that path; NULL: there is none. */

@@ -122,6 +122,32 @@ int changes_select(struct arena *a, const struct changes *all, const struct strv
 	return 0;
 }
 
+static void overwrite(struct change *c)
+{
+	c->conflict = NULL;
+	c->overwritable = false;
+}
+
+void changes_overwrite(struct changes *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].overwritable)
+			overwrite(&c->v[i]);
+}
+
+void changes_settle(struct changes *now, const struct changes *recorded)
+{
+	for (size_t i = 0; i < now->n; i++) {
+		struct change *c = &now->v[i];
+		const struct change *then = c->overwritable && *c->old_hash ?
+					    changes_find(recorded, c->path) : NULL;
+
+		if (then && !then->conflict && then->old_mode == c->old_mode &&
+		    strcmp(then->old_hash, c->old_hash) == 0)
+			overwrite(c);
+	}
+}
+
 bool changes_any_below(const struct changes *c, const char *path)
 {
 	for (size_t i = 0; i < c->n; i++)

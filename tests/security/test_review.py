@@ -122,7 +122,7 @@ def test_d6_conflict(rt, session):
     assert "In conflict with the host:\n  modified  a (the host's was changed" in diff(rt, b)
     before = snapshot(b.workspace)
     r = apply(rt, b, check="nothing was applied: 1 of 4 changes in conflict")
-    assert "--skip keeps the host's" in r.err
+    assert "--skip keeps the host's, --overwrite takes the container's" in r.err
     assert snapshot(b.workspace) == before
     apply(rt, b, "d")
     assert read(b, "a") == "7\n" and read(b, "d/b") == "8\n"
@@ -138,6 +138,73 @@ def test_d6_refused(rt, session):
     assert read(b, "a") == "9\n" and sorted(os.listdir(b.workspace)) == ["a", "d"]
 
 
+def write(b, path, text):
+    with open(os.path.join(b.workspace, path), "w", encoding="ascii") as f:
+        f.write(text)
+
+
+def test_d6_overwrite(rt, session):
+    """The container's instead of what the host's became: of the named paths, or of all."""
+    b = session("echo 9 >a; echo 8 >d/b; rm d/e/c; mkdir n; echo 6 >n/f", HOST)
+    for path in "a", "d/b", "d/e/c":
+        write(b, path, "7\n")
+    assert "Overwrites:  modified  d/b (the host's was changed" in apply(rt, b, "--overwrite", "d/b").out
+    assert read(b, "a") == "7\n" and read(b, "d/b") == "8\n" and read(b, "d/e/c") == "7\n"
+    apply(rt, b, check="2 of 4 changes in conflict with the host:")
+    out = apply(rt, b, "--overwrite", "--discard").out
+    assert "Overwrites:  modified  a" in out and "Overwrites:  deleted   d/e/c" in out and "discarded" in out
+    assert read(b, "a") == "9\n" and read(b, "n/f") == "6\n" and os.listdir(b.workspace + "/d/e") == []
+
+
+def test_d6_overwrite_makes_a_directory_again(rt, session):
+    b = session("echo 8 >d/b; echo 7 >d/e/n", HOST)
+    subprocess.run(["rm", "-r", b.workspace + "/d"], check=True)
+    apply(rt, b, check="in conflict with the host:\n  added     d (the host's directory was removed")
+    apply(rt, b, "--overwrite")
+    assert read(b, "d/b") == "8\n" and read(b, "d/e/n") == "7\n"
+
+
+@pytest.mark.parametrize("script, meanwhile, kept", [
+    ("rm -r d", "echo 7 >d/new", "d/new"),
+    ("rm -r d; echo 8 >d", "echo 7 >d/e/c", "d/e/c"),
+    ("rm a", "mkdir old; echo 7 >old/f; rm a; mv old a", "a/f"),
+    ("echo 8 >a", "mkdir old; echo 7 >old/f; rm a; mv old a", "a/f"),
+])
+def test_d6_overwrite_keeps_what_the_container_never_saw(rt, session, script, meanwhile, kept):
+    b = session(script, HOST)
+    subprocess.run(["sh", "-ec", meanwhile], cwd=b.workspace, check=True)
+    before = snapshot(b.workspace)
+    r = apply(rt, b, "--overwrite", check="in conflict with the host by more than their own content")
+    assert kept in r.err and snapshot(b.workspace) == before
+    apply(rt, b, "--overwrite", "--skip", check="left out")
+    assert read(b, kept) == "7\n"
+
+
+def test_d6_overwrite_is_no_yes(rt, session):
+    """Whatever else hinders a change still does."""
+    b = session("echo 9 >a; chmod 4755 a; echo x >d/b; chmod 755 d/b", HOST)
+    write(b, "a", "7\n")
+    write(b, "d/b", "7\n")
+    before = snapshot(b.workspace)
+    r = apply(rt, b, "--overwrite", check="1 of 2 changes can never be applied")
+    assert "1 of 2 changes may run code" in r.err
+    with open(f"{STORES}/{json.loads(diff(rt, b, '--json'))['session']}/upper/d/b", "w", encoding="ascii") as f:
+        f.write("8\n")
+    rt("workspace", "apply", "--overwrite", "--allow-exec", b.id, "d", check="not as recorded when")
+    assert snapshot(b.workspace) == before
+
+
+def test_written_as_it_was_is_no_conflict(rt, session):
+    """What the host's files held at the beginning is told by their hashes."""
+    b = session("echo 9 >a; chmod 600 d/b; echo 8 >d/e/c", HOST)
+    subprocess.run(["sh", "-ec", "touch a; chmod 600 d/b; chmod 644 d/b; echo 3 >d/e/c"], cwd=b.workspace,
+                   check=True)
+    assert "In conflict" not in diff(rt, b)
+    rt("workspace", "apply", b.id, check=True)
+    assert read(b, "a") == "9\n" and read(b, "d/e/c") == "8\n"
+    assert stat.S_IMODE(os.stat(b.workspace + "/d/b").st_mode) == 0o600
+
+
 def test_d6_skip(rt, session):
     """All but what is refused, or in conflict: both are named at once, and the status tells that it is not all."""
     b = session("mkfifo p; mkdir s; ln -s / s/l; echo 9 >a; echo 8 >d/b; rm -r d/e", HOST)
@@ -146,7 +213,8 @@ def test_d6_skip(rt, session):
             f.write("7\n")
     before = snapshot(b.workspace)
     r = apply(rt, b, check="nothing was applied: 2 of 7 changes can never be applied:\n")
-    assert "--skip leaves these out\n3 of 7 changes in conflict" in r.err and "  modified  a (" in r.err
+    assert "--skip leaves these out\n1 of 7 changes in conflict with the host:\n  modified  a (" in r.err
+    assert "\n2 of 7 changes in conflict with the host by more than their own content:\n" in r.err
     assert "changes may run code" not in r.err and snapshot(b.workspace) == before
     r = apply(rt, b, "--skip", "--discard", check="5 changes were left out")
     left = re.findall(r"^Left out: +\w+ +(\S+) \(.", r.out, re.M)
@@ -231,6 +299,33 @@ def test_interactive(rt, session):
         t.write("q\n")
         assert "nothing was applied" in t.expect("\n") + t.rest()
         assert t.wait() == 1
+
+
+def test_interactive_asks_first_what_may_do_harm(rt, session):
+    """What runs code, then what would overwrite; (a)ll is neither."""
+    b = session("mkdir -p env/bin; ln -s / env/bin/l; ln -s /etc env/e; echo 9 >a; echo 8 >d/b; echo 5 >c; "
+                "echo 6 >d/e/c; echo x >zz; chmod 755 zz", HOST)
+    write(b, "d/b", "7\n")
+    write(b, "d/e/c", "7\n")
+    with terminal.Spawned(rt.argv("workspace", "apply", "-i", "--reviewed", digest(rt, b), b.id)) as t:
+        page = t.expect("uit: ")
+        assert page.index("Left out:  added     env/bin/l") < page.index("May run code on this host:\r\n  added     zz")
+        assert page.count("added     zz (an executable file)") == 2
+        t.write("y\n")
+        assert "modified  d/b (the host's was changed meanwhile)" in t.expect("uit: ")
+        t.write("a\n")
+        assert "modified  d/b" in t.expect("Overwrite what the host has? (y)es, (n)o, (d)iff, (q)uit: ")
+        t.write("n\n")
+        assert "modified  d/e/c" in t.expect("uit: ")
+        t.write("y\n")
+        assert "modified  a" in t.expect("uit: ")
+        t.write("a\n")
+        page = t.expect("applied 4 of 9 changes")
+        for path in "env", "env/bin":
+            assert f"Left out:  added     {path} (nothing in it is applied)" in page
+        assert t.wait() == 0
+    assert read(b, "a") == "9\n" and read(b, "d/b") == "7\n" and read(b, "d/e/c") == "6\n"
+    assert not os.path.exists(b.workspace + "/env")
 
 
 def test_interactive_needs_a_terminal(rt, session):
