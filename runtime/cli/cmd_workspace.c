@@ -20,6 +20,7 @@
 #include "review/apply.h"
 #include "review/changes.h"
 #include "review/diff.h"
+#include "review/intent.h"
 #include "review/store.h"
 #include "sandbox/idmap.h"
 
@@ -121,6 +122,74 @@ static int session_here(struct cli *cli, const char *directory, const char **ret
 	free(here);
 	return *ret ? 0 : err_say(e, ENOENT, "no session has this directory as its workspace: name one "
 				  "(agentrun workspace list)");
+}
+
+/* ---- the record of what was applied ---- */
+
+/* How many of the changes one record takes whole: a byte of a path is six of JSON at most. */
+static size_t fit(const struct changes *done, size_t from)
+{
+	size_t room = AUDIT_LINE_MOST - 2 * PATH_MAX - 2048, n = 0;
+
+	for (; from + n < done->n; n++) {
+		const size_t takes = 6 * strlen(done->v[from + n].path) + 256;
+
+		if (n && takes > room)
+			break;
+		room -= takes < room ? takes : room;
+	}
+	return n;
+}
+
+/* Who took what over: what `agentrun audit provenance` vouches for.  That it was to come is forgotten by then. */
+static void record(struct cli *cli, const struct review *review, const struct intent *intended,
+		   const struct changes *done)
+{
+	const struct review_store *s = &review->s;
+	const struct audit_frame frame = { .session = s->session, .container = s->container,
+					   .event = "apply", .durable = true };
+	struct audit_change *list = arena_array(cli->arena, struct audit_change, done->n + 1);
+	char *directory;
+	struct err e;
+	int r = audit_directory(cli->arena, cli->runtime.rootless, &directory, &e);
+
+	for (size_t i = 0; i < done->n; i++) {
+		const struct change *c = &done->v[i];
+
+		list[i] = (struct audit_change){ c->path, change_kind_names[c->kind], c->new_size,
+						 c->new_hash, c->runs };
+	}
+	for (size_t i = 0, n; r == 0 && i < done->n; i += n) {
+		owned_str members = STR_INIT;
+
+		n = fit(done, i);
+		audit_record_apply(&(struct audit_apply){ s->workspace, intended->reviewed, intended->caller,
+						  list + i, n },
+				   &members);
+		r = audit_append(directory, &frame, &members, NULL, &e);
+	}
+	if (r == 0)
+		intent_remove(review);
+	else
+		log_warn("no audit record of all that was applied: %s", e.text);
+}
+
+/* What an apply did that came to no record of it.  The review is locked. */
+static void record_earlier(struct cli *cli, const struct review *review, int workspace, struct str *out)
+{
+	struct intent before;
+	struct changes done;
+	struct err e;
+	int r = intent_read(cli->arena, review, &before, &e);
+
+	if (r < 0)
+		log_warn("what an earlier apply did is not known: %s", e.text);
+	if (r <= 0)
+		return;
+	intent_done(cli->arena, &before, workspace, &done);
+	record(cli, review, &before, &done);
+	if (done.n)
+		str_printf(out, "recorded %zu changes that an apply which was interrupted had applied\n", done.n);
 }
 
 /* ---- list and prune ---- */
@@ -263,9 +332,15 @@ static int discard(struct cli *cli, const char *directory, const char *name, str
 		   struct err *e)
 {
 	owned_review r = REVIEW_INIT;
+	owned_fd workspace = -1;
+	struct err gone;
 
-	if (review_open_to_remove(cli->arena, directory, name, &r, e) < 0 || review_lock(&r, e) < 0 ||
-	    review_remove(&r, e) < 0)
+	if (review_open_to_remove(cli->arena, directory, name, &r, e) < 0 || review_lock(&r, e) < 0)
+		return -e->code;
+	if (faccessat(r.fd, REVIEW_INTENT, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    review_open_workspace(&r.s, &workspace, &gone) == 0)
+		record_earlier(cli, &r, workspace, out);
+	if (review_remove(&r, e) < 0)
 		return -e->code;
 	str_printf(out, "discarded %s\n", r.s.session);
 	return 0;
@@ -510,62 +585,22 @@ static int check_digest(const struct options *o, const struct session *s, const 
 		       arena_strdup(a, e->text));
 }
 
-/* How many of the changes one record takes whole: a byte of a path is six of JSON at most. */
-static size_t fit(const struct changes *done, size_t from)
-{
-	size_t room = AUDIT_LINE_MOST - 2 * PATH_MAX - 2048, n = 0;
-
-	for (; from + n < done->n; n++) {
-		const size_t takes = 6 * strlen(done->v[from + n].path) + 256;
-
-		if (n && takes > room)
-			break;
-		room -= takes < room ? takes : room;
-	}
-	return n;
-}
-
-/* Who took what over: what `agentrun audit provenance` vouches for. */
-static void record(struct cli *cli, uid_t caller, const struct review_store *s, const struct changes *all,
-		   const struct changes *done)
-{
-	const struct audit_frame frame = { .session = s->session, .container = s->container,
-					   .event = "apply", .durable = true };
-	struct audit_change *list = arena_array(cli->arena, struct audit_change, done->n + 1);
-	char *directory;
-	struct err e;
-	int r = audit_directory(cli->arena, cli->runtime.rootless, &directory, &e);
-
-	for (size_t i = 0; i < done->n; i++) {
-		const struct change *c = &done->v[i];
-
-		list[i] = (struct audit_change){ c->path, change_kind_names[c->kind], c->new_size,
-						 c->new_hash, c->runs };
-	}
-	for (size_t i = 0, n; r == 0 && i < done->n; i += n) {
-		owned_str members = STR_INIT;
-
-		n = fit(done, i);
-		audit_record_apply(&(struct audit_apply){ s->workspace, all->digest, caller, list + i, n },
-				   &members);
-		r = audit_append(directory, &frame, &members, NULL, &e);
-	}
-	if (r < 0)
-		log_warn("no audit record of all that was applied: %s", e.text);
-}
-
 static int apply(struct cli *cli, uid_t caller, const char *directory, const char *name,
 		 const struct strv *paths, const struct options *o, struct str *out, struct err *e)
 {
 	owned_session s = SESSION_INIT;
 	struct changes all, chosen, done, reviewed;
 	struct diff_view v = { .s = &s.r.s, .c = &chosen, .terminal = isatty(1) };
+	struct intent intended = { .caller = caller };
 	owned_str safe = STR_INIT;
 	bool recorded = !o->reviewed;
 	size_t skipped;
 	int r;
 
-	if (session_open(cli, directory, name, true, &s, e) < 0 || read_changes(cli, &s, &all, e) < 0 ||
+	if (session_open(cli, directory, name, true, &s, e) < 0)
+		return -e->code;
+	record_earlier(cli, &s.r, s.workspace, out);
+	if (read_changes(cli, &s, &all, e) < 0 ||
 	    check_digest(o, &s, &all, &reviewed, cli->arena, e) < 0 ||
 	    changes_select(cli->arena, &all, paths, &chosen, e) < 0)
 		return -e->code;
@@ -582,8 +617,12 @@ static int apply(struct cli *cli, uid_t caller, const char *directory, const cha
 		return -e->code;
 	if (apply_check(&chosen, recorded ? &reviewed : NULL, o->allow_exec || o->interactive, e) < 0)
 		return -e->code;
+	intended.c = chosen;
+	memcpy(intended.reviewed, all.digest, HASH_HEX);
+	if (intent_write(&s.r, &intended, e) < 0)
+		return err_in(e, "nothing was applied");
 	r = apply_changes(cli->arena, &s.r.s, &chosen, s.upper, s.workspace, &done, e);
-	record(cli, caller, &s.r.s, &all, &done);
+	record(cli, &s.r, &intended, &done);
 	str_put_safe(&safe, s.r.s.workspace, 400);
 	str_printf(out, "applied %zu of %zu changes to %s\n", done.n, all.n, safe.s);
 	if (r < 0)

@@ -452,3 +452,71 @@ def test_provenance_of_what_was_applied(rt, session):
             assert hashlib.sha256(f.read()).hexdigest() == digest
     assert "What a person took over" in run([program(), "audit", "show", b.id], check=True).out
     assert run([program(), "audit", "verify"], check=True).out.startswith("unanchored: ")
+
+
+MANY = "mkdir many; for i in $(seq 1500); do echo $i >many/$i; done; echo 9 >a; rm d/b"
+
+
+def kill_apply(rt, b, files):
+    """Apply, killed as soon as there are so many files."""
+    many = b.workspace + "/many"
+    with subprocess.Popen(rt.argv("workspace", "apply", b.id), stdout=subprocess.DEVNULL) as p:
+        while p.poll() is None and (not os.path.isdir(many) or len(os.listdir(many)) < files):
+            pass
+        p.kill()
+    return p.returncode == -9
+
+
+def proven(b):
+    """The subjects of the session's provenance; the log is whole."""
+    assert run([program(), "audit", "verify"], check=True).out.startswith("unanchored: ")
+    statement = json.loads(run([program(), "audit", "provenance", b.id], check=True).out)
+    return {s["name"]: s["digest"]["sha256"] for s in statement["subject"]}
+
+
+def test_what_a_killed_apply_did_is_recorded(rt, session):
+    b = session(MANY, HOST)
+    assert [kill_apply(rt, b, n) for n in (1, 400, 900)].count(True) > 1
+    out = rt("workspace", "apply", b.id, check=True).out
+    assert re.match(r"recorded \d+ changes that an apply which was interrupted had applied\napplied \d+ of", out)
+    subjects = proven(b)
+    assert len(subjects) == 1501
+    for name, sha256 in subjects.items():
+        with open(os.path.join(b.workspace, name), "rb") as f:
+            assert hashlib.sha256(f.read()).hexdigest() == sha256
+    assert '"path":"d/b","kind":"deleted"' in run([program(), "audit", "show", "--json", b.id], check=True).out
+    assert "recorded" not in rt("workspace", "apply", b.id, check=True).out
+    assert not [x for x in os.listdir(b.workspace + "/many") if not x.isdecimal()]
+
+
+def test_what_a_killed_apply_did_is_recorded_before_the_session_goes(rt, session):
+    b = session(MANY, HOST)
+    assert kill_apply(rt, b, 100)
+    there = os.listdir(b.workspace + "/many")
+    assert "discarded" in rt("workspace", "discard", b.id, check=True).out
+    assert {"many/" + x for x in there if x.isdecimal()} <= set(proven(b))
+
+
+def test_what_could_not_be_recorded_is_recorded_by_the_next(rt, session):
+    b = session(AGENT, HOST)
+    log = "/var/log/agentrun/audit.head"
+    os.rename(log, log + ".old")
+    os.mkdir(log)
+    try:
+        assert "no audit record of all that was applied" in rt("workspace", "apply", b.id, check=True).err
+    finally:
+        os.rmdir(log)
+        os.rename(log + ".old", log)
+    assert rt("workspace", "apply", b.id, check=True).out.startswith("recorded 7 changes")
+    assert set(proven(b)) == {"a", "d/b", "n/m/f"}
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", '{"caller":0,"reviewed":""}\n{"digest":"","changes":1}\n'])
+def test_a_damaged_note_of_what_was_begun(rt, session, text):
+    b = session(AGENT, HOST)
+    store = json.loads(diff(rt, b, "--json"))["session"]
+    with open(f"{STORES}/{store}/applying.json", "w", encoding="ascii") as f:
+        f.write(text)
+    r = rt("workspace", "apply", b.id, check=True)
+    assert "what an earlier apply did is not known: applying.json: damaged" in r.err and "applied 7 of 7" in r.out
+    assert not os.path.exists(f"{STORES}/{store}/applying.json") and set(proven(b)) == {"a", "d/b", "n/m/f"}
