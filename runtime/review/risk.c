@@ -492,14 +492,22 @@ static const char *by_name(const char *path, bool directory)
 	return why || directory ? why : by_file(str_text(&folded), n);
 }
 
+/* In a sticky directory everybody has what is theirs. */
+static bool lets_others_write(mode_t mode)
+{
+	return (mode & 0002) && !S_ISLNK(mode) && !(S_ISDIR(mode) && (mode & S_ISVTX));
+}
+
 const char *risk_of(const char *path, mode_t old_mode, mode_t new_mode)
 {
 	mode_t mode = new_mode ? new_mode : old_mode;
 	const char *why = is_harmless(path, mode) ? NULL : by_name(path, S_ISDIR(mode));
 
-	if (!why && S_ISLNK(new_mode))
+	if (why)
+		return why;
+	if (S_ISLNK(new_mode))
 		return "a symbolic link";
-	if (!why && S_ISREG(new_mode) && (new_mode & 0111))
-		return "an executable file";
-	return why;
+	if (lets_others_write(new_mode) && !lets_others_write(old_mode))
+		return "anyone on this host may write to it";
+	return S_ISREG(new_mode) && (new_mode & 0111) ? "an executable file" : NULL;
 }
