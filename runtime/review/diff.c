@@ -136,7 +136,7 @@ static bool is_shown(const struct change *c)
 {
 	mode_t mode = c->new_mode ? c->new_mode : c->old_mode;
 
-	return !c->refused || S_ISREG(mode) || S_ISLNK(mode);
+	return !c->refused || S_ISREG(mode) || S_ISLNK(mode) || S_ISDIR(mode);
 }
 
 static int sides_open(const struct diff_view *v, const struct change *c, struct side *old,
@@ -271,6 +271,45 @@ static unsigned git_mode(mode_t mode)
 	return S_ISLNK(mode) ? 0120000 : mode & 0100 ? 0100755 : 0100644;
 }
 
+/* What an umask of 022 or of 002 leaves. */
+static bool is_usual(mode_t mode)
+{
+	const mode_t bits = mode & 07777 & ~0020U;
+
+	return S_ISLNK(mode) || bits == 0755 || (bits == 0644 && !S_ISDIR(mode));
+}
+
+/* Permissions that were changed, or that are unusual where the entry is new; "" if they are neither. */
+struct permissions {
+	char s[32];
+};
+
+static struct permissions permissions_of(const struct change *c)
+{
+	struct permissions p = { "" };
+
+	if (c->old_mode && (c->old_mode & S_IFMT) == (c->new_mode & S_IFMT)) {
+		if (((c->old_mode ^ c->new_mode) & 07777) && !S_ISLNK(c->new_mode))
+			snprintf(p.s, sizeof p.s, "mode %04o -> %04o", c->old_mode & 07777, c->new_mode & 07777);
+	} else if (c->new_mode && !is_usual(c->new_mode)) {
+		snprintf(p.s, sizeof p.s, "mode %04o", c->new_mode & 07777);
+	}
+	return p;
+}
+
+/* Unless git's lines have all of it.  git takes this line for a comment. */
+static void put_permissions(const struct diff_view *v, const struct change *c, struct str *out)
+{
+	const struct permissions p = permissions_of(c);
+	owned_str name = STR_INIT;
+
+	if (!*p.s || (c->old_mode == git_mode(c->old_mode) && c->new_mode == git_mode(c->new_mode)))
+		return;
+	put_name(&name, "", c->path);
+	put_header(v, out, "Permissions of %s%s: %s", !S_ISDIR(c->new_mode) ? "" : c->old_mode ?
+		   "the directory " : "the new directory ", name.s, p.s);
+}
+
 /* Names with a space end with a tab in these two lines, so that git knows where. */
 static void put_name_line(const struct diff_view *v, const char *mark, const char *prefix,
 			  const char *path, const struct side *s, struct str *out)
@@ -337,8 +376,12 @@ int diff_patch(const struct diff_view *v, int out, struct err *e)
 {
 	for (size_t i = 0; i < v->c->n; i++) {
 		owned_str text = STR_INIT;
-		int r = is_shown(&v->c->v[i]) ? put_change(v, &v->c->v[i], &text, e) : 0;
+		int r = 0;
 
+		if (is_shown(&v->c->v[i])) {
+			put_permissions(v, &v->c->v[i], &text);
+			r = put_change(v, &v->c->v[i], &text, e);
+		}
 		if (r < 0 || (r = fd_write_all(out, str_text(&text), text.len, "the patch", e)) < 0)
 			return r;
 	}
@@ -354,20 +397,26 @@ int diff_stat(const struct diff_view *v, struct str *out, struct err *e)
 	for (size_t i = 0; i < v->c->n; i++) {
 		owned_side old = SIDE_INIT, new = SIDE_INIT;
 		owned_str hunks = STR_INIT;
+		const struct permissions modes = permissions_of(&v->c->v[i]);
 		size_t added = 0, removed = 0;
 
 		if (!is_shown(&v->c->v[i]))
 			continue;
 		if (sides_open(v, &v->c->v[i], &old, &new, e) < 0)
 			return -e->code;
-		if (!old.mode && !new.mode)
+		if (!old.mode && !new.mode && !*modes.s)
 			continue;
-		files++;
 		str_puts(out, " ");
 		put_name(out, "", v->c->v[i].path);
+		if (!old.mode && !new.mode) {
+			str_printf(out, " | directory, %s\n", modes.s);
+			continue;
+		}
+		files++;
 		if (old.binary || new.binary) {
-			str_printf(out, " | binary, %llu -> %llu bytes\n",
-				   (unsigned long long)old.size, (unsigned long long)new.size);
+			str_printf(out, " | binary, %llu -> %llu bytes%s%s\n",
+				   (unsigned long long)old.size, (unsigned long long)new.size,
+				   *modes.s ? ", " : "", modes.s);
 			continue;
 		}
 		if (run_diff(&old, &new, &hunks, e) < 0)
@@ -379,7 +428,7 @@ int diff_stat(const struct diff_view *v, struct str *out, struct err *e)
 			if (!p)
 				break;
 		}
-		str_printf(out, " | +%zu -%zu\n", added, removed);
+		str_printf(out, " | +%zu -%zu%s%s\n", added, removed, *modes.s ? ", " : "", modes.s);
 		all_added += added;
 		all_removed += removed;
 	}
@@ -422,15 +471,12 @@ void diff_json(const struct diff_view *v, struct str *out)
 
 void diff_line(const struct change *c, const char *why, struct str *out)
 {
+	const struct permissions p = permissions_of(c);
 	owned_str name = STR_INIT;
 
 	put_name(&name, "", c->path);
-	str_printf(out, "  %-8s  %.*s%s%s%s", change_kind_names[c->kind], NAME_MOST, name.s,
-		   why ? " (" : "", why ? why : "", why ? ")" : "");
-	if (c->kind == CHANGE_MODE || (c->old_mode && c->new_mode && !S_ISLNK(c->new_mode) &&
-				       (c->old_mode & 07777) != (c->new_mode & 07777)))
-		str_printf(out, ", mode %04o -> %04o", c->old_mode & 07777, c->new_mode & 07777);
-	str_puts(out, "\n");
+	str_printf(out, "  %-8s  %.*s%s%s%s%s%s\n", change_kind_names[c->kind], NAME_MOST, name.s,
+		   why ? " (" : "", why ? why : "", why ? ")" : "", *p.s ? ", " : "", p.s);
 }
 
 /* Those of one reason together, so that one that matters is not lost among thousands that don't. */
@@ -458,6 +504,22 @@ static void put_reasons(const struct changes *c, size_t member, const char *titl
 			str_printf(out, "  ... and %zu more: %s\n", listed - LISTED_MOST, REASON(i));
 	}
 #undef REASON
+}
+
+static void put_all_permissions(const struct changes *c, struct str *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (!*permissions_of(&c->v[i]).s)
+			continue;
+		if (!n++)
+			str_puts(out, "Permissions that were changed, or are unusual:\n");
+		if (n <= LISTED_MOST)
+			diff_line(&c->v[i], NULL, out);
+	}
+	if (n > LISTED_MOST)
+		str_printf(out, "  ... and %zu more: --stat and the patch have them\n", n - LISTED_MOST);
 }
 
 void diff_summary(const struct diff_view *v, struct str *out)
@@ -490,6 +552,7 @@ void diff_summary(const struct diff_view *v, struct str *out)
 	put_reasons(v->c, offsetof(struct change, runs), "May run code on this host", out);
 	put_reasons(v->c, offsetof(struct change, refused), "Refused, and never applied", out);
 	put_reasons(v->c, offsetof(struct change, conflict), "In conflict with the host", out);
+	put_all_permissions(v->c, out);
 	if (*v->c->digest)
 		str_printf(out, "Digest: %s\n", v->c->digest);
 }

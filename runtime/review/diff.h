@@ -22,10 +22,10 @@ struct diff_view {
 };
 
 /* How many of each kind; what runs code on the host, what is refused and what conflicts, by reason;
- * the digest. */
+ * permissions; the digest. */
 void diff_summary(const struct diff_view *v, struct str *out);
 /* Git's form, written to descriptor `out`, without what git does not keep: directories, and permissions
- * but the owner's to execute. */
+ * but the owner's to execute, of which a line that git skips tells those that changed or are unusual. */
 int diff_patch(const struct diff_view *v, int out, struct err *e);
 /* Lines added and removed, by file. */
 int diff_stat(const struct diff_view *v, struct str *out, struct err *e);

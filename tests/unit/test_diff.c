@@ -81,8 +81,26 @@ Test(diff, patches)
 		  .expected = NULL },
 		{ .what = "a directory in place of a file, and back", .host = "echo >a; mkdir b; echo >b/c",
 		  .upper = "mkdir a; echo >a/x; echo >b", .expected = NULL },
-		{ .what = "a mode that git does not keep", .host = "echo 1 >a", .expected = "",
-		  .upper = "echo 1 >a; chmod 600 a" },
+		{ .what = "a mode that git does not keep", .host = "echo 1 >a; echo x >d",
+		  .expected = "Permissions of a: mode 0644 -> 0600\n"
+			"diff --git a/d b/d\ndeleted file mode 100644\n--- a/d\n+++ /dev/null\n"
+			"@@ -1 +0,0 @@\n-x\n",
+		  .upper = "echo 1 >a; chmod 600 a; mknod d c 0 0" },
+		{ .what = "modes that git keeps a part of", .unlike = true,
+		  .host = "echo 1 >a; echo 1 >b; echo 1 >c; mkdir d; chmod 777 c",
+		  .upper = "echo 1 >a; chmod 777 a; echo 2 >b; chmod 666 b; mkdir -m 777 d w; mkdir u; echo >e; "
+			"chmod 0 e; echo >f; chmod 664 f; mknod c c 0 0",
+		  .expected = "Permissions of a: mode 0644 -> 0777\n"
+			"diff --git a/a b/a\nold mode 100644\nnew mode 100755\n"
+			"Permissions of b: mode 0644 -> 0666\n"
+			"diff --git a/b b/b\n--- a/b\n+++ b/b\n@@ -1 +1 @@\n-1\n+2\n"
+			"diff --git a/c b/c\ndeleted file mode 100755\n--- a/c\n+++ /dev/null\n"
+			"@@ -1 +0,0 @@\n-1\n"
+			"Permissions of the directory d: mode 0755 -> 0777\n"
+			"Permissions of e: mode 0000\n"
+			"diff --git a/e b/e\nnew file mode 100644\n--- /dev/null\n+++ b/e\n@@ -0,0 +1 @@\n+\n"
+			"diff --git a/f b/f\nnew file mode 100644\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+\n"
+			"Permissions of the new directory w: mode 0777\n" },
 		{ .what = "lines that look like a patch", .host = "printf -- '-- a/x\\n++ b\\n@@ x\\n' >a",
 		  .upper = "printf -- '-- a/y\\n++ c\\n@@ y\\ndiff --git a/z b/z\\n' >a",
 		  .expected = NULL },
@@ -120,25 +138,31 @@ static void run_pages(const void *row, struct outcome *o)
 
 	(void)row;
 	umask(0022);
-	in(o, ".", "mkdir ws upper; cd ws; printf '1\\n2\\n' >a");
+	in(o, ".", "mkdir ws upper; cd ws; printf '1\\n2\\n' >a; echo 9 >z");
 	in(o, "upper", "printf '1\\n3\\n4\\n' >a; mkfifo p; ln -s a l; printf '\\0' >b; mkdir d; "
 		       "echo >Makefile; echo >\"$(printf 'e\\033')\"; mkdir node_modules; "
-		       "for i in $(seq 100); do echo >node_modules/$i; done");
+		       "for i in $(seq 100); do echo >node_modules/$i; done; echo 9 >z; chmod 666 z; "
+		       "mkdir -m 777 w");
 	t = read_trees(&a, true, o);
 	v = (struct diff_view){ &t.s, &t.c, t.upper, t.workspace, false };
 	diff_summary(&v, &summary);
-	WANT(o, strstr(summary.s, "Session 1: 108 changes of /ws\n  107 added, 1 modified, 1 binary, "
+	WANT(o, strstr(summary.s, "Session 1: 110 changes of /ws\n  108 added, 1 modified, 1 with other permissions, 1 binary, "
 		       "1 links\n"), "%s", summary.s);
 	WANT(o, strstr(summary.s, "May run code on this host:\n  added     Makefile (a build script)\n"),
 	     "%s", summary.s);
 	WANT(o, strstr(summary.s, "  ... and 81 more: a package that programs load\n"), "%s", summary.s);
 	WANT(o, strstr(summary.s, "Refused, and never applied:\n  added     p (a named pipe)\n"), "%s",
 	     summary.s);
+	WANT(o, strstr(summary.s, "  added     w (anyone on this host may write to it), mode 0777\n"
+		       "  mode      z (anyone on this host may write to it), mode 0644 -> 0666\n"), "%s", summary.s);
+	WANT(o, strstr(summary.s, "unusual:\n  added     w, mode 0777\n  mode      z, mode 0644 -> 0666\n"), "%s",
+	     summary.s);
 	WANT(o, strstr(summary.s, t.c.digest) != NULL, "no digest");
 	o->r = diff_stat(&v, &stat, &o->e);
 	WANT(o, strstr(stat.s, " a | +2 -1\n"), "%s", stat.s);
 	WANT(o, strstr(stat.s, " b | binary, 0 -> 1 bytes\n"), "%s", stat.s);
-	WANT(o, strstr(stat.s, "105 files changed, 105 insertions(+), 1 deletions(-)\n"), "%s", stat.s);
+	WANT(o, strstr(stat.s, "106 files changed, 105 insertions(+), 1 deletions(-)\n"), "%s", stat.s);
+	WANT(o, strstr(stat.s, " w | directory, mode 0777\n z | +0 -0, mode 0644 -> 0666\n"), "%s", stat.s);
 	diff_names(&t.c, false, &names);
 	WANT(o, str_has_prefix(names.s, "Makefile\na\nb\nd\n\"e\\033\"\nl\nnode_modules\n"), "%s",
 	     names.s);
