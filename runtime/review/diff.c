@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -207,7 +208,7 @@ static int run_diff(const struct side *old, const struct side *new, struct str *
 		return r;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		return err_say(e, ENOENT, "diff is not installed (package diffutils); --stat and the "
-			       "patch need it, --name-only and --json don't");
+			       "patch of modified files need it, --name-only and --json don't");
 	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
 		return err_say(e, EIO, "diff failed (status %#x)", (unsigned)status);
 	p = str_text(&text);
@@ -216,6 +217,45 @@ static int run_diff(const struct side *old, const struct side *new, struct str *
 	if (*p)
 		str_append(hunks, p, text.len - (size_t)(p - text.s));
 	return 0;
+}
+
+/* One that is new or gone, as diff(1) has it: a process for each of thousands would take minutes. */
+static int put_whole(const struct side *s, bool is_new, struct str *hunks, struct err *e)
+{
+	owned_str text = STR_INIT;
+	const char *p, *next, *end;
+	size_t lines = 0;
+
+	if (lseek(s->fd, 0, SEEK_SET) < 0)
+		return err_set(e, errno, "seek");
+	if (fd_read_all(s->fd, SIZE_MAX, "a file", &text, e) < 0)
+		return -e->code;
+	if (!text.len)
+		return 0;
+	end = text.s + text.len;
+	for (p = text.s; p < end; lines++)
+		p = (p = memchr(p, '\n', (size_t)(end - p))) ? p + 1 : end;
+	str_puts(hunks, is_new ? "@@ -0,0 +1" : "@@ -1");
+	if (lines != 1)
+		str_printf(hunks, ",%zu", lines);
+	str_puts(hunks, is_new ? " @@\n" : " +0,0 @@\n");
+	for (p = text.s; p < end; p = next) {
+		next = (next = memchr(p, '\n', (size_t)(end - p))) ? next + 1 : end;
+		str_puts(hunks, is_new ? "+" : "-");
+		str_append(hunks, p, (size_t)(next - p));
+	}
+	if (end[-1] != '\n')
+		str_puts(hunks, "\n\\ No newline at end of file\n");
+	return 0;
+}
+
+static int compare_lines(const struct side *old, const struct side *new, struct str *hunks, struct err *e)
+{
+	if (old->fd < 0 && new->fd >= 0)
+		return put_whole(new, true, hunks, e);
+	if (old->fd >= 0 && new->fd < 0)
+		return put_whole(old, false, hunks, e);
+	return run_diff(old, new, hunks, e);
 }
 
 /* ---- a patch ---- */
@@ -329,7 +369,7 @@ static int put_patch(const struct diff_view *v, const char *path, const struct s
 	int r;
 
 	modes = old->mode && new->mode && git_mode(old->mode) != git_mode(new->mode);
-	if (!binary && (r = run_diff(old, new, &hunks, e)) < 0)
+	if (!binary && (r = compare_lines(old, new, &hunks, e)) < 0)
 		return r;
 	if (old->mode && new->mode && !modes && !binary && !hunks.len)
 		return 0;
@@ -419,7 +459,7 @@ int diff_stat(const struct diff_view *v, struct str *out, struct err *e)
 				   *modes.s ? ", " : "", modes.s);
 			continue;
 		}
-		if (run_diff(&old, &new, &hunks, e) < 0)
+		if (compare_lines(&old, &new, &hunks, e) < 0)
 			return -e->code;
 		for (const char *p = str_text(&hunks), *end = p + hunks.len; p < end; p++) {
 			added += *p == '+';
@@ -479,31 +519,56 @@ void diff_line(const struct change *c, const char *why, struct str *out)
 		   why ? " (" : "", why ? why : "", why ? ")" : "", *p.s ? ", " : "", p.s);
 }
 
+struct reason {
+	const char *why;
+	size_t change;		/* its index */
+	size_t at, n;		/* of those of one reason: where they begin, and how many they are */
+};
+
+static int by_change(const void *a, const void *b)
+{
+	const struct reason *x = a, *y = b;
+
+	return x->change < y->change ? -1 : 1;
+}
+
+static int by_reason(const void *a, const void *b)
+{
+	const int r = strcmp(((const struct reason *)a)->why, ((const struct reason *)b)->why);
+
+	return r ? r : by_change(a, b);
+}
+
 /* Those of one reason together, so that one that matters is not lost among thousands that don't. */
 static void put_reasons(const struct changes *c, size_t member, const char *title, struct str *out)
 {
-#define REASON(i) (*(const char *const *)((const char *)&c->v[i] + member))
-	bool any = false;
+	owned_arena a = ARENA_INIT;
+	struct reason *v = arena_array(&a, struct reason, c->n + 1);
+	struct reason *reasons = arena_array(&a, struct reason, c->n + 1);
+	size_t n = 0, groups = 0;
 
 	for (size_t i = 0; i < c->n; i++) {
-		size_t first = 0, listed = 0;
+		const char *why = *(const char *const *)((const char *)&c->v[i] + member);
 
-		if (!REASON(i))
-			continue;
-		while (!str_equal(REASON(first), REASON(i)))
-			first++;
-		if (first < i)
-			continue;
-		if (!any)
-			str_printf(out, "%s:\n", title);
-		any = true;
-		for (size_t j = i; j < c->n; j++)
-			if (str_equal(REASON(j), REASON(i)) && listed++ < LISTED_MOST)
-				diff_line(&c->v[j], REASON(j), out);
-		if (listed > LISTED_MOST)
-			str_printf(out, "  ... and %zu more: %s\n", listed - LISTED_MOST, REASON(i));
+		if (why)
+			v[n++] = (struct reason){ .why = why, .change = i };
 	}
-#undef REASON
+	if (!n)
+		return;
+	qsort(v, n, sizeof *v, by_reason);
+	for (size_t i = 0; i < n; i++) {
+		if (i == 0 || strcmp(v[i].why, v[i - 1].why) != 0)
+			reasons[groups++] = (struct reason){ v[i].why, v[i].change, i, 0 };
+		reasons[groups - 1].n++;
+	}
+	qsort(reasons, groups, sizeof *reasons, by_change);
+	str_printf(out, "%s:\n", title);
+	for (const struct reason *r = reasons; r < reasons + groups; r++) {
+		for (size_t i = 0; i < r->n && i < LISTED_MOST; i++)
+			diff_line(&c->v[v[r->at + i].change], r->why, out);
+		if (r->n > LISTED_MOST)
+			str_printf(out, "  ... and %zu more: %s\n", r->n - LISTED_MOST, r->why);
+	}
 }
 
 static void put_all_permissions(const struct changes *c, struct str *out)

@@ -128,6 +128,35 @@ Test(diff, not_shown)
 	expect_patches(rows, ROWS(rows));
 }
 
+/* A process for each of thousands of files would take minutes. */
+static void run_alone(const void *row, struct outcome *o)
+{
+	owned_arena a = ARENA_INIT;
+	struct diff_view v;
+	struct trees t;
+	struct err e;
+	int fd;
+
+	(void)row;
+	umask(0022);
+	in(o, ".", "mkdir ws upper; printf 'a\nb' >ws/d; mknod upper/d c 0 0; seq 300 >upper/n");
+	t = read_trees(&a, true, o);
+	v = (struct diff_view){ &t.s, &t.c, t.upper, t.workspace, false };
+	in(o, ".", "for d in /bin /usr/bin /usr/local/bin; do test ! -e $d/diff || mount --bind /dev/null $d/diff; done");
+	fd = open("patch", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	o->r = diff_patch(&v, fd, &o->e);
+	WANT(o, strstr(text_of("patch"), "@@ -1,2 +0,0 @@\n-a\n-b\n\\ No newline at end of file\n") &&
+	     strstr(text_of("patch"), "@@ -0,0 +1,300 @@\n+1\n+2\n"), "%s", text_of("patch"));
+	in(o, ".", "echo >ws/n");
+	t = read_trees(&a, true, o);
+	WANT(o, diff_patch(&v, fd, &e) < 0 && strstr(e.text, "diff is not installed"), "compared: %s", e.text);
+}
+
+Test(diff, runs_no_program_for_what_is_new_or_gone)
+{
+	expect_sandboxed("alone", run_alone, NULL, 0, NULL);
+}
+
 static void run_pages(const void *row, struct outcome *o)
 {
 	owned_arena a = ARENA_INIT;
