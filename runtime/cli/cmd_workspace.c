@@ -13,6 +13,7 @@
 
 #include "audit/audit.h"
 #include "audit/record.h"
+#include "audit/report.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -51,21 +52,21 @@ const struct cli_option cmd_workspace_options[] = {
 
 /* ---- a session, opened ---- */
 
-struct session {
+struct opened {
 	struct review r;
 	int upper, workspace;		/* descriptors of the two tops; owned */
 };
-#define SESSION_INIT ((struct session){ .r = REVIEW_INIT, .upper = -1, .workspace = -1 })
-#define owned_session __attribute__((cleanup(session_close))) struct session
+#define SESSION_INIT ((struct opened){ .r = REVIEW_INIT, .upper = -1, .workspace = -1 })
+#define owned_session __attribute__((cleanup(session_close))) struct opened
 
-static void session_close(struct session *s)
+static void session_close(struct opened *s)
 {
 	fd_close(&s->upper);
 	fd_close(&s->workspace);
 	review_close(&s->r);
 }
 
-static int open_trees(struct session *s, struct err *e)
+static int open_trees(struct opened *s, struct err *e)
 {
 	s->upper = openat(s->r.fd, REVIEW_UPPER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->upper < 0)
@@ -75,7 +76,7 @@ static int open_trees(struct session *s, struct err *e)
 
 /* `writing`: nobody else may use it, not even its container. */
 static int session_open(struct cli *cli, const char *directory, const char *name, bool writing,
-			struct session *ret, struct err *e)
+			struct opened *ret, struct err *e)
 {
 	int r = review_open(cli->arena, directory, name, &ret->r, e);
 
@@ -256,74 +257,106 @@ static int measure(struct cli *cli, const char *directory, const char *session, 
 	return 0;
 }
 
-static void list_json(const struct review_entry *x, const char *error, bool in_use, size_t changes,
-		      uint64_t bytes, struct json_writer *w)
+/* A session as the list shows it. */
+struct row {
+	const struct review_entry *x;
+	const char *error;
+	bool in_use;
+	size_t changes;		/* that are still to be taken over, */
+	uint64_t bytes;		/* and how much they hold */
+};
+
+static void list_json(const struct row *r, struct json_writer *w)
 {
 	json_open(w);
-	json_field(w, "session", x->s.session);
-	json_field(w, "container", x->s.container);
-	json_field(w, "workspace", x->s.workspace);
-	json_field(w, "created", x->s.created);
-	json_field_bool(w, "inUse", in_use);
-	json_field_bool(w, "unfinished", x->unfinished);
-	if (error) {
-		json_field(w, "error", error);
+	json_field(w, "session", r->x->s.session);
+	json_field(w, "container", r->x->s.container);
+	json_field(w, "workspace", r->x->s.workspace);
+	json_field(w, "created", r->x->s.created);
+	json_field_bool(w, "inUse", r->in_use);
+	json_field_bool(w, "unfinished", r->x->unfinished);
+	if (r->error) {
+		json_field(w, "error", r->error);
 	} else {
-		json_field_u64(w, "changes", changes);
-		json_field_u64(w, "bytes", bytes);
+		json_field_u64(w, "changes", r->changes);
+		json_field_u64(w, "bytes", r->bytes);
 	}
 	json_close(w);
 }
 
-static void list_row(const struct review_entry *x, const char *error, bool in_use, size_t changes,
-		     uint64_t bytes, struct str *out)
+static const char *word_for(const struct row *r)
 {
-	owned_str age = STR_INIT, safe = STR_INIT;
+	if (r->in_use)
+		return "in use";
+	if (r->error)
+		return r->x->unfinished ? "unfinished" : "bad";
+	/* A session in which nothing was written went with its container. */
+	return r->changes ? "" : "applied";
+}
 
-	str_put_safe(&safe, error ? error : x->s.workspace, 400);
-	if (x->s.created)
-		put_age(&age, time(NULL) - parse_time(x->s.created));
-	str_printf(out, "%-32s %-20s %5s ", x->s.session, x->s.container ? x->s.container : "-",
-		   age.len ? age.s : "-");
-	if (error)
-		str_printf(out, "%7s %10s %-10s %s\n", "-", "-",
-			   in_use ? "in use" : x->unfinished ? "unfinished" : "bad", safe.s);
-	else
-		str_printf(out, "%7zu %9lluK %-10s %s\n", changes,
-			   (unsigned long long)(bytes + 1023) / 1024, in_use ? "in use" : "", safe.s);
+static void list_row(const struct row *r, int session, int container, struct str *out)
+{
+	owned_str age = STR_INIT, changes = STR_INIT, size = STR_INIT, safe = STR_INIT;
+
+	str_put_safe(&safe, r->error ? r->error : r->x->s.workspace, 400);
+	if (r->x->s.created)
+		put_age(&age, time(NULL) - parse_time(r->x->s.created));
+	if (!r->error) {
+		str_put_number(&changes, r->changes);
+		put_size(&size, r->bytes);
+	}
+	str_printf(out, "%-*s %-*s %5s %7s %11s %-10s %s\n", session, r->x->s.session, container,
+		   r->x->s.container ? r->x->s.container : "-", age.len ? age.s : "-",
+		   changes.len ? changes.s : "-", size.len ? size.s : "-", word_for(r), safe.s);
+}
+
+static void list_rows(const struct row *v, size_t n, struct str *out)
+{
+	size_t session = strlen("SESSION"), container = strlen("CONTAINER"), length;
+
+	for (size_t i = 0; i < n; i++) {
+		length = strlen(v[i].x->s.session);
+		session = session < length ? length : session;
+		length = v[i].x->s.container ? strlen(v[i].x->s.container) : 0;
+		container = container < length ? length : container;
+	}
+	if (n)
+		str_printf(out, "%-*s %-*s %5s %7s %11s %-10s %s\n", (int)session, "SESSION", (int)container,
+			   "CONTAINER", "AGE", "CHANGES", "SIZE", "", "WORKSPACE");
+	for (size_t i = 0; i < n; i++)
+		list_row(&v[i], (int)session, (int)container, out);
 }
 
 static int list(struct cli *cli, const char *directory, const struct options *o, struct str *out,
 		struct err *e)
 {
-	owned_str unused = STR_INIT;
 	struct json_writer *w;
 	struct review_entry *v;
+	struct row *rows;
 	size_t n;
 
 	if (review_list(cli->arena, directory, &v, &n, e) < 0)
 		return -e->code;
-	w = json_writer_new(false);
-	json_open_array(w);
-	if (n && !o->json)
-		str_printf(out, "%-32s %-20s %5s %7s %10s %-10s %s\n", "SESSION", "CONTAINER", "AGE",
-			   "CHANGES", "SIZE", "", "WORKSPACE");
+	rows = arena_array(cli->arena, struct row, n + 1);
 	for (size_t i = 0; i < n; i++) {
-		const char *error = v[i].error;
-		bool in_use = !error && review_in_use(&v[i].s);
-		size_t changes = 0;
-		uint64_t bytes = 0;
+		struct row *r = &rows[i];
 		struct err bad;
 
-		if (!error && measure(cli, directory, v[i].s.session, &changes, &bytes, &bad) < 0)
-			error = bad.text;
-		if (o->json)
-			list_json(&v[i], error, in_use, changes, bytes, w);
-		else
-			list_row(&v[i], error, in_use, changes, bytes, out);
+		*r = (struct row){ .x = &v[i], .error = v[i].error };
+		r->in_use = !r->error && review_in_use(&v[i].s);
+		if (!r->error && measure(cli, directory, v[i].s.session, &r->changes, &r->bytes, &bad) < 0)
+			r->error = arena_strdup(cli->arena, bad.text);
 	}
+	if (!o->json) {
+		list_rows(rows, n, out);
+		return 0;
+	}
+	w = json_writer_new(false);
+	json_open_array(w);
+	for (size_t i = 0; i < n; i++)
+		list_json(&rows[i], w);
 	json_close_array(w);
-	json_writer_end(w, o->json ? out : &unused);
+	json_writer_end(w, out);
 	return 0;
 }
 
@@ -572,7 +605,7 @@ static int choose(struct cli *cli, const struct diff_view *v, const struct chang
 	return 0;
 }
 
-static int check_digest(const struct options *o, const struct session *s, const struct changes *now,
+static int check_digest(const struct options *o, const struct opened *s, const struct changes *now,
 			struct changes *reviewed, struct arena *a, struct err *e)
 {
 	if (o->reviewed && strcmp(o->reviewed, now->digest) != 0)

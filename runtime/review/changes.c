@@ -420,7 +420,7 @@ static bool same_content(struct reader *r, const struct entry *u, const struct e
 {
 	if (!has_content(&u->st))
 		return u->st.st_rdev == h->st.st_rdev;
-	if ((!r->hash && S_ISREG(u->st.st_mode)) || is_hollow(&u->st) || is_hollow(&h->st))
+	if ((!r->hash && u->st.st_size != h->st.st_size) || is_hollow(&u->st) || is_hollow(&h->st))
 		return false;
 	if (entry_hash(u, c->new_hash) < 0)
 		c->refused = "it can't be read";

@@ -60,8 +60,8 @@ struct changes {
 
 /*
  * upper_fd, workspace_fd: O_PATH or read descriptors of the two tops.  hash: read and hash contents
- * (old_hash where there is an old file of the same type); without it hashes and the digest are "",
- * and a file whose content may be equal counts as modified.
+ * (old_hash where there is an old file of the same type); without it there is no digest, and contents are
+ * read only where the sizes are equal.
  */
 int changes_read(struct arena *a, const struct review_store *s, int upper_fd, int workspace_fd,
 		 bool hash, struct changes *ret, struct err *e);

@@ -351,14 +351,53 @@ def test_a_running_container_is_not_touched(rt, box, work):
     assert os.listdir(b.workspace) == []
 
 
+def listed(rt, b):
+    row, = [x for x in json.loads(rt("workspace", "list", "--json", check=True).out)
+            if x["container"] == b.id]
+    return row
+
+
+def test_list_tells_what_was_applied(rt, session):
+    """The number is of what is still to be taken over, not of what is in the store."""
+    b = session("echo 9 >a; chmod 600 d/b; rm -r d/e; ln -s a l; mkdir n; echo 5 >n/f; head -c 3000000 /dev/zero >z", HOST)
+    first = listed(rt, b)
+    assert first["changes"] == 8
+    row, = [x for x in rt("workspace", "list", check=True).out.splitlines() if f" {b.id} " in x]
+    assert " 2.9 MiB " in row and "applied" not in row
+    apply(rt, b, "a", "n")
+    assert listed(rt, b)["changes"] == 5
+    apply(rt, b, "--allow-exec")
+    assert listed(rt, b)["changes"] == 0
+    row, = [x for x in rt("workspace", "list", check=True).out.splitlines() if f" {b.id} " in x]
+    assert row.split()[3:7] == ["0", "0", "bytes", "applied"]
+
+
+def test_list_is_aligned(rt, session):
+    """Docker's ids have 64 digits."""
+    b = session("echo 1 >a")
+    store = f"{STORES}/{listed(rt, b)['session']}/store.json"
+    session("echo 1 >a")
+    with open(store, encoding="utf-8") as f:
+        text = f.read()
+    with open(store, "w", encoding="utf-8") as f:
+        f.write(text.replace(f'"{b.id}"', '"' + "f" * 64 + '"'))
+    try:
+        head, *rows = rt("workspace", "list", check=True).out.splitlines()
+        assert {row.index("/") for row in rows if b.workspace in row} == {head.index("WORKSPACE")}
+    finally:
+        with open(store, "w", encoding="utf-8") as f:
+            f.write(text)
+
+
 def test_list_and_prune(rt, session):
     b = session("echo 12345 >a; echo >n", HOST)
     row, = [x for x in rt("workspace", "list", check=True).out.splitlines() if f" {b.id} " in x]
     assert row.split()[3] == "2" and row.endswith(b.workspace)
-    row, = [x for x in json.loads(rt("workspace", "list", "--json", check=True).out)
-            if x["container"] == b.id]
+    row = listed(rt, b)
     assert row["changes"] == 2 and row["bytes"] == 7 and row["inUse"] is False
     assert row["session"] not in rt("workspace", "prune", "--older-than", "1h", check=True).out
+    apply(rt, b, "n")
+    assert listed(rt, b)["changes"] == 1
     out = rt("workspace", "prune", "--older-than", "0s", check=True).out
     assert f"discarded {row['session']}\n" in out
     assert not os.path.exists(f"{STORES}/{row['session']}")
