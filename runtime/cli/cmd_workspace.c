@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "lifecycle/state.h"
 #include "review/apply.h"
 #include "review/changes.h"
 #include "review/diff.h"
@@ -360,6 +361,18 @@ static int list(struct cli *cli, const char *directory, const struct options *o,
 	return 0;
 }
 
+/* What names its container's state may be lost: then those that agentrun list shows are asked. */
+static int check_unused(struct cli *cli, const struct review *r, struct err *e)
+{
+	char *root;
+
+	if (!r->damaged || r->s.state)
+		return 0;
+	if (state_root(cli->arena, cli->runtime.root, cli->runtime.rootless, false, &root, e) < 0)
+		return -e->code;
+	return review_check_states(r->s.session, root, e);
+}
+
 /* Locks and removes it, whatever became of the workspace. */
 static int discard(struct cli *cli, const char *directory, const char *name, struct str *out,
 		   struct err *e)
@@ -368,9 +381,11 @@ static int discard(struct cli *cli, const char *directory, const char *name, str
 	owned_fd workspace = -1;
 	struct err gone;
 
-	if (review_open_to_remove(cli->arena, directory, name, &r, e) < 0 || review_lock(&r, e) < 0)
+	if (review_open_to_remove(cli->arena, directory, name, &r, e) < 0 || review_lock(&r, e) < 0 ||
+	    check_unused(cli, &r, e) < 0)
 		return -e->code;
-	if (faccessat(r.fd, REVIEW_INTENT, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	/* One whose store.json is damaged names no workspace. */
+	if (r.s.workspace && faccessat(r.fd, REVIEW_INTENT, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    review_open_workspace(&r.s, &workspace, &gone) == 0)
 		record_earlier(cli, &r, workspace, out);
 	if (review_remove(&r, e) < 0)

@@ -205,6 +205,13 @@ static bool is_unfinished(int dir)
 	return fstatat(dir, STORE_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0 ? errno == ENOENT : !st.st_size;
 }
 
+static int say_damaged(struct arena *a, const char *path, struct err *e)
+{
+	return err_say(e, e->code, "%s: damaged: %s (what its container wrote is in " REVIEW_UPPER "; agentrun "
+		       "workspace discard %s removes it)", path, arena_strdup(a, e->text),
+		       path + directory_length(path) + 1);
+}
+
 int review_open_path(struct arena *a, const char *path, struct review *ret, struct err *e)
 {
 	owned_review found = REVIEW_INIT;
@@ -215,9 +222,11 @@ int review_open_path(struct arena *a, const char *path, struct review *ret, stru
 		return err_say(e, ENOENT, "%s: unfinished: its container was never created (agentrun "
 			       "workspace discard removes it)", path);
 	if (store_read(a, found.fd, &found.s, e) < 0)
-		return err_in(e, "%s", path);
-	if (strcmp(found.s.session, path + directory_length(path) + 1) != 0)
-		return err_say(e, EINVAL, "%s: " STORE_FILE " is of another session", path);
+		return say_damaged(a, path, e);
+	if (strcmp(found.s.session, path + directory_length(path) + 1) != 0) {
+		err_say(e, EINVAL, STORE_FILE " is of another session");
+		return say_damaged(a, path, e);
+	}
 	*ret = found;
 	found.fd = -1;
 	return 0;
@@ -245,6 +254,23 @@ static int read_names(struct arena *a, const char *directory, struct strv *ret, 
 	return 0;
 }
 
+/* Of what is left of a store.json that was written in part; NULL: it is lost. */
+static char *find_state(struct arena *a, int dir)
+{
+	static const char key[] = "\"state\": \"";
+	owned_str text = STR_INIT;
+	const char *p;
+	struct err e;
+	size_t n;
+
+	if (file_read(dir, STORE_FILE, JSON_MOST, &text, &e) < 0)
+		return NULL;
+	p = strstr(str_text(&text), key);
+	p = p ? p + strlen(key) : "";
+	n = strcspn(p, "\"\\");
+	return *p == '/' && p[n] == '"' ? arena_strndup(a, p, n) : NULL;
+}
+
 /* What can be told of one that cannot be read. */
 static void look_at(struct arena *a, const char *path, struct review_entry *x)
 {
@@ -254,10 +280,13 @@ static void look_at(struct arena *a, const char *path, struct review_entry *x)
 	struct tm tm;
 	struct err e;
 
-	x->unfinished = open_directory(a, path, &r, &e) == 0 && is_unfinished(r.fd) &&
-			fstat(r.fd, &st) == 0;
-	if (x->unfinished && gmtime_r(&st.st_mtim.tv_sec, &tm) &&
-	    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm))
+	if (open_directory(a, path, &r, &e) < 0 || fstat(r.fd, &st) < 0)
+		return;
+	x->unfinished = is_unfinished(r.fd);
+	x->damaged = !x->unfinished;
+	if (x->damaged)
+		x->s.state = find_state(a, r.fd);
+	else if (gmtime_r(&st.st_mtim.tv_sec, &tm) && strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm))
 		x->s.created = arena_strdup(a, when);
 }
 
@@ -341,9 +370,10 @@ int review_open_to_remove(struct arena *a, const char *directory, const char *na
 	const char *path;
 	int r = find(a, directory, name, &one, &path, e);
 
-	if (r < 0 || !one->unfinished)
+	if (r < 0 || (!one->unfinished && !one->damaged))
 		return r < 0 ? r : review_open_path(a, path, ret, e);
 	ret->s = one->s;
+	ret->damaged = one->damaged;
 	return open_directory(a, path, ret, e);
 }
 
@@ -375,18 +405,36 @@ bool review_in_use(const struct review_store *s)
 	       e.code != ENOENT : str_equal(json_get_text(state, "session"), s->session);
 }
 
+int review_check_states(const char *session, const char *states, struct err *e)
+{
+	owned_arena a = ARENA_INIT;
+	struct strv names = { 0 };
+
+	if (read_names(&a, states, &names, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < names.n; i++)
+		if (review_in_use(&(struct review_store){ .session = arena_strdup(&a, session),
+							  .state = arena_printf(&a, "%s/%s", states, names.v[i]) }))
+			return err_say(e, EBUSY, "workspace %s: container %s still exists, and may write: delete "
+				       "it first", session, names.v[i]);
+	return 0;
+}
+
 int review_lock(struct review *r, struct err *e)
 {
 	if (flock(r->fd, LOCK_EX | LOCK_NB) < 0)
 		return err_set(e, errno == EWOULDBLOCK ? EBUSY : errno, "%s: another command works on "
 			       "it", r->path);
 	/* It may have been finished before it was locked. */
+	if (!r->s.state && r->damaged)
+		return 0;
 	if (!r->s.state)
 		return is_unfinished(r->fd) ? 0 : err_say(e, EBUSY, "workspace %s: its container is "
 							   "just being created", r->s.session);
 	if (review_in_use(&r->s))
 		return err_say(e, EBUSY, "workspace %s: container %s still exists, and may write: delete "
-			       "it first", r->s.session, r->s.container);
+			       "it first", r->s.session, r->s.container ? r->s.container :
+			       strrchr(r->s.state, '/') + 1);
 	return 0;
 }
 

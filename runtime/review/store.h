@@ -49,6 +49,7 @@ struct review {
 	struct review_store s;
 	char *path;		/* of the directory */
 	int fd;			/* of the directory; owned */
+	bool damaged;		/* store.json can't be read: `s` has the session, and `state` where that is left */
 };
 #define REVIEW_INIT ((struct review){ .fd = -1 })
 #define owned_review __attribute__((cleanup(review_close))) struct review
@@ -71,17 +72,17 @@ int review_open_path(struct arena *a, const char *path, struct review *ret, stru
  * -ENOENT, or -EINVAL where it means several. */
 int review_open(struct arena *a, const char *directory, const char *name, struct review *ret,
 		struct err *e);
-/* The same; also one that is unfinished, of which ret->s has the session alone: to be removed. */
+/* The same; also one that is unfinished, of which ret->s has the session alone, or damaged: to be removed. */
 int review_open_to_remove(struct arena *a, const char *directory, const char *name, struct review *ret,
 			  struct err *e);
 
 /* Those that there are, oldest first; none where the directory is missing.  One that cannot be read is in
  * the list with its name alone and `error` set; one that is unfinished, as a host that crashed leaves it, with
- * the time when it was begun, too. */
+ * the time when it was begun, too; of one that belongs to the caller and is damaged, `state` where that is left. */
 struct review_entry {
 	struct review_store s;
 	char *error;
-	bool unfinished;
+	bool unfinished, damaged;
 };
 int review_list(struct arena *a, const char *directory, struct review_entry **ret, size_t *ret_n,
 		struct err *e);
@@ -90,6 +91,9 @@ int review_list(struct arena *a, const char *directory, struct review_entry **re
 int review_open_workspace(const struct review_store *s, int *ret_fd, struct err *e);
 /* Whether its container still exists: then it may write. */
 bool review_in_use(const struct review_store *s);
+
+/* -EBUSY where one of the containers whose state directories are in `states` writes to the session. */
+int review_check_states(const char *session, const char *states, struct err *e);
 
 /* Held until the review is closed.  -EBUSY where another command works on it, or its container still
  * exists; the error says which. */

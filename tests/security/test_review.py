@@ -420,6 +420,45 @@ def test_unfinished(rt, session):
     assert not os.path.exists(f"{STORES}/{name}") and read(b, "a") == "1\n"
 
 
+def tear(name, part):
+    """As a crash of the host leaves it: the file has its beginning only."""
+    path = f"{STORES}/{name}/store.json"
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text[:int(len(text) * part)])
+
+
+@pytest.mark.parametrize("part", [0.01, 0.3, 0.9])
+def test_a_damaged_one_can_be_removed(rt, session, part):
+    b, other = session("echo 9 >a", HOST), session("echo 8 >x")
+    name, second = listed(rt, b)["session"], listed(rt, other)["session"]
+    tear(name, part)
+    row, = [x for x in rt("workspace", "list", check=True).out.splitlines() if x.startswith(name)]
+    assert row.split()[5] == "bad"
+    for what in "apply", "diff":
+        rt("workspace", what, name, check=f"agentrun workspace discard {name} removes it")
+    out = rt("workspace", "prune", "--older-than", "0s", check=True).out
+    assert re.search(f"^kept {name}: .*damaged.*agentrun workspace discard {name} removes it", out, re.M)
+    assert f"discarded {second}\n" in out
+    assert rt("workspace", "discard", name, check=True).out == f"discarded {name}\n"
+    assert not os.path.exists(f"{STORES}/{name}") and read(b, "a") == "1\n"
+
+
+@pytest.mark.parametrize("part", [0.01, 0.9])
+def test_a_damaged_one_in_use_stays(rt, box, work, part):
+    b = confined.confine(box(shell("echo 9 >a; sleep 100")), work, profile="edit")
+    rt.up(b)
+    try:
+        name = listed(rt, b)["session"]
+        tear(name, part)
+        rt("workspace", "discard", name, check=f"container {b.id} still exists")
+        assert os.path.exists(f"{STORES}/{name}/upper")
+    finally:
+        rt.delete(b, "--force")
+        rt("workspace", "discard", name, check=True)
+
+
 @pytest.mark.parametrize("duration", ["", "1", "d", "-1d", "1y", "1dd", "99999999999999999999d"])
 def test_bad_duration(rt, duration):
     rt("workspace", "prune", "--older-than", duration, check="expected a number and s, m, h, d or w")

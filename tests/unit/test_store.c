@@ -116,6 +116,18 @@ static void check_use(const void *row, struct outcome *o)
 	WANT(o, review_open_path(&a, r.path, &second, &o->e) == -EPERM, "open to all: %s", o->e.text);
 	in(o, "stores", "chmod 700 01; sed -i 's#\"container\": \"c\"#\"container\": null#' 01/store.json");
 	WANT(o, review_open_path(&a, r.path, &second, &o->e) == -EINVAL, "null: %s", o->e.text);
+	/* A damaged one of somebody else's is none of ours; one of our own can be removed. */
+	fd_close(&r.fd);
+	in(o, "stores", "echo '{\"session\": \"01\"' >01/store.json; chown 1000 01");
+	WANT(o, review_open_to_remove(&a, arena_printf(&a, "%s/stores", here), "01", &second, &o->e) == -EPERM,
+	     "another's: %s", o->e.text);
+	in(o, "stores", "chown 0 01");
+	WANT(o, review_open_to_remove(&a, arena_printf(&a, "%s/stores", here), "01", &second, &o->e) == 0 &&
+	     second.damaged && !second.s.state && review_lock(&second, &o->e) == 0, "%s", o->e.text);
+	WANT(o, review_check_states("01", here, &o->e) == 0, "%s", o->e.text);
+	in(o, ".", "echo '{\"session\":\"01\"}' >state/state.json");
+	WANT(o, review_check_states("01", here, &o->e) == -EBUSY && strstr(o->e.text, "container state"), "%s",
+	     o->e.text);
 	o->e = (struct err){ 0 };
 }
 
