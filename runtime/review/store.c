@@ -152,6 +152,14 @@ static int fill(int dir, struct review_store *s, int workspace, struct err *e)
 	return store_write(dir, s, e);
 }
 
+static int say_full(struct arena *a, struct err *e)
+{
+	if (e->code != ENOSPC && e->code != EDQUOT)
+		return -e->code;
+	return err_say(e, e->code, "%s: agentrun workspace list shows what takes the room, discard and prune "
+		       "free it", arena_strdup(a, e->text));
+}
+
 int review_make(struct arena *a, const char *path, struct review_store *s, int workspace,
 		struct review *ret, struct err *e)
 {
@@ -161,17 +169,20 @@ int review_make(struct arena *a, const char *path, struct review_store *s, int w
 	int r;
 
 	made.path = arena_strdup(a, path);
-	if ((r = dirs_open(arena_strndup(a, path, directory_length(path)), 0700, &all, e)) < 0)
-		return r;
-	if (mkdir(path, 0700) < 0)
-		return err_set(e, errno, "create %s", path);
+	if (dirs_open(arena_strndup(a, path, directory_length(path)), 0700, &all, e) < 0)
+		return say_full(a, e);
+	if (mkdir(path, 0700) < 0) {
+		err_set(e, errno, "create %s", path);
+		return say_full(a, e);
+	}
 	made.fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	/* Locked: it is not to be taken for one that nobody finishes. */
 	r = made.fd < 0 || flock(made.fd, LOCK_EX | LOCK_NB) < 0 ? err_set(e, errno, "open %s", path) :
 	    fill(made.fd, s, workspace, e);
 	if (r < 0) {
 		review_discard(path, &second);
-		return err_in(e, "%s", path);
+		err_in(e, "%s", path);
+		return say_full(a, e);
 	}
 	made.s = *s;
 	*ret = made;
@@ -191,9 +202,13 @@ static int open_directory(struct arena *a, const char *path, struct review *ret,
 		return err_set(e, errno, "%s", path);
 	if (fstat(ret->fd, &st) < 0)
 		return err_set(e, errno, "stat %s", path);
-	if (st.st_uid != geteuid() || (st.st_mode & 0077))
-		return err_say(e, EPERM, "%s: belongs to uid %u, or others can enter it", path,
-			       st.st_uid);
+	/* Without root this process is in a user namespace of its own, where the uid says nothing. */
+	if (st.st_uid != geteuid())
+		return err_say(e, EPERM, "%s: belongs to another user, who alone can work on it: run the command as "
+			       "its owner", path);
+	if (st.st_mode & 0077)
+		return err_say(e, EPERM, "%s: others can enter it (mode %04o) and may have changed what is there: "
+			       "look at it, then chmod 0700 it", path, st.st_mode & 07777);
 	return 0;
 }
 
@@ -382,11 +397,15 @@ int review_open_workspace(const struct review_store *s, int *ret_fd, struct err 
 	owned_fd fd = open(s->workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_set(e, errno, "workspace %s", s->workspace);
-	if (st.st_dev != s->device || st.st_ino != s->inode)
-		return err_say(e, ESTALE, "%s is another directory than the one that the container had",
-			       s->workspace);
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		return err_set(e, errno, "stat %s", s->workspace);
+	if (fd < 0 || st.st_dev != s->device || st.st_ino != s->inode)
+		return err_say(e, ESTALE, "%s is %s: move that one back there, or take what the container wrote by "
+			       "hand from " REVIEW_UPPER " of the session, which agentrun workspace discard %s removes",
+			       s->workspace, fd < 0 ? "not there (any more)" :
+			       "another directory than the one that the container had", s->session);
 	*ret_fd = fd_take(&fd);
 	return 0;
 }

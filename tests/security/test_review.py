@@ -492,7 +492,12 @@ def test_a_workspace_that_is_another_one(rt, session, work):
     os.rename(b.workspace, work + "/old")
     os.mkdir(b.workspace)
     rt("workspace", "apply", b.id, check="is another directory than the one that the container had")
+    rt("workspace", "apply", b.id, check=f"workspace discard {listed(rt, b)['session']} removes")
     assert os.listdir(b.workspace) == []
+    os.rmdir(b.workspace)
+    rt("workspace", "diff", b.id, check="is not there (any more): move that one back there")
+    os.rename(work + "/old", b.workspace)
+    assert "+9" in diff(rt, b)
 
 
 def test_the_workspace_is_printed_as_it_may_be_shown(rt, session, work):
