@@ -686,6 +686,8 @@ static int apply(struct cli *cli, uid_t caller, const char *directory, const cha
 
 /* ---- the command ---- */
 
+static const char *const commands[] = { "list", "diff", "apply", "discard", "prune", NULL };
+
 int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct options o = { 0 };
@@ -702,6 +704,9 @@ int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e)
 	if (first == argc)
 		return err_say(e, EINVAL, "workspace: expected list, diff, apply, discard or prune");
 	what = argv[first];
+	if (str_find(commands, what) < 0)
+		return err_say(e, EINVAL, "workspace: unknown command \"%s\": expected list, diff, apply, discard "
+			       "or prune", what);
 	name = first + 1 < argc ? argv[first + 1] : NULL;
 	for (int i = first + 1; i < argc; i++) {
 		/* "$UNSET" would mean all there is. */
@@ -733,7 +738,7 @@ int cmd_workspace(struct cli *cli, int argc, char **argv, struct err *e)
 	} else if (strcmp(what, "discard") == 0 && !rest.n) {
 		r = discard(cli, directory, name, &out, e);
 	} else {
-		return err_say(e, EINVAL, "workspace: unknown command \"%s\", or too many operands", what);
+		return err_say(e, EINVAL, "workspace %s: too many operands", what);
 	}
 	if (r < 0) {
 		cli_print(&out, &second);

@@ -467,7 +467,8 @@ def test_bad_duration(rt, duration):
 @pytest.mark.parametrize("args, says", [
     ([], "expected list, diff, apply, discard or prune"),
     (["discard"], "expected a session or a container"),
-    (["nonsense", "x"], "unknown command"),
+    (["nonsense"], 'unknown command "nonsense": expected list, diff, apply, discard or prune'),
+    (["nonsense", "x"], 'unknown command "nonsense": expected list, diff, apply, discard or prune'),
     (["discard", "x", "y"], "too many operands"),
     (["list", "x"], "too many operands"),
     (["prune"], "expected --older-than"),
