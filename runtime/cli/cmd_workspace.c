@@ -87,7 +87,7 @@ static int session_open(struct cli *cli, const char *directory, const char *name
 }
 
 /* All that the container changed. */
-static int read_changes(struct cli *cli, const struct session *s, struct changes *ret, struct err *e)
+static int read_changes(struct cli *cli, const struct opened *s, struct changes *ret, struct err *e)
 {
 	struct changes recorded;
 	struct err none;
