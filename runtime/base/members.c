@@ -4,6 +4,14 @@
 #include <errno.h>
 #include <sys/types.h>
 
+static void write_list(struct json_writer *w, const struct strv *list)
+{
+	json_open_array(w);
+	for (size_t i = 0; i < list->n; i++)
+		json_put_string(w, list->v[i]);
+	json_close_array(w);
+}
+
 void members_write(const struct member *table, const void *object, struct json_writer *w)
 {
 	for (; table->key; table++) {
@@ -16,8 +24,21 @@ void members_write(const struct member *table, const void *object, struct json_w
 		case MEMBER_I64: json_put_i64(w, *(const int64_t *)p); break;
 		case MEMBER_U64: json_put_u64(w, *(const uint64_t *)p); break;
 		case MEMBER_BOOL: json_put_bool(w, *(const bool *)p); break;
+		case MEMBER_LIST: write_list(w, p); break;
 		}
 	}
+}
+
+static bool read_list(struct arena *a, const struct json *value, struct strv *list)
+{
+	bool texts = value->type == JSON_ARRAY;
+
+	for (size_t i = 0; texts && i < value->n; i++) {
+		texts = value->items[i]->type == JSON_STRING;
+		if (texts)
+			strv_add(a, list, arena_strdup(a, value->items[i]->text));
+	}
+	return texts;
 }
 
 static bool read_one(struct arena *a, enum member_kind kind, const struct json *value, void *p)
@@ -40,6 +61,8 @@ static bool read_one(struct arena *a, enum member_kind kind, const struct json *
 	case MEMBER_BOOL:
 		*(bool *)p = value->boolean;
 		return value->type == JSON_BOOL;
+	case MEMBER_LIST:
+		return read_list(a, value, p);
 	}
 	return false;
 }

@@ -14,6 +14,7 @@ enum member_kind {
 	MEMBER_PID,		/* pid_t */
 	MEMBER_I64, MEMBER_U64,
 	MEMBER_BOOL,
+	MEMBER_LIST,		/* struct strv */
 };
 
 struct member {			/* a row of the table, which ends with a key NULL */

@@ -23,6 +23,7 @@
 #include "review/changes.h"
 #include "review/diff.h"
 #include "review/intent.h"
+#include "review/masked.h"
 #include "review/store.h"
 #include "sandbox/idmap.h"
 
@@ -661,6 +662,7 @@ static int apply(struct cli *cli, uid_t caller, const char *directory, const cha
 	if (o->skip)
 		skip(cli, &chosen, out);
 	skipped -= chosen.n;
+	masked_put(&s.r.s, &chosen, s.workspace, out);
 	if (o->interactive && choose(cli, &v, recorded ? &reviewed : NULL, &chosen, out, e) < 0)
 		return -e->code;
 	if (apply_check(&chosen, recorded ? &reviewed : NULL, o->allow_exec || o->interactive, e) < 0)

@@ -70,6 +70,7 @@ int workspace_make(struct arena *a, struct spec *s, struct state *state, const s
 		.destination = w->destination,
 		.state = d->path,
 		.created = state->created,
+		.mask = w->mask,
 		.user_xattr = state->rootless,
 	};
 	if (overlay_check_whole(w->source, e) < 0 ||

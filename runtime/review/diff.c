@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/json.h"
+#include "review/masked.h"
 #include "review/tree.h"
 
 enum {
@@ -614,6 +615,7 @@ void diff_summary(const struct diff_view *v, struct str *out)
 		if (counts[k])
 			str_printf(out, " %zu %s,", counts[k], words[k]);
 	str_printf(out, " %zu binary, %zu links\n", binary, links);
+	masked_put(v->s, v->c, v->workspace, out);
 	put_reasons(v->c, offsetof(struct change, runs), "May run code on this host", out);
 	put_reasons(v->c, offsetof(struct change, refused), "Refused, and never applied", out);
 	put_reasons(v->c, offsetof(struct change, conflict), "In conflict with the host", out);

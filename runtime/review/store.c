@@ -67,6 +67,7 @@ static const struct member members[] = {
 	M("inode", U64, inode),
 	M("userXattr", BOOL, user_xattr),
 #undef M
+	{ "mask", MEMBER_LIST, offsetof(struct review_store, mask), true },
 	{ NULL, 0, 0, false },
 };
 

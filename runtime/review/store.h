@@ -41,6 +41,7 @@ struct review_store {
 	 * change time (st_ctim) in the workspace was changed by somebody else meanwhile. */
 	int64_t since;
 	uint64_t device, inode;	/* of the workspace's top: another directory of that name is not it */
+	struct strv mask;	/* patterns of what the container did not see (base/mask.h); none in older stores */
 	bool user_xattr;	/* upper/ is marked with user.overlay.*, else trusted.overlay.* */
 };
 

@@ -91,6 +91,8 @@ static int visit(struct walk *w, int dir, const struct sys_dirent *d, struct err
 		}
 		x.type = st.mode & S_IFMT;
 	}
+	if (S_ISDIR(x.type) && w->pass && w->pass(w, d->name))
+		return 0;
 	if (S_ISDIR(x.type))
 		return descend(w, dir, d->name, e);
 	return S_ISREG(x.type) || S_ISLNK(x.type) ? w->to->found(w, &x, e) : 0;

@@ -42,6 +42,8 @@ struct walk {
 	void *context;
 	size_t most;		/* entries that are looked at, */
 	unsigned ms;		/* and for so long */
+	/* Whether a directory of the one that is read is passed by; NULL: none is. */
+	bool (*pass)(struct walk *w, const char *name);
 	const char *over;	/* why the rest was not looked at; NULL: all was */
 	const char *incomplete;	/* why something was not; constant */
 	struct str path;	/* of the directory that is read, from the top, which is "" */

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/mask.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "sandbox/mnt.h"
@@ -274,59 +274,12 @@ static int mask_entry(struct masks *m, const char *path, struct err *e)
 	return 0;
 }
 
-/* "./x" as "/x", and without a trailing "/" or "/" and two stars, which only say that it is a
- * directory. */
-static const char *trim(struct arena *a, const char *pattern)
-{
-	bool at_top = false;
-	char *p;
-
-	while (*pattern == '/' || (pattern[0] == '.' && pattern[1] == '/')) {
-		at_top = true;
-		pattern++;
-	}
-	p = arena_printf(a, "%s%s", at_top ? "/" : "", pattern);
-	for (;;) {
-		if (str_has_suffix(p, "/**"))
-			p[strlen(p) - 3] = '\0';
-		else if (str_has_suffix(p, "/"))
-			p[strlen(p) - 1] = '\0';
-		else
-			return p;
-	}
-}
-
-static bool matches(const char *pattern, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (*pattern == '/')
-		return fnmatch(pattern + 1, path, FNM_PATHNAME | FNM_CASEFOLD) == 0;
-	if (!strchr(pattern, '/'))
-		return fnmatch(pattern, slash ? slash + 1 : path, FNM_CASEFOLD) == 0;
-	if (strncmp(pattern, "**/", 3) != 0)
-		return fnmatch(pattern, path, FNM_PATHNAME | FNM_CASEFOLD) == 0;
-	/* "**" stands for any number of directories. */
-	while (fnmatch(pattern + 3, path, FNM_PATHNAME | FNM_CASEFOLD) != 0) {
-		path = strchr(path, '/');
-		if (!path)
-			return false;
-		path++;
-	}
-	return true;
-}
-
 static bool any_matches(const struct masks *m, const char *path)
 {
 	for (size_t i = 0; i < m->patterns.n; i++)
-		if (matches(m->patterns.v[i], path))
+		if (mask_matches(m->patterns.v[i], path))
 			return true;
 	return false;
-}
-
-static bool is_pruned(const char *name)
-{
-	return strcmp(name, ".git") == 0 || strcmp(name, "node_modules") == 0;
 }
 
 static int walk(struct masks *m, int dir_fd, struct str *path, unsigned depth, struct err *e);
@@ -339,7 +292,7 @@ static int visit(struct masks *m, int dir_fd, const struct dirent *d, struct str
 	if (m->by_inode ? is_linked(m, 0, d->d_ino) : any_matches(m, path->s))
 		return mask_entry(m, path->s, e);
 	if ((d->d_type != DT_DIR && d->d_type != DT_UNKNOWN) || depth >= WORKSPACE_DEEP ||
-	    (!m->by_inode && is_pruned(d->d_name)))
+	    (!m->by_inode && mask_passes_by(d->d_name)))
 		return 0;
 	below = open_beneath(dir_fd, d->d_name, O_RDONLY | O_DIRECTORY);
 	if (below < 0 && (errno == ENOTDIR || errno == ELOOP || errno == ENOENT))
@@ -376,12 +329,6 @@ static int walk(struct masks *m, int dir_fd, struct str *path, unsigned depth, s
 	return r;
 }
 
-/* Of one path only, which the walk may not come to: below what it leaves out, or too deep. */
-static bool is_plain(const char *pattern)
-{
-	return strchr(pattern, '/') && !strpbrk(pattern, "*?[\\");
-}
-
 static int walk_all(struct masks *m, struct err *e)
 {
 	owned_str path = STR_INIT;
@@ -397,7 +344,7 @@ static int mask_all(struct masks *m, struct err *e)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < m->patterns.n; i++)
-		if (is_plain(m->patterns.v[i]))
+		if (mask_is_plain(m->patterns.v[i]))
 			r = mask_entry(m, m->patterns.v[i] + (*m->patterns.v[i] == '/'), e);
 	/* Those, too, match without case. */
 	if (r == 0 && m->patterns.n)
@@ -437,7 +384,7 @@ int workspace_protect(int root_fd, const struct spec_workspace *w, struct err *e
 
 	m.workspace = top;
 	for (size_t i = 0; i < w->mask.n; i++) {
-		const char *pattern = trim(&a, w->mask.v[i]);
+		const char *pattern = mask_trim(&a, w->mask.v[i]);
 
 		if (*pattern)
 			strv_add(&a, &m.patterns, pattern);

@@ -274,6 +274,33 @@ def test_d4_what_runs_code_is_shown_apart(rt, session):
     assert read(b, ".git/config") == "x\n"
 
 
+def test_masked_files_of_commits(rt, session):
+    """git in the container takes them for empty, and commits them so."""
+    says = "Masked in the container, so its commits may have them empty or deleted: .env, d/.npmrc\n"
+    commit = "mkdir -p .git/objects/aa; echo 1 >.git/objects/aa/bb; "
+    host = HOST + "; echo s >.env; echo t >d/.npmrc; mkdir node_modules; echo u >node_modules/.npmrc"
+    b = session(commit + "echo 9 >a; test ! -s .env; test ! -s d/.npmrc", host)
+    assert says in diff(rt, b).partition("May run")[0] and says in diff(rt, b, "--stat")
+    assert "Masked" not in rt("workspace", "diff", b.id, "a", check=True).out
+    assert apply(rt, b, check=False).out == says
+    assert "Masked" not in apply(rt, b, "a").out
+    assert apply(rt, b, "--allow-exec").out.startswith(says)
+    b = session(commit, HOST)
+    assert "Masked" not in diff(rt, b)
+
+
+def test_masked_files_of_an_older_store(rt, session):
+    b = session("mkdir -p .git/refs/heads; echo 1 >.git/refs/heads/x", HOST + "; echo s >.env")
+    assert ".env" in diff(rt, b)
+    path = f"{STORES}/{listed(rt, b)['session']}/store.json"
+    with open(path, encoding="utf-8") as f:
+        store = json.load(f)
+    assert ".env" in store.pop("mask")
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(store, f)
+    assert ".env" not in diff(rt, b)
+
+
 def test_interactive(rt, session):
     b = session("echo 9 >a; echo >b; echo >c; echo >d/n; echo x >Makefile; rm -r d/e", HOST)
     args = rt.argv("workspace", "apply", "-i", "--reviewed", digest(rt, b), b.id)

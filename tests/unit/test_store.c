@@ -20,6 +20,8 @@ static int make(struct arena *a, const char *session, const char *container, str
 	};
 	owned_fd workspace = -1;
 
+	strv_add(a, &s.mask, ".env");
+	strv_add(a, &s.mask, "/a \"b\"");
 	mkdir("ws", 0755);
 	workspace = open("ws", O_PATH | O_CLOEXEC);
 	return review_make(a, arena_printf(a, "%s/stores/%s", here, session), &s, workspace, ret, e);
@@ -56,6 +58,7 @@ static void check_names(const void *row, struct outcome *o)
 	}
 	WANT(o, review_list(&a, arena_printf(&a, "%s/stores", here), &list, &n, &o->e) == 0 && n == 5 &&
 	     !list[2].error && list[3].error && list[4].error, "%zu in the list", n);
+	WANT(o, list[0].s.mask.n == 2 && str_equal(list[0].s.mask.v[1], "/a \"b\""), "%zu masks", list[0].s.mask.n);
 	WANT(o, review_list(&a, "/nowhere", &list, &n, &o->e) == 0 && n == 0, "none");
 	o->e = (struct err){ 0 };
 }
