@@ -274,6 +274,22 @@ def test_d4_what_runs_code_is_shown_apart(rt, session):
     assert read(b, ".git/config") == "x\n"
 
 
+def test_permissions_are_told_and_asked_for(rt, session):
+    b = session("chmod 666 a; chmod 777 d/e; mkdir w; chmod 777 w; echo >z; chmod 000 z", HOST)
+    page = diff(rt, b)
+    for change in ("mode      a", "mode      d/e", "added     w"):
+        assert f"  {change} (anyone on this host may write to it), mode 0" in page
+    for line in ("Permissions of a: mode 0644 -> 0666", "Permissions of the directory d/e: mode 0755 -> 0777",
+                 "Permissions of the new directory w: mode 0777", "Permissions of z: mode 0000"):
+        assert f"\n{line}\n" in page
+    assert " a | +0 -0, mode 0644 -> 0666\n d/e | directory, mode 0755 -> 0777\n" in diff(rt, b, "--stat")
+    before = snapshot(b.workspace)
+    apply(rt, b, check="changes may run code on this host")
+    assert snapshot(b.workspace) == before
+    apply(rt, b, "--allow-exec")
+    assert stat.S_IMODE(os.stat(b.workspace + "/a").st_mode) == 0o666
+
+
 def test_masked_files_of_commits(rt, session):
     """git in the container takes them for empty, and commits them so."""
     says = "Masked in the container, so its commits may have them empty or deleted: .env, d/.npmrc\n"
