@@ -209,7 +209,7 @@ Test(audit_many, what_was_killed_between_writes_can_go_on)
 
 	append("a", "create");
 	append_and_be_killed("a");
-	cr_expect(count("a", "commands", &last) == 5);
+	cr_expect(count_frames("a", "commands", &last) == 5);
 	cr_expect(marked("a") == 7);
 	cr_expect(marked("a") == 7);
 	append("a", "exec");
