@@ -189,6 +189,7 @@ static void record_earlier(struct cli *cli, const struct review *review, int wor
 		log_warn("what an earlier apply did is not known: %s", e.text);
 	if (r <= 0)
 		return;
+	apply_clean(cli->arena, &review->s, &before.c, workspace);
 	intent_done(cli->arena, &before, workspace, &done);
 	record(cli, review, &before, &done);
 	if (done.n)

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -17,7 +19,12 @@
 #include "review/diff.h"
 #include "review/tree.h"
 
-enum { COPY_CHUNK = 1 << 16, NAMED_MOST = 6, NAMED_BYTES = 300 };
+enum {
+	COPY_CHUNK = 1 << 16,
+	NAMED_MOST = 6, NAMED_BYTES = 300,
+	/* Files that are written to disk together: no fewer, no more, and no more bytes. */
+	BATCH_LEAST = 16, BATCH_MOST = 1024, BATCH_BYTES = 64 << 20,
+};
 
 /* ---- what keeps a change from being applied ---- */
 
@@ -113,7 +120,13 @@ int apply_check(const struct changes *c, const struct changes *reviewed, bool al
 struct applier {
 	bool rootless;
 	int upper, workspace;
-	char *temporary;	/* name of what is not finished: the same in each directory */
+	const char *prefix;	/* of the names of what is not finished */
+	struct changes *done;
+	/* Files that are made, and wait to be on disk before they get their places; NULL: none does. */
+	const struct change **made;
+	size_t n_made;
+	uint64_t bytes;
+	int disk;		/* for syncfs(2) */
 	struct err *e;
 };
 
@@ -122,6 +135,7 @@ struct place {
 	int dir;		/* owned */
 	struct stat st;		/* of the directory */
 	const char *name;
+	char temporary[NAME_MAX];	/* its name while it is not finished, the same whenever it is run again */
 };
 #define owned_place __attribute__((cleanup(place_close))) struct place
 
@@ -135,6 +149,7 @@ static int place_open(const struct applier *x, const char *path, struct place *r
 	const char *slash = strrchr(path, '/');
 	owned_entry above = ENTRY_INIT;
 	owned_str directory = STR_INIT;
+	char name[HASH_HEX];
 	int r;
 
 	str_append(&directory, path, slash ? (size_t)(slash - path) : 0);
@@ -142,7 +157,9 @@ static int place_open(const struct applier *x, const char *path, struct place *r
 		return err_set(x->e, -r, "open its directory");
 	if (above.fd < 0 || !S_ISDIR(above.st.st_mode))
 		return err_say(x->e, ENOTDIR, "its directory is not there (any more)");
-	*ret = (struct place){ fd_take(&above.fd), above.st, slash ? slash + 1 : path };
+	*ret = (struct place){ fd_take(&above.fd), above.st, slash ? slash + 1 : path, "" };
+	hash_hex(name, ret->name, strlen(ret->name));
+	snprintf(ret->temporary, sizeof ret->temporary, "%s.%s", x->prefix, name);
 	return 0;
 }
 
@@ -255,10 +272,10 @@ static int fill_file(const struct applier *x, const struct change *c, const stru
 	if (from < 0)
 		return err_set(x->e, -from, "open it");
 	if ((r = copy_content(x, c, from, fd)) < 0 ||
-	    (r = give_owner(x, p->dir, x->temporary, kept ? &old->st : &p->st, kept)) < 0 ||
+	    (r = give_owner(x, p->dir, p->temporary, kept ? &old->st : &p->st, kept)) < 0 ||
 	    (kept && (r = copy_xattrs(x, old, fd)) < 0))
 		return r;
-	if (fchmod(fd, c->new_mode & 0777) < 0 || futimens(fd, times) < 0 || fsync(fd) < 0)
+	if (fchmod(fd, c->new_mode & 0777) < 0 || futimens(fd, times) < 0 || (!x->made && fsync(fd) < 0))
 		return err_set(x->e, errno, "write it");
 	return 0;
 }
@@ -272,7 +289,7 @@ static int make_file(const struct applier *x, const struct change *c, const stru
 
 	if (r < 0)
 		return err_set(x->e, -r, "open the host's");
-	fd = openat(p->dir, x->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(p->dir, p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_set(x->e, errno, "create a temporary file beside it");
 	return fill_file(x, c, p, u, &old, fd);
@@ -291,11 +308,11 @@ static int make_link(const struct applier *x, const struct change *c, const stru
 	hash_hex(found, target.s, target.len);
 	if (strcmp(found, c->new_hash) != 0)
 		return err_say(x->e, ESTALE, "it is not what was reviewed");
-	if (symlinkat(target.s, p->dir, x->temporary) < 0)
+	if (symlinkat(target.s, p->dir, p->temporary) < 0)
 		return err_set(x->e, errno, "create it");
-	if ((r = give_owner(x, p->dir, x->temporary, &p->st, false)) < 0)
+	if ((r = give_owner(x, p->dir, p->temporary, &p->st, false)) < 0)
 		return r;
-	if (utimensat(p->dir, x->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
+	if (utimensat(p->dir, p->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(x->e, errno, "set its time");
 	return 0;
 }
@@ -310,10 +327,10 @@ static int make_directory(const struct applier *x, const struct place *p, const 
 
 /* ---- its place ---- */
 
-static int remove_temporary(const struct applier *x, const struct place *p)
+static int remove_temporary(const struct place *p)
 {
-	return unlinkat(p->dir, x->temporary, 0) == 0 || errno == ENOENT ||
-	       (errno == EISDIR && unlinkat(p->dir, x->temporary, AT_REMOVEDIR) == 0) ? 0 : -errno;
+	return unlinkat(p->dir, p->temporary, 0) == 0 || errno == ENOENT ||
+	       (errno == EISDIR && unlinkat(p->dir, p->temporary, AT_REMOVEDIR) == 0) ? 0 : -errno;
 }
 
 /* It is empty by now, so that it can be made again. */
@@ -325,7 +342,7 @@ static int replace_directory(const struct applier *x, const struct place *p)
 	if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    unlinkat(p->dir, p->name, AT_REMOVEDIR) < 0)
 		return err_set(x->e, errno, "remove the directory in its place");
-	if (renameat(p->dir, x->temporary, p->dir, p->name) == 0)
+	if (renameat(p->dir, p->temporary, p->dir, p->name) == 0)
 		return 0;
 	r = err_set(x->e, errno, "rename it to its place");
 	if (mkdirat(p->dir, p->name, 0700) < 0 ||
@@ -337,12 +354,9 @@ static int replace_directory(const struct applier *x, const struct place *p)
 
 /* Where what is in its place waits for the directory: by a name of its own, so that nothing else is taken for
  * it. */
-static void put_aside(const struct applier *x, const struct place *p, struct str *ret)
+static void put_aside(const struct place *p, struct str *ret)
 {
-	char name[HASH_HEX];
-
-	hash_hex(name, p->name, strlen(p->name));
-	str_printf(ret, "%s.%.16s", x->temporary, name);
+	str_printf(ret, "%s.old", p->temporary);
 }
 
 static int replace_by_directory(const struct applier *x, const struct place *p)
@@ -350,10 +364,10 @@ static int replace_by_directory(const struct applier *x, const struct place *p)
 	owned_str aside = STR_INIT;
 	int r;
 
-	put_aside(x, p, &aside);
+	put_aside(p, &aside);
 	if (renameat(p->dir, p->name, p->dir, aside.s) < 0)
 		return err_set(x->e, errno, "rename what is in its place");
-	if (renameat(p->dir, x->temporary, p->dir, p->name) < 0) {
+	if (renameat(p->dir, p->temporary, p->dir, p->name) < 0) {
 		r = err_set(x->e, errno, "rename it to its place");
 		return renameat(p->dir, aside.s, p->dir, p->name) < 0 ?
 		       err_in(x->e, "the file in its place is now %s", aside.s) : r;
@@ -361,9 +375,9 @@ static int replace_by_directory(const struct applier *x, const struct place *p)
 	return unlinkat(p->dir, aside.s, 0) < 0 ? err_set(x->e, errno, "remove what was in its place") : 0;
 }
 
-static int exchange(const struct applier *x, const struct place *p)
+static int exchange(const struct place *p)
 {
-	return sys_renameat2(p->dir, x->temporary, p->dir, p->name, RENAME_EXCHANGE);
+	return sys_renameat2(p->dir, p->temporary, p->dir, p->name, RENAME_EXCHANGE);
 }
 
 /*
@@ -378,36 +392,48 @@ static int put_in_place(const struct applier *x, const struct change *c, const s
 	int r;
 
 	if (!c->old_mode || directory == !!S_ISDIR(c->new_mode))
-		return renameat(p->dir, x->temporary, p->dir, p->name) < 0 ?
+		return renameat(p->dir, p->temporary, p->dir, p->name) < 0 ?
 		       err_set(x->e, errno, "rename it to its place") : 0;
-	if (exchange(x, p) < 0)
+	if (exchange(p) < 0)
 		return errno != EINVAL && errno != ENOSYS && errno != EXDEV ?
 		       err_set(x->e, errno, "rename it to its place") :
 		       directory ? replace_directory(x, p) : replace_by_directory(x, p);
-	if ((r = remove_temporary(x, p)) == 0)
+	if ((r = remove_temporary(p)) == 0)
 		return 0;
-	exchange(x, p);
+	exchange(p);
 	return err_set(x->e, -r, "remove what is in its place");
 }
 
-/* Made beside, then renamed. */
-static int put_entry(const struct applier *x, const struct change *c, const struct place *p,
-		     const struct entry *u)
+static int finish_entry(const struct applier *x, const struct change *c, const struct place *p)
 {
-	/* One that an apply left which was killed. */
-	int r = remove_temporary(x, p);
+	int r = check_judged(x, p, c);
 
-	if (r < 0)
-		return err_set(x->e, -r, "write in its directory");
-	r = S_ISDIR(c->new_mode) ? make_directory(x, p, x->temporary) :
-	    S_ISLNK(c->new_mode) ? make_link(x, c, p, u) : make_file(x, c, p, u);
-	if (r == 0)
-		r = check_judged(x, p, c);
 	if (r == 0)
 		r = put_in_place(x, c, p);
 	if (r < 0)
-		remove_temporary(x, p);
+		remove_temporary(p);
 	return r;
+}
+
+/* Made beside, then renamed.  1: the latter has to wait. */
+static int put_entry(struct applier *x, const struct change *c, const struct place *p, const struct entry *u)
+{
+	/* One that an apply left which was killed. */
+	int r = remove_temporary(p);
+
+	if (r < 0)
+		return err_set(x->e, -r, "write in its directory");
+	r = S_ISDIR(c->new_mode) ? make_directory(x, p, p->temporary) :
+	    S_ISLNK(c->new_mode) ? make_link(x, c, p, u) : make_file(x, c, p, u);
+	if (r < 0) {
+		remove_temporary(p);
+		return r;
+	}
+	if (!x->made || !S_ISREG(c->new_mode))
+		return finish_entry(x, c, p);
+	x->made[x->n_made++] = c;
+	x->bytes += c->new_size;
+	return 1;
 }
 
 static int set_mode(const struct applier *x, const struct change *c)
@@ -436,9 +462,9 @@ static int finish_directory(const struct applier *x, const struct change *c)
 	if (strcmp(c->path, ".") != 0) {
 		if ((r = place_open(x, c->path, &p)) < 0)
 			return r;
-		put_aside(x, &p, &aside);
+		put_aside(&p, &aside);
 		unlinkat(p.dir, aside.s, 0);
-		remove_temporary(x, &p);
+		remove_temporary(&p);
 	}
 	return set_mode(x, c);
 }
@@ -472,7 +498,8 @@ static bool is_of_pass(const struct change *c, enum pass pass)
 	}
 }
 
-static int apply_one(const struct applier *x, const struct change *c, enum pass pass)
+/* 1: it waits. */
+static int apply_one(struct applier *x, const struct change *c, enum pass pass)
 {
 	owned_entry u = ENTRY_INIT;
 	owned_place p = { .dir = -1 };
@@ -494,6 +521,11 @@ static int apply_one(const struct applier *x, const struct change *c, enum pass 
 	return put_entry(x, c, &p, &u);
 }
 
+static const char *temporary_prefix(struct arena *a, const struct review_store *s)
+{
+	return arena_printf(a, ".agentrun-apply-%.64s", s->session);
+}
+
 /* Between two entries: a signal that would end the program has waited for that. */
 static bool interrupted(void)
 {
@@ -504,22 +536,109 @@ static bool interrupted(void)
 					     sigismember(&waiting, SIGHUP) == 1);
 }
 
-static int apply_whole(const struct applier *x, const struct change *c, enum pass pass)
+static int name_it(const struct applier *x, const struct change *c)
 {
 	owned_str name = STR_INIT;
 
-	if (interrupted())
-		return err_say(x->e, EINTR, "interrupted");
-	if (apply_one(x, c, pass) == 0)
-		return 0;
 	str_put_safe(&name, c->path, 400);
 	return err_in(x->e, "%s", name.s);
+}
+
+/* Those that wait are brought to disk together, and then to their places; or none of them is left. */
+static int settle(struct applier *x)
+{
+	int r = 0;
+
+	if (x->n_made && syncfs(x->disk) < 0)
+		r = err_set(x->e, errno, "write the files to disk");
+	for (size_t i = 0; i < x->n_made; i++) {
+		owned_place p = { .dir = -1 };
+		struct err ignored;
+		struct applier to = *x;
+
+		if (r < 0)
+			to.e = &ignored;
+		if (place_open(&to, x->made[i]->path, &p) < 0 ||
+		    (r == 0 && finish_entry(x, x->made[i], &p) < 0))
+			r = r < 0 ? r : name_it(x, x->made[i]);
+		else if (r < 0)
+			remove_temporary(&p);
+		else
+			x->done->v[x->done->n++] = *x->made[i];
+	}
+	x->n_made = 0;
+	x->bytes = 0;
+	return r;
+}
+
+static int apply_whole(struct applier *x, const struct change *c, enum pass pass)
+{
+	int r;
+
+	if (interrupted())
+		return err_say(x->e, EINTR, "interrupted");
+	r = apply_one(x, c, pass);
+	/* The old ones of those that wait take room. */
+	if ((r == -ENOSPC || r == -EDQUOT) && x->n_made) {
+		if ((r = settle(x)) < 0)
+			return r;
+		*x->e = (struct err){ 0 };
+		r = apply_one(x, c, pass);
+	}
+	if (r < 0)
+		return name_it(x, c);
+	if (r == 0 && (pass != PASS_DIRECTORY_MODE || c->kind == CHANGE_MODE))
+		x->done->v[x->done->n++] = *c;
+	return x->n_made == BATCH_MOST || x->bytes >= BATCH_BYTES ? settle(x) : 0;
+}
+
+/*
+ * fsync(2) of each file makes a journal be written as often, and takes most of the time where there are many.
+ * What syncfs(2) brings to disk on these it does not on every file system (FUSE, 9p); and of a few files it would
+ * bring what others wrote as well.
+ */
+static bool is_batched(const struct changes *c, int disk)
+{
+	static const unsigned long known[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+					       F2FS_SUPER_MAGIC, TMPFS_MAGIC };
+	struct statfs fs;
+	size_t files = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		files += S_ISREG(c->v[i].new_mode);
+	if (files < BATCH_LEAST || disk < 0 || fstatfs(disk, &fs) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if ((unsigned long)fs.f_type == known[i])
+			return true;
+	return false;
+}
+
+static int apply_pass(struct applier *x, const struct changes *c, enum pass pass)
+{
+	struct err first;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->n; i++) {
+		const struct change *one = &c->v[pass == PASS_MAKE ? i : c->n - 1 - i];
+
+		if (is_of_pass(one, pass))
+			r = apply_whole(x, one, pass);
+	}
+	if (r == 0)
+		return settle(x);
+	first = *x->e;
+	settle(x);
+	*x->e = first;
+	return r;
 }
 
 int apply_changes(struct arena *a, const struct review_store *s, const struct changes *c, int upper_fd,
 		  int workspace_fd, struct changes *ret_done, struct err *e)
 {
-	struct applier x = { .rootless = s->user_xattr, .upper = upper_fd, .workspace = workspace_fd, .e = e };
+	owned_fd disk = openat(workspace_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct applier x = { .rootless = s->user_xattr, .upper = upper_fd, .workspace = workspace_fd,
+			     .prefix = temporary_prefix(a, s), .done = ret_done, .disk = disk, .e = e };
 	sigset_t ending;
 	int r = 0;
 
@@ -530,16 +649,22 @@ int apply_changes(struct arena *a, const struct review_store *s, const struct ch
 	sigaddset(&ending, SIGHUP);
 	sigprocmask(SIG_BLOCK, &ending, NULL);
 	*ret_done = (struct changes){ .v = arena_array(a, struct change, c->n) };
-	x.temporary = arena_printf(a, ".agentrun-apply-%.64s", s->session);
-	for (enum pass pass = 0; pass < PASSES; pass++)
-		for (size_t i = 0; r == 0 && i < c->n; i++) {
-			const struct change *one = &c->v[pass == PASS_MAKE ? i : c->n - 1 - i];
-
-			if (!is_of_pass(one, pass))
-				continue;
-			r = apply_whole(&x, one, pass);
-			if (r == 0 && (pass != PASS_DIRECTORY_MODE || one->kind == CHANGE_MODE))
-				ret_done->v[ret_done->n++] = *one;
-		}
+	if (is_batched(c, disk))
+		x.made = arena_array(a, const struct change *, BATCH_MOST);
+	for (enum pass pass = 0; r == 0 && pass < PASSES; pass++)
+		r = apply_pass(&x, c, pass);
 	return r;
+}
+
+void apply_clean(struct arena *a, const struct review_store *s, const struct changes *c, int workspace_fd)
+{
+	struct err ignored;
+	const struct applier x = { .workspace = workspace_fd, .prefix = temporary_prefix(a, s), .e = &ignored };
+
+	for (size_t i = 0; i < c->n; i++) {
+		owned_place p = { .dir = -1 };
+
+		if (place_open(&x, c->v[i].path, &p) == 0)
+			remove_temporary(&p);
+	}
 }

@@ -34,3 +34,6 @@ const char *apply_hindrance(const struct change *c, const struct changes *review
  */
 int apply_changes(struct arena *a, const struct review_store *s, const struct changes *c, int upper_fd,
 		  int workspace_fd, struct changes *ret_done, struct err *e);
+
+/* Removes what one that was killed left beside their places. */
+void apply_clean(struct arena *a, const struct review_store *s, const struct changes *c, int workspace_fd);

@@ -182,7 +182,7 @@ static int find_temporary(const char *path, const struct stat *st, int type, str
 {
 	(void)st;
 	(void)type;
-	return strcmp(path + ftw->base, ".agentrun-apply-2") == 0;
+	return str_has_prefix(path + ftw->base, ".agentrun-apply-2");
 }
 
 static void check_page(const struct str *page)

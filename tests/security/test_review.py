@@ -566,34 +566,6 @@ def test_without_a_name(rt, session, work):
     rt("workspace", "discard", check="expected a session", cwd=b.workspace)
 
 
-def test_provenance_of_what_was_applied(rt, session):
-    """Whole, however much it is: the subjects are the files as they are in the workspace now."""
-    b = session("mkdir many; for i in $(seq 400); do echo $i >many/$i-a-name-that-is-neither-short-nor-long; "
-                "done; echo 9 >a", HOST)
-    rt("workspace", "apply", b.id, check=True)
-    statement = json.loads(run([program(), "audit", "provenance", b.id], check=True).out)
-    subjects = {s["name"]: s["digest"]["sha256"] for s in statement["subject"]}
-    assert len(subjects) == 401
-    for name, digest in subjects.items():
-        with open(os.path.join(b.workspace, name), "rb") as f:
-            assert hashlib.sha256(f.read()).hexdigest() == digest
-    assert "What a person took over" in run([program(), "audit", "show", b.id], check=True).out
-    assert run([program(), "audit", "verify"], check=True).out.startswith("unanchored: ")
-
-
-MANY = "mkdir many; for i in $(seq 1500); do echo $i >many/$i; done; echo 9 >a; rm d/b"
-
-
-def kill_apply(rt, b, files):
-    """Apply, killed as soon as there are so many files."""
-    many = b.workspace + "/many"
-    with subprocess.Popen(rt.argv("workspace", "apply", b.id), stdout=subprocess.DEVNULL) as p:
-        while p.poll() is None and (not os.path.isdir(many) or len(os.listdir(many)) < files):
-            pass
-        p.kill()
-    return p.returncode == -9
-
-
 def proven(b):
     """The subjects of the session's provenance; the log is whole."""
     assert run([program(), "audit", "verify"], check=True).out.startswith("unanchored: ")
@@ -601,27 +573,68 @@ def proven(b):
     return {s["name"]: s["digest"]["sha256"] for s in statement["subject"]}
 
 
-def test_what_a_killed_apply_did_is_recorded(rt, session):
-    b = session(MANY, HOST)
-    assert [kill_apply(rt, b, n) for n in (1, 400, 900)].count(True) > 1
-    out = rt("workspace", "apply", b.id, check=True).out
-    assert re.match(r"recorded \d+ changes that an apply which was interrupted had applied\napplied \d+ of", out)
+def check_proven(b, number):
     subjects = proven(b)
-    assert len(subjects) == 1501
+    assert len(subjects) == number
     for name, sha256 in subjects.items():
         with open(os.path.join(b.workspace, name), "rb") as f:
             assert hashlib.sha256(f.read()).hexdigest() == sha256
+
+
+@pytest.mark.parametrize("script, files, records", [
+    ("mkdir many; for i in $(seq 400); do echo $i >many/$i-a-name-that-is-no-short-one; done; echo 9 >a", 401, 1),
+    # of some only a few fit into a record, of those behind them hundreds
+    ("umask 077; d=$(printf '%0250d' 0); mkdir -p $d/$d/$d/$d; for i in $(seq 99); do echo $i >$d/$d/$d/$d/$i; "
+     "done; mkdir m; for i in $(seq 800); do echo $i >m/$i; done", 899, 4),
+    ("d=$(printf '\\001%.0s' $(seq 250)); mkdir -p $d/$d/$d; for i in $(seq 20); do echo $i >$d/$d/$d/$i; done", 20, 2),
+], ids=["names", "long-names", "escaped-names"])
+def test_provenance_of_what_was_applied(rt, session, script, files, records):
+    """Whole, however much it is: the subjects are the files as they are in the workspace now."""
+    b = session(script, HOST)
+    rt("workspace", "apply", b.id, check=True)
+    check_proven(b, files)
+    assert "What a person took over" in run([program(), "audit", "show", b.id], check=True).out
+
+
+MANY = "mkdir many; for i in $(seq 2500); do echo $i >many/$i; done; echo 9 >a; rm d/b"
+
+
+def there(b):
+    many = b.workspace + "/many"
+    return [x for x in os.listdir(many) if x.isdecimal()] if os.path.isdir(many) else []
+
+
+def kill_apply(rt, b, *args):
+    """Apply, killed as soon as something more is there."""
+    before = len(there(b))
+    with subprocess.Popen(rt.argv("workspace", "apply", b.id, *args), stdout=subprocess.DEVNULL) as p:
+        while p.poll() is None and len(there(b)) == before:
+            time.sleep(0.001)
+        p.kill()
+    return p.returncode == -9
+
+
+def unfinished(b):
+    return [x for x in os.listdir(b.workspace + "/many") if not x.isdecimal()]
+
+
+def test_what_a_killed_apply_did_is_recorded(rt, session):
+    b = session(MANY, HOST)
+    assert any([kill_apply(rt, b) for _ in range(3)])
+    out = rt("workspace", "apply", b.id, check=True).out
+    assert re.match(r"recorded \d+ changes that an apply which was interrupted had applied\napplied \d+ of", out)
+    check_proven(b, 2501)
     assert '"path":"d/b","kind":"deleted"' in run([program(), "audit", "show", "--json", b.id], check=True).out
     assert "recorded" not in rt("workspace", "apply", b.id, check=True).out
-    assert not [x for x in os.listdir(b.workspace + "/many") if not x.isdecimal()]
+    assert not unfinished(b)
 
 
 def test_what_a_killed_apply_did_is_recorded_before_the_session_goes(rt, session):
     b = session(MANY, HOST)
-    assert kill_apply(rt, b, 100)
-    there = os.listdir(b.workspace + "/many")
+    assert kill_apply(rt, b)
+    assert there(b)
     assert "discarded" in rt("workspace", "discard", b.id, check=True).out
-    assert {"many/" + x for x in there if x.isdecimal()} <= set(proven(b))
+    assert {"many/" + x for x in there(b)} <= set(proven(b)) and not unfinished(b)
 
 
 def test_what_could_not_be_recorded_is_recorded_by_the_next(rt, session):

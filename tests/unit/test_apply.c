@@ -196,6 +196,71 @@ Test(apply, no_room)
 	expect_sandboxed("no room, and no writing", run_full, NULL, 0, "a: ");
 }
 
+/* ---- many files, which are written to disk together ---- */
+
+#define FILES "for i in $(seq 10 29); do echo "
+
+static void run_no_room_for_two(const void *row, struct outcome *o)
+{
+	owned_arena a = ARENA_INIT;
+	struct changes done = { 0 };
+	struct trees t;
+
+	(void)row;
+	in(o, ".", "mkdir ws upper; mount -t tmpfs -o size=128k,mode=755 x ws; " FILES "1 >ws/$i; "
+		   "echo 2 >upper/$i; done");
+	t = read_trees(&a, true, o);
+	o->r = apply_changes(&a, &t.s, &t.c, t.upper, t.workspace, &done, &o->e);
+	in(o, ".", "diff -r ws upper");
+	WANT(o, done.n == 20, "%zu done", done.n);
+}
+
+static void run_flushes(const void *row, struct outcome *o)
+{
+	struct changes done = { 0 };
+	int status;
+
+	(void)row;
+	in(o, ".", "mkdir ws upper; " FILES "1 >ws/$i; echo 2 >upper/$i; done");
+	for (int together = 0; together < 2; together++) {
+		owned_arena a = ARENA_INIT;
+		struct trees t = read_trees(&a, true, o);
+		pid_t pid;
+
+		fflush(NULL);
+		pid = fork();
+		if (pid == 0) {
+			if (!fail_calls(together ? SYS_fsync : SYS_syncfs, -1, SECCOMP_RET_ERRNO | EIO))
+				_exit(99);
+			_exit(apply_changes(&a, &t.s, &t.c, t.upper, t.workspace, &done, &o->e) < 0 ?
+			      done.n == 0 && strstr(o->e.text, "write the files to disk: Input/output") ? 1 : 2 : 0);
+		}
+		WANT(o, waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+		     WEXITSTATUS(status) == (together ? 0 : 1), "%d: status %x", together, (unsigned)status);
+		in(o, ".", "! find ws -name '.agentrun*' | grep .");
+		in(o, ".", together ? "diff -r ws upper" : "! grep 2 ws/*");
+	}
+}
+
+Test(apply, many_files)
+{
+	const struct row rows[] = {
+		{ .what = "all", .host = "mkdir -p 12 14/e; echo >14/e/f; ln -s x 16",
+		  .upper = FILES "2 >$i; done; mkdir n; echo 3 >n/f; chmod 500 n", .done = 24,
+		  .after = "test $(cat 10 12 14 16 | wc -l) = 4; grep -q 3 n/f" },
+		{ .what = "D6: one of them was changed after review", .upper = FILES "2 >$i; done",
+		  .meanwhile = "echo 8 >upper/15", .done = 5, .after = "test $(ls | wc -l) = 5",
+		  .refused = "15: it is not what was reviewed" },
+		{ .what = "D6: one of them was made on the host", .upper = FILES "2 >$i; done",
+		  .meanwhile = "echo 7 >ws/15", .done = 5, .after = "test $(ls | wc -l) = 6; grep -q 7 15",
+		  .refused = "15: somebody just made it" },
+	};
+
+	expect_applied(rows, ROWS(rows));
+	expect_sandboxed("room for some at once", run_no_room_for_two, NULL, 0, NULL);
+	expect_sandboxed("on disk before they are in place", run_flushes, NULL, 0, NULL);
+}
+
 /* ---- when nothing can be renamed, or not in one step ---- */
 
 struct renames {
@@ -328,6 +393,7 @@ Test(apply, killed)
 		{ "file", "echo 1 >a", "mkdir a; echo 2 >a/b", 0, 0, "grep -q 2 a/b", NULL },
 		{ "in two steps: file", "echo 1 >a", "mkdir a; echo 2 >a/b", EINVAL, 0, "grep -q 2 a/b", NULL },
 		{ "in two steps: directory", "mkdir a", "echo 2 >a", EINVAL, 0, "grep -q 2 a", NULL },
+		{ "many files", "echo 1 >10", FILES "2 >$i; done", 0, 0, "test $(grep -l 2 * | wc -l) = 20", NULL },
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++)
