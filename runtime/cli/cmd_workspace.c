@@ -129,19 +129,35 @@ static int session_here(struct cli *cli, const char *directory, const char **ret
 
 /* ---- the record of what was applied ---- */
 
-/* How many of the changes one record takes whole: a byte of a path is six of JSON at most. */
-static size_t fit(const struct changes *done, size_t from)
+/* Records of what was applied: as many changes in each as its line takes whole. */
+static int put_applied(void *arg, struct audit_sink *sink, struct err *e)
 {
-	size_t room = AUDIT_LINE_MOST - 2 * PATH_MAX - 2048, n = 0;
+	enum {
+		ROOM = AUDIT_LINE_MOST - 2048,	/* without what every record has */
+		MANY = ROOM / 100,		/* more than fit: a hash alone is 64 bytes */
+	};
+	const struct audit_apply *all = arg;
 
-	for (; from + n < done->n; n++) {
-		const size_t takes = 6 * strlen(done->v[from + n].path) + 256;
+	for (size_t i = 0, n; i < all->n; i += n) {
+		struct audit_apply some = *all;
+		owned_str members = STR_INIT;
+		int r;
 
-		if (n && takes > room)
-			break;
-		room -= takes < room ? takes : room;
+		some.applied += i;
+		n = all->n - i < MANY ? all->n - i : MANY;
+		for (;;) {
+			some.n = n;
+			audit_record_apply(&some, &members);
+			if (members.len <= ROOM || n == 1)
+				break;
+			n = n * ROOM / members.len;
+			n = n ? n : 1;
+			members.len = 0;
+		}
+		if ((r = audit_put(sink, "apply", &members, NULL, e)) < 0)
+			return r;
 	}
-	return n;
+	return 0;
 }
 
 /* Who took what over: what `agentrun audit provenance` vouches for.  That it was to come is forgotten by then. */
@@ -152,6 +168,7 @@ static void record(struct cli *cli, const struct review *review, const struct in
 	const struct audit_frame frame = { .session = s->session, .container = s->container,
 					   .event = "apply", .durable = true };
 	struct audit_change *list = arena_array(cli->arena, struct audit_change, done->n + 1);
+	struct audit_apply all = { s->workspace, intended->reviewed, intended->caller, list, done->n };
 	char *directory;
 	struct err e;
 	int r = audit_directory(cli->arena, cli->runtime.rootless, &directory, &e);
@@ -162,15 +179,8 @@ static void record(struct cli *cli, const struct review *review, const struct in
 		list[i] = (struct audit_change){ c->path, change_kind_names[c->kind], c->new_size,
 						 c->new_hash, c->runs };
 	}
-	for (size_t i = 0, n; r == 0 && i < done->n; i += n) {
-		owned_str members = STR_INIT;
-
-		n = fit(done, i);
-		audit_record_apply(&(struct audit_apply){ s->workspace, intended->reviewed, intended->caller,
-						  list + i, n },
-				   &members);
-		r = audit_append(directory, &frame, &members, NULL, &e);
-	}
+	if (r == 0 && done->n)
+		r = audit_append_many(directory, &frame, put_applied, &all, &e);
 	if (r == 0)
 		intent_remove(review);
 	else

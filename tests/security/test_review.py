@@ -594,6 +594,9 @@ def test_provenance_of_what_was_applied(rt, session, script, files, records):
     rt("workspace", "apply", b.id, check=True)
     check_proven(b, files)
     assert "What a person took over" in run([program(), "audit", "show", b.id], check=True).out
+    log = run([program(), "audit", "show", "--json", b.id], check=True).out.splitlines()
+    applied = [x for x in map(json.loads, log) if x["event"] == "apply"]
+    assert len(applied) <= records and not [x for x in applied if "truncated" in x or x["omitted"]]
 
 
 MANY = "mkdir many; for i in $(seq 2500); do echo $i >many/$i; done; echo 9 >a; rm d/b"
