@@ -19,17 +19,65 @@ static bool has_failed(const struct json *command)
 	       has_number(command, "process.exit.signal");
 }
 
-/* What the accounting does not tell of the arguments is in the path. */
-static void put_one(struct str *out, const struct json *command)
+static const char *base_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Whether the name alone says which program it is: in such a directory no other is looked for. */
+static bool is_usual(const char *path)
+{
+	static const char *const directories[] = {
+		"/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/", NULL,
+	};
+	const char *base = base_of(path);
+
+	for (size_t i = 0; directories[i]; i++)
+		if (strlen(directories[i]) == (size_t)(base - path) && str_has_prefix(path, directories[i]))
+			return true;
+	return false;
+}
+
+/*
+ * The program as it was executed, and its arguments.  The first of these is no more than what a process
+ * calls it: it stands for the program where it names the same, and else is shown as such a name.
+ */
+static void put_program(struct str *out, const struct json *command)
 {
 	const struct json *args = json_get(command, "process.command_args");
+	const char *path = json_get_text(command, "process.executable.path");
+	const size_t n = args && args->type == JSON_ARRAY ? args->n : 0;
+	const char *name = n && args->items[0]->type == JSON_STRING ? args->items[0]->text : "";
+	const char *word = *name == '-' ? name + 1 : name;	/* of a login shell */
+	const bool alike = n && path && str_equal(word, base_of(path));
+	size_t from = 1;
+
+	str_puts(out, REPORT_QUOTE);
+	if (!path || !*path || str_equal(path, name) || (alike && is_usual(path))) {
+		from = 0;
+	} else {
+		put_word(out, path, false);
+		if (n > 1 && str_equal(path, args->items[1]->text)) {
+			from = 2;	/* "#!": the name is its interpreter's */
+		} else if (n && !alike) {
+			str_puts(out, " (as ");
+			put_word(out, name, true);
+			str_puts(out, ")");
+		}
+		str_puts(out, n > from ? " " : "");
+	}
+	put_command(out, args, from);
+	str_puts(out, REPORT_UNQUOTE);
+}
+
+static void put_one(struct str *out, const struct json *command)
+{
 	bool known;
 	uint64_t ns = get_number(command, "duration_ns", &known);
 
-	if (args && args->type == JSON_ARRAY && args->n)
-		quote_command(out, args);
-	else
-		quote_text(out, json_get_text(command, "process.executable.path"));
+	put_program(out, command);
 	if (has_number(command, "process.exit.code"))
 		quote_form(out, command, " (code {process.exit.code}");
 	else if (has_number(command, "process.exit.signal"))
@@ -46,12 +94,14 @@ static void put_one(struct str *out, const struct json *command)
 static const char *program_of(const struct json *command)
 {
 	const struct json *args = json_get(command, "process.command_args");
-	const char *path = json_get_text(command, "process.executable.path"), *slash;
+	const char *path = json_get_text(command, "process.executable.path");
 
-	if (!path && args && args->type == JSON_ARRAY && args->n)
+	if ((!path || !*path) && args && args->type == JSON_ARRAY && args->n)
 		path = args->items[0]->text;
-	slash = path ? strrchr(path, '/') : NULL;
-	return slash ? slash + 1 : path ? path : "?";
+	if (!path)
+		return "?";
+	/* "3" would tell nothing */
+	return str_has_prefix(path, "/proc/") || str_has_prefix(path, "/dev/fd/") ? path : base_of(path);
 }
 
 /* ---- all of them ---- */
@@ -162,7 +212,8 @@ static void say_source(struct report *r, struct report_lines *to, const struct c
 		const char *source, *text;
 	} sources[] = {
 		{ "bpf", "as the kernel executed them" },
-		{ "acct", "from the kernel's accounting: names without arguments" },
+		{ "acct", "from the kernel's accounting: names without arguments, which a process can "
+			  "change" },
 		{ "claimed", "as the processes showed them: CLAIMS, a process can show others" },
 	};
 	const char *source = json_get_text(summary, "source");

@@ -71,7 +71,7 @@ void quote_text(struct str *out, const char *text)
 void quote_command(struct str *out, const struct json *args)
 {
 	str_puts(out, REPORT_QUOTE);
-	put_command(out, args);
+	put_command(out, args, 0);
 	str_puts(out, REPORT_UNQUOTE);
 }
 

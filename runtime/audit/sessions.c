@@ -39,22 +39,44 @@ void put_text(struct str *out, const char *text)
 	str_put_safe(out, text ? text : "unknown", TEXT_MOST);
 }
 
-void put_command(struct str *out, const struct json *args)
+void put_word(struct str *out, const char *word, bool quoted)
+{
+	static const char special[] = "\"\\\n\t", letters[] = "\"\\nt";
+	size_t most = strlen(word), n;
+	bool cut = most > TEXT_MOST;
+
+	if (!quoted && *word && !strpbrk(word, " \t\n\"'\\$&|;<>()*?[]`!#~{}")) {
+		put_text(out, word);
+		return;
+	}
+	for (most = cut ? TEXT_MOST : most; cut && most && ((unsigned char)word[most] & 0xc0) == 0x80;)
+		most--;			/* not inside a character */
+	str_puts(out, "\"");
+	for (const char *end = word + most; word < end; word += n) {
+		owned_str part = STR_INIT;
+		const char *found = strchr(special, *word);
+
+		n = found ? 1 : strcspn(word, special);
+		n = n > (size_t)(end - word) ? (size_t)(end - word) : n;
+		if (found)
+			str_printf(out, "\\%c", letters[found - special]);
+		str_append(&part, word, found ? 0 : n);
+		str_put_safe(out, str_text(&part), SIZE_MAX);
+	}
+	str_puts(out, cut ? "...\"" : "\"");
+}
+
+void put_command(struct str *out, const struct json *args, size_t from)
 {
 	size_t start = out->len;
 
-	for (size_t i = 0; args && args->type == JSON_ARRAY && i < args->n; i++) {
-		const char *arg = args->items[i]->type == JSON_STRING ? args->items[i]->text : "?";
-		bool plain = *arg && !strpbrk(arg, " \t\n\"'$&|;<>()*?[]`!#~{}");
-
+	for (size_t i = from; args && args->type == JSON_ARRAY && i < args->n; i++) {
 		if (out->len - start > COMMAND_MOST) {
 			str_printf(out, " ... (%zu more arguments)", args->n - i);
 			break;
 		}
-		str_puts(out, i ? " " : "");
-		str_puts(out, plain ? "" : "\"");
-		put_text(out, arg);
-		str_puts(out, plain ? "" : "\"");
+		str_puts(out, i > from ? " " : "");
+		put_word(out, args->items[i]->type == JSON_STRING ? args->items[i]->text : "?", false);
 	}
 }
 
@@ -102,7 +124,7 @@ static void read_create(struct sessions *s, struct session *session, const struc
 	owned_str command = STR_INIT;
 	const char *profile = json_get_text(json_get(record, "policy"), "profile");
 
-	put_command(&command, json_get(record, "process.command_args"));
+	put_command(&command, json_get(record, "process.command_args"), 0);
 	session->profile = profile ? arena_strdup(&s->a, profile) : "-";
 	session->command = arena_strdup(&s->a, str_text(&command));
 }

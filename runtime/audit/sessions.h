@@ -49,5 +49,7 @@ bool has_number(const struct json *object, const char *key);
 uint64_t get_number(const struct json *object, const char *key, bool *known);
 /* "unknown" for NULL. */
 void put_text(struct str *out, const char *text);
-/* Arguments the way a shell would want them. */
-void put_command(struct str *out, const struct json *args);
+/* A word of a command the way a shell would want it, or in quotes in any case. */
+void put_word(struct str *out, const char *word, bool quoted);
+/* Arguments, from one of them on. */
+void put_command(struct str *out, const struct json *args, size_t from);

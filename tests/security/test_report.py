@@ -303,7 +303,7 @@ def test_thousands_of_commands_make_one_page(log):
 
 
 @pytest.mark.parametrize("source, said", [
-    ("acct", "names without arguments"), ("claimed", "CLAIMS"), (None, "not recorded: no right")])
+    ("acct", "names without arguments, which a process can change"), ("claimed", "CLAIMS"), (None, "not recorded: no right")])
 def test_where_the_commands_come_from(log, source, said):
     task(log, [{**command(5000, 4, "x"), "process.command_args": []}] if source else [], source=source)
     with open(f"{log.path}/audit.jsonl", encoding="utf-8") as f:
@@ -313,6 +313,42 @@ def test_where_the_commands_come_from(log, source, said):
                 .replace('"lost":0,"reason":null', '"lost":0,"reason":"no right"'))
     page = log.show()
     assert said in page and (not source or "/usr/bin/x (code 0" in page)
+
+
+def test_quotes_and_newlines_are_shown_as_a_shell_has_them(log):
+    task(log, [command(5000, 4, "sh", "-c", 'printf "a\\n"\nexit\t1')])
+    assert r'sh -c "printf \"a\\n\"\nexit\t1" (code 0' in log.show()
+
+
+@pytest.mark.parametrize("path, args, said", [
+    ("/tmp/evil-miner", ["git", "0.2"], '/tmp/evil-miner (as "git") 0.2'),
+    ("/dev/fd/3", ["npm", "ci"], '/dev/fd/3 (as "npm") ci'),
+    ("/proc/self/exe", ["runc", "init"], '/proc/self/exe (as "runc") init'),
+    ("/bin/busybox", ["ls"], '/bin/busybox (as "ls")'),
+    ("/tmp/git", ["git", "log"], "/tmp/git log"),           # of the same name, and another program
+    ("/tmp/git", ["/usr/bin/git", "log"], '/tmp/git (as "/usr/bin/git") log'),
+    ("/tmp/x", ['git" (as "git', "-"], r'/tmp/x (as "git\" (as \"git") -'),
+    ('/tmp/git (as "git")', ["git"], r'"/tmp/git (as \"git\")" (as "git")'),
+    ("/usr/bin/git", ["git", "log"], "git log"), ("/bin/ls", ["ls", "-l"], "ls -l"),
+    ("/bin/sh", ["-sh"], "-sh"), ("/tmp/sh", ["-sh"], "/tmp/sh"),
+    ("./configure", ["./configure", "-q"], "./configure -q"),
+    ("./configure", ["/bin/sh", "./configure", "-q"], "./configure -q"),    # "#!/bin/sh"
+    ("/usr/bin/npm", ["/usr/bin/env", "node", "/usr/bin/npm"],
+     '/usr/bin/npm (as "/usr/bin/env") node /usr/bin/npm'),
+    ("/w/a", [], "/w/a")])
+def test_a_program_is_named_by_what_was_executed(log, path, args, said):
+    """The first argument is what a process calls itself."""
+    ran = {"process.executable.path": path, "process.command_args": args}
+    task(log, [{**command(5000 + i, 4, "x"), **ran} for i in range(2)])
+    assert f"  {said} (code 0, 0.004 s)\n" in log.show()
+    task(log, [{**command(5000 + i, 4, "x"), **ran} for i in range(30)])
+    name = path if path.startswith(("/dev", "/proc")) else os.path.basename(path)
+    shown = name.replace('"', r"\x22")
+    assert f"  programs     {shown} 32\n" in log.show()
+    tags = Tags()
+    tags.feed(log.show("--html"))
+    for text in (re.sub(r"[`*]", "", log.show("--markdown")), "".join(tags.texts)):
+        assert f"  {said} (code 0, 0.004 s)\n" in text
 
 
 def test_commands_that_the_log_has_no_more(log):
