@@ -245,8 +245,11 @@ static void put_byproducts(struct json_writer *w, const struct build *b)
 	json_close(w);
 	for (size_t i = 0; i < b->n_applies; i++) {
 		const char *digest = sha256_of(json_get_text(b->applies[i], "changes.digest"));
+		bool before = false;	/* an apply of many files makes many records */
 
-		if (digest)
+		for (size_t k = 0; digest && k < i && !before; k++)
+			before = str_equal(digest, sha256_of(json_get_text(b->applies[k], "changes.digest")));
+		if (digest && !before)
 			put_resource(w, "changes reviewed", digest);
 	}
 	json_close_array(w);
