@@ -137,16 +137,25 @@ int audit_list(const char *directory, struct str *text, struct err *e);
 /* The same, a JSON object a line. */
 int audit_list_json(const char *directory, struct str *text, struct err *e);
 
+/* The members of a profile as this host has it, NULL if it has none of that name: a page counts what a
+ * session has by its profile alone, and names the rest. */
+struct arena;
+struct json;
+typedef const struct json *audit_profile_of(struct arena *a, const char *name);
+
 /*
  * One session, on one page: what it was allowed, what it did, what was denied, what it cost, and
  * what cannot be known.  `name` is its session id, its container's id (the newest of that id) or an
- * unambiguous beginning of either; NULL: audit_list().  Safe to print on a terminal.
+ * unambiguous beginning of either; NULL: audit_list().  `profile_of` may be NULL.  Safe to print on a terminal.
  * -ENOENT if there is none.
  */
-int audit_show(const char *directory, const char *name, struct str *text, struct err *e);
+int audit_show(const char *directory, const char *name, audit_profile_of *profile_of, struct str *text,
+	       struct err *e);
 /* The same for a pull request, and for a browser: one file that loads and runs nothing.  There is no list
  * in these forms: `name` is not NULL. */
-int audit_show_markdown(const char *directory, const char *name, struct str *text, struct err *e);
-int audit_show_html(const char *directory, const char *name, struct str *text, struct err *e);
+int audit_show_markdown(const char *directory, const char *name, audit_profile_of *profile_of,
+			    struct str *text, struct err *e);
+int audit_show_html(const char *directory, const char *name, audit_profile_of *profile_of,
+		    struct str *text, struct err *e);
 /* Its records as they stand in the log; all of the log if name is NULL. */
 int audit_show_json(const char *directory, const char *name, struct str *text, struct err *e);

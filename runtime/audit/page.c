@@ -11,11 +11,11 @@
 
 /* ---- the page ---- */
 
-static int show(const char *directory, const char *name,
+static int show(const char *directory, const char *name, audit_profile_of *profile_of,
 		void (*print)(const struct report *r, struct str *out), struct str *text, struct err *e)
 {
 	struct report report;
-	int r = report_read(directory, name, &report, e);
+	int r = report_read(directory, name, profile_of, &report, e);
 
 	if (r == 0)
 		print(&report, text);
@@ -23,19 +23,23 @@ static int show(const char *directory, const char *name,
 	return r;
 }
 
-int audit_show(const char *directory, const char *name, struct str *text, struct err *e)
+int audit_show(const char *directory, const char *name, audit_profile_of *profile_of, struct str *text,
+	       struct err *e)
 {
-	return name ? show(directory, name, page_text, text, e) : audit_list(directory, text, e);
+	return name ? show(directory, name, profile_of, page_text, text, e) :
+		      audit_list(directory, text, e);
 }
 
-int audit_show_markdown(const char *directory, const char *name, struct str *text, struct err *e)
+int audit_show_markdown(const char *directory, const char *name, audit_profile_of *profile_of,
+			struct str *text, struct err *e)
 {
-	return show(directory, name, page_markdown, text, e);
+	return show(directory, name, profile_of, page_markdown, text, e);
 }
 
-int audit_show_html(const char *directory, const char *name, struct str *text, struct err *e)
+int audit_show_html(const char *directory, const char *name, audit_profile_of *profile_of,
+		    struct str *text, struct err *e)
 {
-	return show(directory, name, page_html, text, e);
+	return show(directory, name, profile_of, page_html, text, e);
 }
 
 /* ---- the lines ---- */

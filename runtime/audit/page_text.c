@@ -33,6 +33,8 @@ static void put_lines(struct str *out, const struct report_lines *lines, bool li
 
 void page_text(const struct report *r, struct str *out)
 {
+	bool below = false;	/* a sentence, or a list of some */
+
 	put(out, r->title);
 	str_puts(out, "\n  ");
 	for (size_t i = 0; i < r->facts.n; i++) {
@@ -46,7 +48,16 @@ void page_text(const struct report *r, struct str *out)
 
 		if (!s->lines.n)
 			continue;
-		str_printf(out, "\n%s\n", s->title);
+		/* a sentence stands beside its title */
+		if (s->lines.n == 1 && !s->lines.v[0].name) {
+			str_printf(out, "%s%s: ", below ? "" : "\n", s->title);
+			put(out, s->lines.v[0].text);
+			str_puts(out, "\n");
+			below = true;
+			continue;
+		}
+		str_printf(out, "%s%s\n", below && s->listed ? "" : "\n", s->title);
 		put_lines(out, &s->lines, s->listed);
+		below = s->listed;
 	}
 }

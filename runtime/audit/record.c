@@ -302,10 +302,18 @@ static void put_commands(struct json_writer *w, const struct audit_commands *c)
 	json_close(w);
 }
 
+bool audit_is_git(const char *path)
+{
+	const char *found = path ? strstr(path, ".git/") : NULL;
+
+	return found && (found == path || found[-1] == '/');
+}
+
 static void put_files(struct json_writer *w, const struct audit_files *f)
 {
 	static const char *const kinds[] = { "added", "modified", "deleted", "mode", "type" };
 	size_t size = 0, written = 0;
+	uint64_t git = 0;
 
 	json_key(w, "files");
 	if (!f) {
@@ -323,12 +331,17 @@ static void put_files(struct json_writer *w, const struct audit_files *f)
 			n += str_equal(f->changes[i].kind, kinds[k]);
 		json_field_u64(w, kinds[k], n);
 	}
+	for (size_t i = 0; i < f->n; i++)
+		git += !f->changes[i].runs && audit_is_git(f->changes[i].path);
+	json_field_u64(w, "git", git);
 	json_key(w, "changes");
 	json_open_array(w);
-	/* what may run code on the host is not what gets lost */
-	for (int pass = 0; pass < 2; pass++) {
+	/* what may run code on the host is not what gets lost, nor is it what git keeps that stays */
+	for (int pass = 0; pass < 3; pass++) {
 		for (size_t i = 0; i < f->n && size < LIST_MOST; i++) {
-			if (!f->changes[i].runs != (pass == 1))
+			const struct audit_change *c = &f->changes[i];
+
+			if (pass != (c->runs ? 0 : audit_is_git(c->path) ? 2 : 1))
 				continue;
 			size += put_change(w, &f->changes[i], true);
 			written++;

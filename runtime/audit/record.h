@@ -165,13 +165,16 @@ struct audit_commands {
 	const char *reason;		/* because; or why some were lost */
 };
 
+/* Whether git keeps it: there may be hundreds of such files behind one that a person wrote. */
+bool audit_is_git(const char *path);
+
 /* What was changed in the workspace. */
 struct audit_files {
 	const char *source;		/* "overlay", "statx"; NULL: not known, */
 	const char *reason;		/* because: */
 	const char *digest;		/* of all changes: what a reviewer applies is what was recorded */
 	const struct audit_change *changes;	/* all, in any order: the record counts them, and lists what fits,
-					 * those that may run code on the host first */
+					 * those that may run code on the host first, those of git last */
 	size_t n;
 };
 

@@ -53,10 +53,11 @@ static void visit(void *ctx, const struct chain_frame *f, const char *line, size
 			     time_ns(json_get_text(record, "time")));
 }
 
-int report_read(const char *directory, const char *name, struct report *ret, struct err *e)
+int report_read(const char *directory, const char *name, audit_profile_of *profile_of, struct report *ret,
+		struct err *e)
 {
 	struct sessions all = { 0 };
-	struct reading in = { .r = ret, .all = &all };
+	struct reading in = { .r = ret, .all = &all, .profile_of = profile_of };
 	int r;
 
 	*ret = (struct report){ 0 };

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audit/audit.h"
 #include "audit/sessions.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -69,8 +70,9 @@ struct report {
 	int64_t began, ended;		/* ns since 1970 of the first and the last that is known */
 };
 
-/* `name` as audit_show() has it.  Release with report_free(), whatever was returned. */
-int report_read(const char *directory, const char *name, struct report *ret, struct err *e);
+/* `name` and `profile_of` as audit_show() has them.  Release with report_free(), whatever was returned. */
+int report_read(const char *directory, const char *name, audit_profile_of *profile_of, struct report *ret,
+		struct err *e);
 void report_free(struct report *r);
 
 void page_text(const struct report *r, struct str *out);

@@ -224,7 +224,7 @@ static void say_source(struct report *r, struct report_lines *to, const struct c
 
 	if (!source && c->n + c->tries == 0) {
 		quote_form(&text, summary, "not recorded: {reason}");
-		report_add(r, to, TONE_NOTE, "recorded", text.s);
+		report_add(r, to, TONE_NOTE, "commands", text.s);
 		return;
 	}
 	str_printf(&text, "%zu", c->n);
@@ -233,7 +233,7 @@ static void say_source(struct report *r, struct report_lines *to, const struct c
 			str_printf(&text, ", %s", sources[i].text);
 	if (!source && c->claimed)
 		str_printf(&text, ", %zu of them CLAIMS", c->claimed);
-	report_add(r, to, c->claimed ? TONE_NOTE : TONE_PLAIN, "recorded", text.s);
+	report_add(r, to, c->claimed ? TONE_NOTE : TONE_PLAIN, "commands", text.s);
 	if (c->tries) {
 		str_printf(&missing, "%zu more were asked for, but did not begin, as it seems: a search in "
 			   "$PATH asks for each place", c->tries);
@@ -255,13 +255,13 @@ static void say_source(struct report *r, struct report_lines *to, const struct c
 
 void commands_say(struct commands *c, struct report *r, const struct json *summary)
 {
-	enum { FEW = 5 };
+	enum { FEW = 4 };
 	struct report_lines *to;
 	owned_str fact = STR_INIT;
 
 	if (c->n + c->tries == 0 && (!summary || summary->type != JSON_OBJECT))
 		return;
-	to = &report_section(r, "Which commands ran", false)->lines;
+	to = &r->sections[r->n_sections - 1].lines;	/* what it did */
 	say_source(r, to, c, summary);
 	if (c->n == 0)
 		return;
@@ -347,7 +347,7 @@ static void say_lockfile(struct report *r, struct report_lines *to, const char *
 
 void packages_say(const struct supplies *found, struct report *r, const struct json *delete)
 {
-	enum { MOST = 24 };
+	enum { MOST = 6 };
 	const struct json *installs = json_get(delete, "installs");
 	const struct json *changes = json_get(json_get(delete, "files"), "changes");
 	struct report_section *s = report_section(r, "Which packages it asked for", false);

@@ -31,6 +31,16 @@ void report_add(struct report *r, struct report_lines *to, enum report_tone tone
 	};
 }
 
+void report_more(struct report *r, struct report_lines *to, const char *name, uint64_t of, uint64_t shown)
+{
+	owned_str text = STR_INIT;
+
+	if (of <= shown)
+		return;
+	str_printf(&text, "and %llu more", (unsigned long long)(of - shown));
+	report_add(r, to, TONE_NOTE, name, text.s);
+}
+
 struct report_section *report_section(struct report *r, const char *title, bool listed)
 {
 	r->sections = report_grow(&r->a, r->sections, r->n_sections, &r->room_sections,
@@ -75,6 +85,29 @@ void quote_command(struct str *out, const struct json *args)
 	str_puts(out, REPORT_UNQUOTE);
 }
 
+void put_short(struct str *out, const char *text, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	owned_str shorter = STR_INIT;
+
+	n = n < strlen(text) ? n : strlen(text);
+	for (const char *end = text + n; text < end;) {
+		const size_t number = strspn(text, digits);
+		const size_t word = number ? number : strcspn(text, digits);
+		const size_t kept = number >= 64 ? 12 : word;
+
+		str_append(&shorter, text, kept < (size_t)(end - text) ? kept : (size_t)(end - text));
+		str_puts(&shorter, number >= 64 ? "..." : "");
+		text += word;
+	}
+	put_text(out, str_text(&shorter));
+}
+
+void put_count(struct str *out, uint64_t n, const char *what)
+{
+	str_printf(out, "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
+}
+
 void quote_form(struct str *out, const struct json *object, const char *form)
 {
 	for (;;) {
@@ -99,13 +132,16 @@ void quote_form(struct str *out, const struct json *object, const char *form)
 
 void put_size(struct str *out, uint64_t bytes)
 {
-	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+	static const char *const units[] = { "byte", "KiB", "MiB", "GiB", "TiB" };
 	double v = (double)bytes;
 	size_t i = 0;
 
 	for (; v >= 1024 && i < 4; i++)
 		v /= 1024;
-	str_printf(out, i ? "%.1f %s" : "%.0f %s", v, units[i]);
+	if (i)
+		str_printf(out, "%.1f %s", v, units[i]);
+	else
+		put_count(out, bytes, units[0]);
 }
 
 void put_span(struct str *out, uint64_t ns)

@@ -22,6 +22,8 @@
 /* The texts are copied. */
 void report_add(struct report *r, struct report_lines *to, enum report_tone tone, const char *name,
 		const char *text);
+/* How many of a list are not shown, if any are not. */
+void report_more(struct report *r, struct report_lines *to, const char *name, uint64_t of, uint64_t shown);
 /* Valid until the next call. */
 struct report_section *report_section(struct report *r, const char *title, bool listed);
 /* Nothing where `from` is 0: not known. */
@@ -35,6 +37,10 @@ void *report_grow(struct arena *a, void *v, size_t n, size_t *room, size_t size)
 /* A text of a record, quoted; "unknown" for NULL. */
 void quote_text(struct str *out, const char *text);
 void quote_command(struct str *out, const struct json *args);
+/* The n bytes of a text of a record, of each number of 64 digits the first of them. */
+void put_short(struct str *out, const char *text, size_t n);
+/* "1 file", "2 files". */
+void put_count(struct str *out, uint64_t n, const char *what);
 /* The form with the members that it names in braces: "runs on {host.name}". */
 void quote_form(struct str *out, const struct json *object, const char *form);
 /* Nanoseconds since 1970 of an RFC 3339 time in UTC; 0: unknown. */
@@ -45,8 +51,8 @@ void put_clock(struct str *out, int64_t ns);
 /* ---- commands and packages (report_commands.c) ---- */
 
 enum {
-	COMMAND_LAST = 20,	/* as many are shown one by one */
-	COMMAND_BAD = 8,
+	COMMAND_LAST = 12,	/* as many are shown one by one */
+	COMMAND_BAD = 4,
 	COMMAND_PROGRAMS = 256,	/* are counted by name */
 };
 
@@ -72,7 +78,7 @@ struct commands {
 	size_t n_programs;
 };
 void commands_add(struct commands *c, struct report *r, const struct json *command, const char *source);
-/* `summary`: member "commands" of the delete record, NULL: none. */
+/* Into the section that is the last.  `summary`: member "commands" of the delete record, NULL: none. */
 void commands_say(struct commands *c, struct report *r, const struct json *summary);
 void commands_free(struct commands *c);
 
@@ -83,8 +89,8 @@ void packages_say(const struct supplies *found, struct report *r, const struct j
 /* ---- files (report_files.c) ---- */
 
 void files_say(struct report *r, const struct json *delete);
-/* An apply record. */
-void applied_say(struct report *r, struct report_lines *to, const struct json *record);
+/* What the apply records among them tell. */
+void applied_say(struct report *r, const struct json *const *records, size_t n);
 
 /* ---- the session (report_sections.c) ---- */
 
@@ -93,6 +99,7 @@ struct reading {
 	struct report *r;		/* what is to be filled */
 	const struct sessions *all;
 	const struct session *it;
+	audit_profile_of *profile_of;	/* may be NULL */
 	const struct json **records;	/* one at least; those of commands only pass by */
 	size_t n, room;
 	struct commands commands;

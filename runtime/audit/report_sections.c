@@ -4,6 +4,17 @@
 
 #include <string.h>
 
+/* Lines of one kind: a page has room for no more, and the records have all. */
+enum {
+	LIST_MOST = 9,
+	RULES_MOST = 12,
+	MOUNTS_MOST = 6,
+	CLAIMS_MOST = 5,
+	EXECS_MOST = 3,
+	DESTINATIONS_MOST = 4,
+	HOOKS_MOST = 4,
+};
+
 /* ---- how members are said ---- */
 
 /* A text that the writer escaped: whatever else is not safe is escaped, backslashes and quotes are not. */
@@ -39,6 +50,44 @@ static void quote_names(struct str *out, const struct json *list)
 	}
 }
 
+static bool has_name(const struct json *list, const char *name)
+{
+	for (size_t i = 0; list && list->type == JSON_ARRAY && i < list->n; i++)
+		if (str_equal(list->items[i]->text, name))
+			return true;
+	return false;
+}
+
+/* Those of `list` that the other one lacks; how many. */
+static size_t quote_beyond(struct str *out, const char *before, const struct json *list,
+			   const struct json *other)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; list && list->type == JSON_ARRAY && i < list->n; i++) {
+		if (has_name(other, list->items[i]->text))
+			continue;
+		str_puts(out, n++ ? ", " : before);
+		quote_text(out, list->items[i]->text);
+	}
+	return n;
+}
+
+/* What it has by its profile alone is counted; what it has besides, and what it lacks, is named: true. */
+static bool quote_of_profile(struct str *out, const struct json *list, const struct json *profile)
+{
+	owned_str beyond = STR_INIT, without = STR_INIT;
+	const size_t n = list && list->type == JSON_ARRAY ? list->n : 0;
+	const size_t own = n - quote_beyond(&beyond, ", and ", list, profile);
+
+	if (own < 2 || quote_beyond(&without, ", without ", profile, list) > own) {
+		quote_names(out, list);
+		return n > 0;
+	}
+	str_printf(out, "%zu of the profile's%s%s", own, str_text(&beyond), str_text(&without));
+	return beyond.len || without.len;
+}
+
 static void row(struct report *r, struct report_lines *to, const char *name,
 		const struct json *object, const char *form)
 {
@@ -64,12 +113,13 @@ static void list(struct report *r, const char *title, const struct json *texts)
 	if (!texts || !texts->n)
 		return;
 	s = report_section(r, title, true);
-	for (size_t i = 0; i < texts->n; i++) {
+	for (size_t i = 0; i < texts->n && i < LIST_MOST; i++) {
 		owned_str text = STR_INIT;
 
 		quote_text(&text, texts->items[i]->text);
 		report_add(r, &s->lines, TONE_PLAIN, NULL, str_text(&text));
 	}
+	report_more(r, &s->lines, NULL, texts->n, LIST_MOST);
 }
 
 static bool is_true(const struct json *object, const char *key)
@@ -94,14 +144,14 @@ static const char identity[] = "uid {process.user.id} gid {process.group.id} in 
 
 /* ---- what it was ---- */
 
-static void head_time(struct report *r, const char *name, const struct json *record)
+static void put_day(struct str *out, const struct json *record)
 {
 	const char *time = json_get_text(record, "time");
-	owned_str text = STR_INIT;
 
 	if (time)
-		str_printf(&text, "%.10s %.12s UTC", time, time + 11);
-	report_add(r, &r->head, TONE_PLAIN, name, time ? text.s : "no record");
+		str_printf(out, "%.10s %.12s UTC", time, time + 11);
+	else
+		str_puts(out, "no record");
 }
 
 /* From its start; duration_ns counts the time that it waited for that, too, but by a clock that no one
@@ -120,38 +170,50 @@ static void put_ran(struct str *out, const struct json *start, const struct json
 		str_puts(out, "unknown, or never started");
 }
 
-static void head_create(struct report *r, const struct json *create, const struct json *start,
-			const struct json *delete)
+static void head_create(struct report *r, const struct json *create, const struct json *delete)
 {
-	owned_str command = STR_INIT, ran = STR_INIT;
+	owned_str command = STR_INIT, runtime = STR_INIT, times = STR_INIT;
 
-	row(r, &r->head, "sandbox", create, "{sandbox}");
-	row(r, &r->head, "runtime", create, "{container.runtime.name} {container.runtime.version} on "
-	    "{host.name}, engine {engine} (a guess), run by uid {caller.uid}, logged in as uid "
-	    "{caller.login_uid}");
-	row(r, &r->head, "image", create, "{container.image.name}");
-	row(r, &r->head, "bundle", create, "{bundle}");
-	quote_command(&command, json_get(create, "process.command_args"));
-	report_add(r, &r->head, TONE_PLAIN, "command", command.s);
-	row(r, &r->head, "identity", create, identity);
-	if (!delete)
+	if (create) {
+		quote_command(&command, json_get(create, "process.command_args"));
+		str_puts(&command, ", ");
+		quote_form(&command, create, identity);
+		report_add(r, &r->head, TONE_PLAIN, "command", command.s);
+	}
+	put_day(&times, create);
+	if (delete) {
+		str_puts(&times, ", deleted ");
+		put_day(&times, delete);
+	}
+	report_add(r, &r->head, TONE_PLAIN, "created", times.s);
+	if (!create)
 		return;
-	put_ran(&ran, start, delete);
-	report_add(r, &r->head, TONE_PLAIN, "ran for", ran.s);
+	if (json_get_text(create, "container.image.name"))	/* most engines do not tell */
+		row(r, &r->head, "image", create, "{container.image.name}");
+	quote_form(&runtime, create, "{container.runtime.name} {container.runtime.version} on {host.name} "
+		   "({sandbox})");
+	if (json_get_text(create, "engine"))
+		quote_form(&runtime, create, ", engine {engine} (a guess)");
+	quote_form(&runtime, create, ", run by uid {caller.uid}");
+	if (has_number(create, "caller.login_uid"))
+		quote_form(&runtime, create, ", logged in as uid {caller.login_uid}");
+	report_add(r, &r->head, TONE_PLAIN, "runtime", runtime.s);
 }
 
 /* ---- what it was allowed ---- */
 
-static void allowed_rules(struct report *r, struct report_lines *to, const struct json *egress)
+static void allowed_rules(struct report *r, struct report_lines *to, const struct json *egress,
+			  bool closed)
 {
 	const struct json *rules = json_get(egress, "rules");
 	const char *mode = json_get_text(egress, "mode");
 	const bool open = str_equal(mode, "open");
+	const bool none = str_equal(mode, "none") || !rules || !rules->n;
 
 	report_add(r, to, open ? TONE_NOTE : TONE_PLAIN, "network",
 		   open ? "everything (egress=open: not restricted)" :
-		   str_equal(mode, "none") || !rules || !rules->n ? "nothing" : "nothing but");
-	for (size_t i = 0; !open && rules && i < rules->n; i++) {
+		   !none ? "nothing but" : closed ? "nothing, in or out" : "nothing out");
+	for (size_t i = 0; !open && rules && i < rules->n && i < RULES_MOST; i++) {
 		const struct json *rule = rules->items[i], *resolved = json_get(rule, "resolved");
 		uint64_t first = get_number(rule, "port_first", NULL);
 		uint64_t last = get_number(rule, "port_last", NULL);
@@ -173,6 +235,8 @@ static void allowed_rules(struct report *r, struct report_lines *to, const struc
 			str_puts(&text, "no reason given");
 		report_add(r, to, TONE_PLAIN, "", text.s);
 	}
+	if (!open && rules)
+		report_more(r, to, "", rules->n, RULES_MOST);
 }
 
 static void allowed_ingress(struct report *r, struct report_lines *to, const struct json *policy)
@@ -187,29 +251,82 @@ static void allowed_ingress(struct report *r, struct report_lines *to, const str
 		row_names(r, to, "open ports", ports);
 }
 
+/* The engine's own directory of a container has a number of 64 digits for its name. */
+static size_t engine_directory(const char *source)
+{
+	const char *slash = source ? strrchr(source, '/') : NULL;
+
+	for (const char *p = source; p && p < slash; p++)
+		if (strspn(p, "0123456789abcdef") >= 64)
+			return (size_t)(slash - source);
+	return 0;
+}
+
+static bool is_beside(const struct json *a, const struct json *b)
+{
+	const char *source = json_get_text(a, "source"), *other = json_get_text(b, "source");
+	const size_t n = engine_directory(source);
+
+	return n && other && n == engine_directory(other) && strncmp(source, other, n) == 0 &&
+	       is_true(a, "writable") == is_true(b, "writable");
+}
+
+/* The mount, and those after it of the same directory of the engine's. */
+static void put_mounts(struct str *out, const struct json *mounts, size_t i)
+{
+	const struct json *m = mounts->items[i];
+	const char *source = json_get_text(m, "source");
+	size_t n = engine_directory(source), others = 0;
+
+	for (size_t k = i + 1; k < mounts->n; k++)
+		others += is_beside(m, mounts->items[k]);
+	if (others) {
+		str_puts(out, REPORT_QUOTE);
+		put_short(out, source, n);
+		str_puts(out, "/*" REPORT_UNQUOTE);
+	} else {
+		str_puts(out, source ? REPORT_QUOTE : "");
+		put_short(out, source ? source : "unknown", SIZE_MAX);
+		str_puts(out, source ? REPORT_UNQUOTE : "");
+	}
+	quote_form(out, m, " -> {destination}");
+	for (size_t k = i + 1; k < mounts->n; k++)
+		if (is_beside(m, mounts->items[k]))
+			quote_form(out, mounts->items[k], ", {destination}");
+	str_puts(out, is_true(m, "writable") ? " (writable)" : " (read-only)");
+}
+
 static void allowed_mounts(struct report *r, struct report_lines *to, const struct json *mounts,
 			   const char *workspace)
 {
-	bool any = false;
+	size_t shown = 0;
 
 	for (size_t i = 0; mounts && i < mounts->n; i++) {
 		const struct json *m = mounts->items[i];
+		owned_str text = STR_INIT;
+		bool before = workspace && str_equal(json_get_text(m, "destination"), workspace);
 
-		if (workspace && str_equal(json_get_text(m, "destination"), workspace))
+		for (size_t k = 0; k < i && !before; k++)
+			before = is_beside(mounts->items[k], m);
+		if (before || shown++ >= MOUNTS_MOST)
 			continue;
-		row(r, to, any ? "" : "host paths", m, is_true(m, "writable") ?
-		    "{source} -> {destination} (writable)" : "{source} -> {destination} (read-only)");
-		any = true;
+		put_mounts(&text, mounts, i);
+		report_add(r, to, TONE_PLAIN, shown == 1 ? "host paths" : "", text.s);
 	}
-	if (!any)
-		report_add(r, to, TONE_PLAIN, "host paths", workspace ? "none but the workspace" : "none");
+	report_more(r, to, "", shown, MOUNTS_MOST);
+	if (!shown && !workspace)
+		report_add(r, to, TONE_PLAIN, "host paths", "none");
 }
 
-static void allowed(struct report *r, const struct json *create)
+static void allowed(struct reading *in, const struct json *create)
 {
-	const struct json *policy = json_get(create, "policy"), *workspace, *env;
+	struct report *r = in->r;
+	const struct json *policy = json_get(create, "policy"), *workspace, *env, *ports, *profile = NULL;
 	struct report_lines *to = &report_section(r, "What it was allowed", false)->lines;
-	owned_str text = STR_INIT;
+	const struct json *mounts = json_get(create, "mounts");
+	const char *name = json_get_text(policy, "profile");
+	owned_str text = STR_INIT, kind = STR_INIT, caps = STR_INIT, guard = STR_INIT;
+	bool closed, gains, differs;
 
 	if (!is_object(policy)) {
 		report_add(r, to, TONE_BAD, NULL, "Plain OCI: no agent policy confined this container; "
@@ -217,28 +334,40 @@ static void allowed(struct report *r, const struct json *create)
 		allowed_mounts(r, to, json_get(create, "mounts"), NULL);
 		return;
 	}
-	row(r, to, "profile", policy, "{profile}, audit {audit_mode}, network policy {digest}");
+	if (name && in->profile_of)
+		profile = in->profile_of(&r->a, name);
+	quote_form(&kind, policy, "{profile}, audit {audit_mode}, seccomp {seccomp}, ");
+	gains = !is_true(policy, "no_new_privileges");
+	str_puts(&kind, gains ? "MAY GAIN PRIVILEGES" : "no new privileges");
+	report_add(r, to, gains ? TONE_BAD : TONE_PLAIN, "profile", kind.s);
+	differs = quote_of_profile(&caps, json_get(policy, "capabilities"), json_get(profile, "caps"));
+	report_add(r, to, differs ? TONE_NOTE : TONE_PLAIN, "capabilities", caps.s);
 	workspace = json_get(policy, "workspace");
 	if (is_object(workspace)) {
-		row(r, to, "workspace", workspace, "{source} -> {destination} ({mode})");
-		row_names(r, to, "  guarded", json_get(workspace, "guard"));
-		row_names(r, to, "  hidden", json_get(workspace, "mask"));
+		row(r, to, "workspace", workspace, mounts && mounts->n > 1 ?
+		    "{source} -> {destination} ({mode})" :
+		    "{source} -> {destination} ({mode}), no other path of the host");
+		differs = quote_of_profile(&guard, json_get(workspace, "guard"),
+					   json_get(profile, "workspace.guard"));
+		str_puts(&guard, "; hidden: ");
+		differs |= quote_of_profile(&guard, json_get(workspace, "mask"),
+					    json_get(profile, "workspace.mask"));
+		report_add(r, to, differs ? TONE_NOTE : TONE_PLAIN, "  guarded", guard.s);
 	} else {
 		report_add(r, to, TONE_PLAIN, "workspace", "none");
 	}
-	allowed_mounts(r, to, json_get(create, "mounts"), json_get_text(workspace, "destination"));
-	allowed_rules(r, to, json_get(policy, "egress"));
-	allowed_ingress(r, to, policy);
+	allowed_mounts(r, to, mounts, json_get_text(workspace, "destination"));
+	ports = json_get(policy, "ingress");
+	closed = ports && !ports->n;
+	allowed_rules(r, to, json_get(policy, "egress"), closed);
+	if (!closed || !str_equal(to->v[to->n - 1].text, "nothing, in or out"))
+		allowed_ingress(r, to, policy);
 	env = json_get(policy, "env");
 	quote_form(&text, env, "{mode}; dropped: ");
 	quote_names(&text, json_get(env, "dropped"));
+	str_puts(&text, "; credentials: ");
+	quote_names(&text, json_get(policy, "credentials"));
 	report_add(r, to, TONE_PLAIN, "environment", text.s);
-	row_names(r, to, "credentials", json_get(policy, "credentials"));
-	row_names(r, to, "capabilities", json_get(policy, "capabilities"));
-	if (is_true(policy, "no_new_privileges"))
-		row(r, to, "seccomp", policy, "{seccomp}, no new privileges");
-	else
-		row(r, to, "seccomp", policy, "{seccomp}, MAY GAIN PRIVILEGES");
 }
 
 static void claims(struct report *r, const struct json *create)
@@ -249,7 +378,7 @@ static void claims(struct report *r, const struct json *create)
 	if (!labels || labels->type != JSON_OBJECT || !labels->n)
 		return;
 	s = report_section(r, "What the caller claims (not checked)", false);
-	for (size_t i = 0; i < labels->n; i++) {
+	for (size_t i = 0; i < labels->n && i < CLAIMS_MOST; i++) {
 		owned_str text = STR_INIT;
 
 		quote_text(&text, labels->keys[i]);
@@ -257,6 +386,7 @@ static void claims(struct report *r, const struct json *create)
 		quote_text(&text, labels->items[i]->text);
 		report_add(r, &s->lines, TONE_PLAIN, NULL, text.s);
 	}
+	report_more(r, &s->lines, NULL, labels->n, CLAIMS_MOST);
 }
 
 /* ---- what it did ---- */
@@ -273,19 +403,21 @@ static size_t destinations(struct report *r, struct report_lines *to, const char
 		const char *verdict = json_get_text(d, "verdict");
 		owned_str text = STR_INIT;
 
-		if (str_equal(verdict, "denied") != denied)
+		if (str_equal(verdict, "denied") != denied || n++ >= DESTINATIONS_MOST)
 			continue;
 		quote_form(&text, d, has_number(d, "server.port") ?
 			   "{network.transport} {server.address} port {server.port}" :
 			   "{network.transport} {server.address}");
-		str_printf(&text, ": %llu packets, ",
-			   (unsigned long long)get_number(d, "packets", NULL));
+		str_puts(&text, ": ");
+		put_count(&text, get_number(d, "packets", NULL), "packet");
+		str_puts(&text, ", ");
 		put_size(&text, get_number(d, "bytes", NULL));
 		str_puts(&text, str_equal(verdict, "reply") ? " (replies)" :
 				str_equal(verdict, "inbound") ? " (to a published port)" :
 				str_equal(verdict, "inbound-reply") ? " (from a published port)" : "");
-		report_add(r, to, denied ? TONE_BAD : TONE_PLAIN, n++ ? "" : name, text.s);
+		report_add(r, to, denied ? TONE_BAD : TONE_PLAIN, n == 1 ? name : "", text.s);
 	}
+	report_more(r, to, "", n, DESTINATIONS_MOST);
 	return n;
 }
 
@@ -325,7 +457,8 @@ static void exited(struct report *r, struct report_lines *to, const struct json 
 	report_add(r, to, tone, "exit", text.s);
 }
 
-static void happened(struct report *r, struct report_lines *to, const struct json *record)
+/* On the timeline; with a line of its own where it is not what the page begins with. */
+static void happened(struct report *r, struct report_lines *to, const struct json *record, size_t *execs)
 {
 	static const struct {
 		const char *event;
@@ -354,6 +487,8 @@ static void happened(struct report *r, struct report_lines *to, const struct jso
 		str_puts(&text, ")");
 	}
 	report_mark(r, shown[i].lane, TONE_PLAIN, at, at, text.s);
+	if (shown[i].lane != LANE_EXEC || (*execs)++ >= EXECS_MOST)
+		return;
 	if (dropped && dropped->n) {
 		str_puts(&text, "; dropped: ");
 		quote_names(&text, dropped);
@@ -367,16 +502,18 @@ static void did(struct report *r, const struct json *const *records, size_t n,
 {
 	const struct json *network = json_get(delete, "network");
 	struct report_lines *to = &report_section(r, "What it did", false)->lines;
+	size_t execs = 0;
 
 	for (size_t i = 0; i < n; i++)
-		happened(r, to, records[i]);
+		happened(r, to, records[i], &execs);
+	report_more(r, to, "", execs, EXECS_MOST);
 	exited(r, to, exit, delete);
 	if (!delete)
 		return;
 	if (!is_object(network))
 		row(r, to, "network", delete, "not recorded: {network_reason}");
 	else if (!destinations(r, to, "network", network, false))
-		report_add(r, to, TONE_PLAIN, "network", "no traffic that was allowed");
+		report_add(r, to, TONE_PLAIN, "network", "no packet went out or came in");
 }
 
 static void denied(struct report *r, const struct json *delete)
@@ -384,11 +521,10 @@ static void denied(struct report *r, const struct json *delete)
 	static const struct {
 		const char *key, *text, *word;
 	} totals[] = {
-		{ "denied_packets", "packets out were denied in all", "out" },
-		{ "inbound_denied_packets", "packets in were denied", "in" },
-		{ "forwarded_packets", "packets were to be forwarded, and were denied", "forwarded" },
-		{ "unrecorded_packets", "packets were dropped because their destination could not "
-					"be recorded", "unrecorded" },
+		{ "denied_packets", "out", "out" },
+		{ "inbound_denied_packets", "in", "in" },
+		{ "forwarded_packets", "to be forwarded", "forwarded" },
+		{ "unrecorded_packets", "whose destination could not be recorded", "unrecorded" },
 	};
 	const struct json *network = json_get(delete, "network");
 	struct report_lines *to = &report_section(r, "What was denied", false)->lines;
@@ -399,22 +535,24 @@ static void denied(struct report *r, const struct json *delete)
 		report_add(r, &r->facts, TONE_NOTE, "denied", "not counted");
 		return;
 	}
-	if (!destinations(r, to, NULL, network, true))
-		report_add(r, to, TONE_PLAIN, NULL, "no destination");
+	destinations(r, to, "destinations", network, true);
 	for (size_t i = 0; i < sizeof totals / sizeof *totals; i++) {
 		uint64_t count = get_number(network, totals[i].key, NULL);
 		owned_str text = STR_INIT;
 
 		if (!count)
 			continue;
-		str_printf(&text, "%llu %s", (unsigned long long)count, totals[i].text);
-		report_add(r, to, TONE_BAD, NULL, text.s);
+		put_count(&text, count, "packet");
+		str_printf(&text, " %s", totals[i].text);
+		report_add(r, to, TONE_BAD, fact.len ? "" : "in all", text.s);
 		str_printf(&fact, "%s%llu %s", fact.len ? ", " : "", (unsigned long long)count,
 			   totals[i].word);
 	}
 	if (is_true(network, "truncated"))
-		report_add(r, to, TONE_BAD, NULL, "TRUNCATED: more destinations than could be recorded; "
-			   "the list is not complete");
+		report_add(r, to, TONE_BAD, "TRUNCATED", "more destinations than could be recorded; the "
+			   "list is not complete");
+	if (!to->n)
+		report_add(r, to, TONE_PLAIN, NULL, "nothing");
 	if (!fact.len) {
 		report_add(r, &r->facts, TONE_GOOD, "denied", "nothing");
 		return;
@@ -428,71 +566,86 @@ static void cost(struct report *r, const struct json *start, const struct json *
 {
 	static const struct {
 		const char *key, *text;
-	} sizes[] = {
+	} members[] = {
+		{ "cpu_usec", "CPU" },
 		{ "memory_peak_bytes", "peak memory" },
 		{ "io_read_bytes", "read" },
 		{ "io_write_bytes", "written" },
 	};
 	const struct json *costs = json_get(delete, "cost");
+	owned_str text = STR_INIT, unknown = STR_INIT, ran = STR_INIT;
+	uint64_t kills = get_number(costs, "oom_kills", NULL);
 	struct report_lines *to;
-	owned_str cpu = STR_INIT, ran = STR_INIT;
-	bool known;
-	uint64_t v;
 
 	if (!delete)
 		return;
 	to = &report_section(r, "What it cost", false)->lines;
-	v = get_number(costs, "cpu_usec", &known);
-	str_printf(&cpu, known ? "%.3f s" : "unknown", (double)v / 1e6);
-	report_add(r, to, TONE_PLAIN, "CPU", cpu.s);
 	put_ran(&ran, start, delete);
 	report_add(r, &r->facts, TONE_PLAIN, "ran for", ran.s);
-	report_add(r, &r->facts, TONE_PLAIN, "CPU", cpu.s);
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		owned_str text = STR_INIT;
+	if (has_number(delete, "duration_ns"))
+		str_printf(&text, "ran for %s", ran.s);
+	else
+		str_puts(&text, "how long it ran is not known, or it was never started");
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+		owned_str one = STR_INIT;
+		bool known;
+		uint64_t v = get_number(costs, members[i].key, &known);
 
-		v = get_number(costs, sizes[i].key, &known);
+		if (!known) {
+			str_printf(&unknown, "%s%s", unknown.len ? ", " : "", members[i].text);
+		} else if (i == 0) {
+			str_printf(&one, "%.3f s", (double)v / 1e6);
+			report_add(r, &r->facts, TONE_PLAIN, "CPU", one.s);
+		} else {
+			put_size(&one, v);
+		}
 		if (known)
-			put_size(&text, v);
-		else
-			str_puts(&text, "unknown");
-		report_add(r, to, TONE_PLAIN, sizes[i].text, text.s);
+			str_printf(&text, ", %s %s", members[i].text, one.s);
 	}
-	v = get_number(costs, "oom_kills", &known);
-	if (known && v) {
-		owned_str text = STR_INIT;
-
-		str_printf(&text, "processes killed for want of memory: %llu", (unsigned long long)v);
-		report_add(r, to, TONE_BAD, NULL, text.s);
+	if (unknown.len) {
+		str_printf(&text, "; not known: %s", unknown.s);
+		if (json_get_text(delete, "cost_reason"))
+			quote_form(&text, delete, " ({cost_reason})");
 	}
+	report_add(r, to, TONE_PLAIN, NULL, text.s);
+	if (!kills)
+		return;
+	text.len = 0;
+	str_printf(&text, "processes killed for want of memory: %llu", (unsigned long long)kills);
+	report_add(r, to, TONE_BAD, NULL, text.s);
 }
 
 static void hooks(struct report *r, const struct json *const *records, size_t n)
 {
 	struct report_section *s = report_section(r, "Audit hooks that did not succeed", false);
+	size_t found = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		owned_str text = STR_INIT;
 
-		if (!str_equal(json_get_text(records[i], "event"), "hook"))
+		if (!str_equal(json_get_text(records[i], "event"), "hook") || found++ >= HOOKS_MOST)
 			continue;
 		quote_form(&text, records[i], "{hook.path} at {hook.event}: ");
 		quote_escaped(&text, json_get_text(records[i], "hook.detail"));
 		report_add(r, &s->lines, TONE_BAD, NULL, text.s);
 	}
+	report_more(r, &s->lines, NULL, found, HOOKS_MOST);
 }
 
-static void applied(struct report *r, const struct json *const *records, size_t n)
+static void unseen(struct report *r, const struct json *texts)
 {
-	struct report_section *s = report_section(r, "What a person took over", false);
+	owned_str text = STR_INIT;
 
-	for (size_t i = 0; i < n; i++)
-		if (str_equal(json_get_text(records[i], "event"), "apply"))
-			applied_say(r, &s->lines, records[i]);
+	for (size_t i = 0; texts && texts->type == JSON_ARRAY && i < texts->n && i < LIST_MOST; i++) {
+		str_puts(&text, i ? "; " : "");
+		quote_text(&text, texts->items[i]->text);
+	}
+	if (text.len)
+		report_add(r, &report_section(r, "What this record cannot know", true)->lines, TONE_PLAIN,
+			   NULL, text.s);
 }
 
-static void evidence(struct report *r, const struct json *const *records, size_t n,
-		     size_t of_session)
+static void evidence(struct report *r, const struct json *const *records, size_t n, size_t of_session)
 {
 	struct report_section *s = report_section(r, "Evidence", false);
 	owned_str text = STR_INIT;
@@ -537,25 +690,22 @@ void session_say(struct reading *in)
 	const struct json *create = event_of(in, "create"), *start = event_of(in, "start");
 	const struct json *delete = event_of(in, "delete"), *exit = event_of(in, "exit");
 	int64_t began = time_of(start ? start : create), ended;
+	const char *id = json_get_text(in->records[0], "container.id");
 	owned_str title = STR_INIT;
 
 	str_puts(&title, "Session ");
 	quote_text(&title, in->it->id);
-	quote_form(&title, in->records[0], ", container {container.id}");
+	str_puts(&title, ", container " REPORT_QUOTE);
+	put_short(&title, id ? id : "unknown", SIZE_MAX);
+	str_puts(&title, REPORT_UNQUOTE);
 	r->title = arena_strdup(&r->a, title.s);
 	head_place(r, in->all, in->it);
-	head_time(r, "created", create);
-	head_time(r, "deleted", delete);
-	if (create) {
-		head_create(r, create, start, delete);
-		allowed(r, create);
-		list(r, "What the policy changed in the request",
-		     json_get(json_get(create, "policy"), "changes"));
-		claims(r, create);
-	} else {
+	head_create(r, create, delete);
+	if (create)
+		allowed(in, create);
+	else
 		report_add(r, &r->head, TONE_BAD, NULL, "The create record is not in this log: it was "
 			   "rotated away, or never written.");
-	}
 	did(r, in->records, in->n, exit, delete);
 	commands_say(&in->commands, r, json_get(delete, "commands"));
 	packages_say(&in->packages, r, delete);
@@ -563,13 +713,15 @@ void session_say(struct reading *in)
 	ended = ended ? ended : time_of(delete);
 	report_mark(r, LANE_CONTAINER, TONE_PLAIN, began, ended ? ended : r->ended,
 		    ended ? "from its start to its end" : "from its start to its last record");
-	denied(r, delete);
 	files_say(r, delete);
-	applied(r, in->records, in->n);
+	applied_say(r, in->records, in->n);
+	denied(r, delete);
 	cost(r, start, delete);
 	hooks(r, in->records, in->n);
-	list(r, "What this record cannot know", json_get(delete, "unseen"));
+	list(r, "What the policy changed in the request", json_get(json_get(create, "policy"), "changes"));
+	claims(r, create);
 	for (size_t i = 0; i < in->n; i++)
 		list(r, "What was too long to record", json_get(in->records[i], "truncated"));
+	unseen(r, json_get(delete, "unseen"));
 	evidence(r, in->records, in->n, in->it->records);
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "lifecycle/hookrun.h"
+#include "policy/policy.h"
 
 #define COMMANDS "list, show, verify, anchor, rotate, keygen or provenance"
 
@@ -256,6 +257,14 @@ static int provenance(const struct cli *cli, const char *directory, const char *
 	return cli_print(&text, e);
 }
 
+static const struct json *profile_of(struct arena *a, const char *name)
+{
+	const struct json *profile;
+	struct err ignored;	/* nothing is counted then, all is named */
+
+	return policy_profile(a, name, geteuid() != 0, &profile, &ignored) < 0 ? NULL : profile;
+}
+
 int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct options o = { 0 };
@@ -299,9 +308,11 @@ int cmd_audit(struct cli *cli, int argc, char **argv, struct err *e)
 		return provenance(cli, directory, name, &o, e);
 	if (strcmp(what, "list") == 0)
 		r = (o.json ? audit_list_json : audit_list)(directory, &text, e);
+	else if (strcmp(what, "show") == 0 && o.json)
+		r = audit_show_json(directory, name, &text, e);
 	else if (strcmp(what, "show") == 0)
-		r = (o.json ? audit_show_json : o.markdown ? audit_show_markdown :
-		     o.html ? audit_show_html : audit_show)(directory, name, &text, e);
+		r = (o.markdown ? audit_show_markdown : o.html ? audit_show_html : audit_show)
+			(directory, name, profile_of, &text, e);
 	else
 		return err_say(e, EINVAL, "audit: unknown command \"%s\": expected " COMMANDS, what);
 	return r < 0 ? r : cli_print(&text, e);

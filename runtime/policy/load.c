@@ -499,6 +499,20 @@ int check_host_policy(struct arena *a, const struct host_policy *h, bool rootles
 	return check_fields(a, h->require, arena_printf(a, "%s: require", h->path), rootless, e);
 }
 
+int policy_profile(struct arena *a, const char *name, bool rootless, const struct json **ret,
+		   struct err *e)
+{
+	struct json_text text = { 0 };
+	struct err inner;
+	int r;
+
+	if (grammar_name(name, &inner) < 0)
+		return err_say(e, EINVAL, "profile \"%s\": %s", safe_text(a, name), inner.text);
+	if ((r = read_by_name(a, "", name, rootless, &text, e)) < 0)
+		return r;
+	return json_parse(a, text.text, text.size, text.what, ret, e);
+}
+
 static int load_profile(struct arena *a, struct policy *p, bool rootless, struct err *e)
 {
 	struct json_text profile = { 0 };

@@ -36,6 +36,10 @@ struct policy_options {
 int policy_load(struct arena *a, const struct spec *s, const struct policy_options *o,
 		struct policy **ret, struct err *e);
 
+/* The text of a profile, from where policy_load() takes it. */
+int policy_profile(struct arena *a, const char *name, bool rootless, const struct json **ret,
+		   struct err *e);
+
 /*
  * The effective specification, with its agent block.  `in` stays as it is.
  * Descriptors of judged mounts move from the facts to *out.  What cannot be

@@ -65,12 +65,12 @@ static void check_page(const struct str *page)
 		      ((unsigned char)page->s[i] >= 0x20 && page->s[i] != 0x7f));
 }
 
-static void show(int (*form)(const char *, const char *, struct str *, struct err *))
+static void show(int (*form)(const char *, const char *, audit_profile_of *, struct str *, struct err *))
 {
 	owned_str page = STR_INIT;
 	struct err e;
 
-	if (form(dir, "fuzz", &page, &e) == 0)
+	if (form(dir, "fuzz", NULL, &page, &e) == 0)
 		check_page(&page);
 }
 

@@ -180,7 +180,7 @@ static int run(int argc, char **argv, struct err *e)
 	if (strcmp(what, "record") == 0 && argc == 6)
 		return any_record(argv[2], argv[3], argv[4], argv[5], e);
 	if (strcmp(what, "show") == 0 && argc == 4) {
-		r = audit_show(argv[2], *argv[3] ? argv[3] : NULL, &text, e);
+		r = audit_show(argv[2], *argv[3] ? argv[3] : NULL, NULL, &text, e);
 		return r < 0 ? r : fd_write_all(1, text.s, text.len, "output", e);
 	}
 	if (strcmp(what, "verify") == 0) {

@@ -557,6 +557,21 @@ def test_the_workspace_is_printed_as_it_may_be_shown(rt, session, work):
     assert out.endswith("/\\x1b[31m\\x0ared\n") and out.count("\n") == 1
 
 
+def test_a_session_of_one_command_is_forty_lines(rt, session):
+    """Of a hundred columns."""
+    b = session("echo 9 >README.md")
+    page = run([program(), "audit", "show", b.id], check=True).out
+    assert sum(-(-max(len(x), 1) // 100) for x in page.splitlines()) <= 40, page
+
+
+def test_what_git_keeps_does_not_hide_the_rest(rt, session):
+    """A record has no room for all of it."""
+    b = session("mkdir -p .git/objects; for i in $(seq 1000); do echo $i >.git/objects/$i-a-name-that-is-not-short; "
+                "done; echo 9 >README.md")
+    page = run([program(), "audit", "show", b.id], check=True).out
+    assert "  others       added README.md, 2 bytes\n               and 1001 in .git\n" in page
+
+
 def test_without_a_name(rt, session, work):
     """The newest session of the current directory."""
     b = session("echo 1 >a", "mkdir d")
@@ -593,7 +608,11 @@ def test_provenance_of_what_was_applied(rt, session, script, files, records):
     b = session(script, HOST)
     rt("workspace", "apply", b.id, check=True)
     check_proven(b, files)
-    assert "What a person took over" in run([program(), "audit", "show", b.id], check=True).out
+    page = run([program(), "audit", "show", b.id], check=True).out
+    assert len(page.partition("What a person took over\n")[2].partition("\n\n")[0].splitlines()) <= 1 + 3 + 1
+    statement = json.loads(run([program(), "audit", "provenance", b.id], check=True).out)
+    assert [x["name"] for x in statement["predicate"]["runDetails"]["byproducts"]] == [
+        "audit record", "changes reviewed"]
     log = run([program(), "audit", "show", "--json", b.id], check=True).out.splitlines()
     applied = [x for x in map(json.loads, log) if x["event"] == "apply"]
     assert len(applied) <= records and not [x for x in applied if "truncated" in x or x["omitted"]]

@@ -113,7 +113,7 @@ Test(audit, F5_a_page_is_safe_on_a_terminal)
 	for (size_t i = 0; i < 2; i++) {
 		owned_str text = STR_INIT;
 
-		cr_assert(audit_show(dir, names[i], &text, &e) == 0, "%s", e.text);
+		cr_assert(audit_show(dir, names[i], NULL, &text, &e) == 0, "%s", e.text);
 		for (size_t k = 0; k < text.len; k++)
 			cr_assert(text.s[k] == '\n' ||
 				  ((unsigned char)text.s[k] >= 0x20 && text.s[k] != 0x7f),
@@ -308,7 +308,7 @@ Test(audit, the_page_says_what_a_reviewer_asks)
 	for (size_t n = 0; n < 4; n++) {
 		owned_str text = STR_INIT;
 
-		cr_assert(audit_show(dir, names[n], &text, &e) == 0, "%s", e.text);
+		cr_assert(audit_show(dir, names[n], NULL, &text, &e) == 0, "%s", e.text);
 		for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 			cr_expect(strstr(text.s, parts[i]) != NULL, "%s in\n%s", parts[i], text.s);
 	}
@@ -493,7 +493,7 @@ Test(audit, the_log_that_is_not_there)
 	struct err e;
 
 	cr_expect(audit_verify(dir, NULL, &v, &e) == -ENOENT);
-	cr_expect(audit_show(dir, "a", &text, &e) == -ENOENT);
+	cr_expect(audit_show(dir, "a", NULL, &text, &e) == -ENOENT);
 	cr_expect(strstr(e.text, dir) != NULL);
 	cr_expect(audit_list_json(dir, &text, &e) == 0 && text.len == 0);
 	cr_expect(audit_list(dir, &text, &e) == 0);
