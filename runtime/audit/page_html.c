@@ -194,12 +194,13 @@ static double percent(const struct report *r, int64_t at)
 static void put_mark(struct str *out, const struct report *r, const struct slot *s)
 {
 	const struct report_mark *m = &s->mark;
+	const bool vague = m->lane == LANE_DENIED || m->lane == LANE_LOST;
 	double left = percent(r, m->from), width = percent(r, m->to) - left;
 
 	/* a moment at the end would be drawn beyond it */
 	str_printf(out, "<li class=\"%s%s\" style=\"left:min(%.3f%%,100%% - 4px);width:%.3f%%\" title=\"",
-		   m->lane == LANE_DENIED ? "vague " : m->to > m->from ? "span " : "",
-		   class_of(m->lane == LANE_DENIED ? TONE_PLAIN : s->bad ? TONE_BAD : m->tone), left,
+		   vague ? "vague " : m->to > m->from ? "span " : "",
+		   class_of(vague ? TONE_PLAIN : s->bad ? TONE_BAD : m->tone), left,
 		   width);
 	put_text_only(out, m->text ? m->text : "");
 	if (s->n > 1)
@@ -241,6 +242,7 @@ static void put_timeline(struct str *out, const struct report *r)
 {
 	static const char *const lanes[] = {
 		[LANE_CONTAINER] = "container", [LANE_EXEC] = "exec", [LANE_COMMAND] = "commands",
+		[LANE_LOST] = "unrecorded",
 		[LANE_PACKAGE] = "packages", [LANE_DENIED] = "denied",
 	};
 	bool any[LANES] = { false };

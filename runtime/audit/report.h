@@ -49,7 +49,7 @@ struct report_section {
 };
 
 /* When what happened, for a timeline: as many lanes as there are kinds. */
-enum report_lane { LANE_CONTAINER, LANE_EXEC, LANE_COMMAND, LANE_PACKAGE, LANE_DENIED, LANES };
+enum report_lane { LANE_CONTAINER, LANE_EXEC, LANE_COMMAND, LANE_LOST, LANE_PACKAGE, LANE_DENIED, LANES };
 
 struct report_mark {
 	enum report_lane lane;

@@ -143,6 +143,7 @@ void commands_add(struct commands *c, struct report *r, const struct json *comma
 		return;
 	}
 	put_one(&text, command);
+	c->latest = at > c->latest ? at : c->latest;
 	c->claimed += str_equal(source, "claimed");
 	c->failed += failed;
 	remember(&c->last, COMMAND_LAST, at, failed, &text);
@@ -219,7 +220,6 @@ static void say_source(struct report *r, struct report_lines *to, const struct c
 	const char *source = json_get_text(summary, "source");
 	bool known;
 	uint64_t recorded = get_number(summary, "recorded", &known);
-	uint64_t lost = get_number(summary, "lost", NULL);
 	owned_str text = STR_INIT, missing = STR_INIT;
 
 	if (!source && c->n + c->tries == 0) {
@@ -245,17 +245,34 @@ static void say_source(struct report *r, struct report_lines *to, const struct c
 			   (unsigned long long)recorded);
 		report_add(r, to, TONE_BAD, "", missing.s);
 	}
-	if (lost) {
-		missing.len = 0;
-		str_printf(&missing, "%llu were LOST: ", (unsigned long long)lost);
-		quote_text(&missing, json_get_text(summary, "reason"));
-		report_add(r, to, TONE_BAD, "", missing.s);
-	}
 }
 
-void commands_say(struct commands *c, struct report *r, const struct json *summary)
+/*
+ * Those that are in no record.  Where the log has to have them they were killed instead of executed, as long
+ * as there was one to say that there is no room.
+ */
+static void say_lost(struct commands *c, struct report *r, struct report_lines *to, const struct json *summary,
+		     uint64_t lost, bool refused)
+{
+	const char *reason = json_get_text(summary, "reason");
+	/* what is kept is the first part */
+	const bool after = refused || str_equal(reason, "the log was full");
+	owned_str text = STR_INIT, mark = STR_INIT;
+
+	put_count(&mark, lost, "command");
+	str_puts(&mark, refused ? " REFUSED" : " LOST");
+	str_printf(&text, refused ? "%llu more were REFUSED, killed before they began: " : "%llu were LOST: ",
+		   (unsigned long long)lost);
+	quote_text(&text, reason);
+	report_add(r, to, TONE_BAD, "", text.s);
+	report_mark(r, LANE_LOST, TONE_BAD, after && c->latest ? c->latest : r->began, r->ended, mark.s);
+}
+
+void commands_say(struct commands *c, struct report *r, const struct json *summary, bool required)
 {
 	enum { FEW = 4 };
+	const uint64_t lost = get_number(summary, "lost", NULL);
+	const bool refused = required && str_equal(json_get_text(summary, "reason"), "the log was full");
 	struct report_lines *to;
 	owned_str fact = STR_INIT;
 
@@ -263,14 +280,22 @@ void commands_say(struct commands *c, struct report *r, const struct json *summa
 		return;
 	to = &r->sections[r->n_sections - 1].lines;	/* what it did */
 	say_source(r, to, c, summary);
-	if (c->n == 0)
-		return;
+	if (lost)
+		say_lost(c, r, to, summary, lost, refused);
 	str_printf(&fact, "%zu", c->n);
 	if (c->failed)
 		str_printf(&fact, ", %zu failed", c->failed);
-	report_add(r, &r->facts, c->failed ? TONE_NOTE : TONE_PLAIN, "commands", fact.s);
+	if (lost)
+		str_printf(&fact, ", %llu more were %s", (unsigned long long)lost, refused ? "REFUSED" : "LOST");
+	if (c->n || lost)
+		report_add(r, &r->facts, lost ? TONE_BAD : c->failed ? TONE_NOTE : TONE_PLAIN, "commands",
+			   fact.s);
+	else if (!json_get_text(summary, "source"))
+		report_add(r, &r->facts, TONE_NOTE, "commands", "not recorded");
+	if (c->n == 0)
+		return;
 	if (c->n <= COMMAND_LAST) {
-		say_ring(r, to, &c->last, COMMAND_LAST, COMMAND_LAST, "all of them");
+		say_ring(r, to, &c->last, COMMAND_LAST, COMMAND_LAST, lost ? "the others" : "all of them");
 		return;
 	}
 	say_programs(r, to, c);

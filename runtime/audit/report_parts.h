@@ -69,6 +69,7 @@ struct command_ring {
 /* All zeros: none yet. */
 struct commands {
 	size_t n, failed, claimed;
+	int64_t latest;	/* when the last began */
 	size_t tries;	/* programs that did not begin, in none of the others */
 	struct command_ring last, bad;
 	struct command_program {
@@ -78,8 +79,9 @@ struct commands {
 	size_t n_programs;
 };
 void commands_add(struct commands *c, struct report *r, const struct json *command, const char *source);
-/* Into the section that is the last.  `summary`: member "commands" of the delete record, NULL: none. */
-void commands_say(struct commands *c, struct report *r, const struct json *summary);
+/* Into the section that is the last.  `summary`: member "commands" of the delete record, NULL: none; `required`:
+ * none may run that is not recorded. */
+void commands_say(struct commands *c, struct report *r, const struct json *summary, bool required);
 void commands_free(struct commands *c);
 
 /* What a command asks for, and when that was. */

@@ -707,12 +707,13 @@ void session_say(struct reading *in)
 		report_add(r, &r->head, TONE_BAD, NULL, "The create record is not in this log: it was "
 			   "rotated away, or never written.");
 	did(r, in->records, in->n, exit, delete);
-	commands_say(&in->commands, r, json_get(delete, "commands"));
-	packages_say(&in->packages, r, delete);
 	ended = time_ns(json_get_text(exit, "exit_time"));
 	ended = ended ? ended : time_of(delete);
 	report_mark(r, LANE_CONTAINER, TONE_PLAIN, began, ended ? ended : r->ended,
 		    ended ? "from its start to its end" : "from its start to its last record");
+	commands_say(&in->commands, r, json_get(delete, "commands"),
+		     str_equal(json_get_text(json_get(create, "policy"), "audit_mode"), "required"));
+	packages_say(&in->packages, r, delete);
 	files_say(r, delete);
 	applied_say(r, in->records, in->n);
 	denied(r, delete);

@@ -778,7 +778,8 @@ def test_F7_what_overflows_is_counted(rt, agent, source):
     assert delete["commands"]["lost"] > 100 and delete["commands"]["reason"] == "the log was full"
     assert delete["commands"]["recorded"] == len(commands(b)) > 1500
     assert delete["commands"]["recorded"] + delete["commands"]["lost"] == 2501
-    assert "were LOST: the log was full" in audit("show", b.id).out
+    page = audit("show", b.id).out
+    assert "were LOST: the log was full" in page and " more were LOST | " in page.splitlines()[1]
 
 
 def test_F7_what_overflows_dies_where_records_are_required(rt, agent, source):
@@ -790,6 +791,8 @@ def test_F7_what_overflows_dies_where_records_are_required(rt, agent, source):
         assert f.read() == "137\n"
     delete, = records(b, "delete")
     assert delete["commands"]["lost"] >= 1
+    page = audit("show", b.id).out
+    assert " more were REFUSED | " in page.splitlines()[1] and "LOST" not in page
 
 
 @pytest.mark.parametrize("writes", [1, 2])

@@ -320,6 +320,42 @@ def test_quotes_and_newlines_are_shown_as_a_shell_has_them(log):
     assert r'sh -c "printf \"a\\n\"\nexit\t1" (code 0' in log.show()
 
 
+@pytest.mark.parametrize("mode, reason, said, why", [
+    ("best-effort", "the log was full", "992 more were LOST", "992 were LOST: the log was full"),
+    ("required", "the log was full", "992 more were REFUSED",
+     "992 more were REFUSED, killed before they began: the log was full"),
+    ("required", "no space left", "992 more were LOST", "992 were LOST: no space left")])
+def test_what_is_not_recorded_is_said_first(log, mode, reason, said, why):
+    """An agent could fill the log, and act afterwards."""
+    task(log, COMMANDS, 992)
+    with open(f"{log.path}/audit.jsonl", encoding="utf-8") as f:
+        text = f.read()
+    with open(f"{log.path}/audit.jsonl", "w", encoding="utf-8") as f:
+        f.write(text.replace("the ring was full", reason).replace('"audit_mode":"required"',
+                                                                  f'"audit_mode":"{mode}"'))
+    page, html = log.show(), log.show("--html")
+    assert f" | commands: 9, 3 failed, {said} | " in page.splitlines()[1]
+    assert f"               {why}\n" in page
+    assert f"commands: **9, 3 failed, {said}** · " in log.show("--markdown")
+    assert f'<div class="bad"><dt>commands</dt><dd>9, 3 failed, {said}</dd></div>' in html
+    lane = re.search(r'<span>unrecorded</span><ul class="track">\n<li class="vague plain" '
+                     r'style="left:min\(([\d.]+)%,100% - 4px\);width:([\d.]+)%" title="992 commands (\w+)">', html)
+    left, width = float(lane[1]), float(lane[2])
+    assert (left > 80 if "full" in reason else left == 0) and left + width > 99.9
+    assert lane[3] == said.split()[-1]
+
+
+def test_when_all_is_lost(log):
+    task(log, lost=3)
+    assert " | commands: 0, 3 more were LOST | " in log.show()
+    task(log, source=None)
+    with open(f"{log.path}/audit.jsonl", encoding="utf-8") as f:
+        text = f.read()
+    with open(f"{log.path}/audit.jsonl", "w", encoding="utf-8") as f:
+        f.write(text.replace('"commands":{"source":"bpf"', '"commands":{"source":null'))
+    assert " | commands: not recorded | " in log.show()
+
+
 @pytest.mark.parametrize("path, args, said", [
     ("/tmp/evil-miner", ["git", "0.2"], '/tmp/evil-miner (as "git") 0.2'),
     ("/dev/fd/3", ["npm", "ci"], '/dev/fd/3 (as "npm") ci'),
