@@ -448,6 +448,7 @@ void audit_record_delete(const struct audit_delete *d, struct str *ret_members)
 	put_number(w, "io_write_bytes", d->io_write_bytes);
 	put_number(w, "oom_kills", d->oom_kills);
 	json_close(w);
+	json_field(w, "cost_reason", d->cost_reason);
 	put_network(w, d->network);
 	json_field(w, "network_reason", d->network_reason);
 	put_commands(w, d->commands);

@@ -192,7 +192,8 @@ struct audit_delete {
 	int exit_signal;		/* -1: not known, or exited by itself */
 	const char *exit_reason;	/* why neither is known */
 	int64_t duration_ns;		/* since start; -1: never started */
-	int64_t cpu_usec, memory_peak, io_read_bytes, io_write_bytes, oom_kills;	/* -1: unknown */
+	int64_t cpu_usec, memory_peak, io_read_bytes, io_write_bytes, oom_kills;	/* -1: unknown, */
+	const char *cost_reason;		/* because: */
 	const struct audit_network *network;	/* NULL: was not watched, */
 	const char *network_reason;		/* because: */
 	const struct audit_commands *commands;	/* NULL: nobody asked for them */

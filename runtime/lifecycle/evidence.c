@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -98,6 +99,27 @@ static int append(struct arena *a, const struct state *st, const struct spec_age
 	return run_hooks(directory, frame, agent, &line, e);
 }
 
+/*
+ * A user of this process's as the host has it: engines without root call us in a user namespace of theirs,
+ * where the caller is root.  -1: it has no number out there.
+ */
+static int64_t outer_uid(int64_t uid)
+{
+	unsigned long long inside, outside, n;
+	owned_str map = STR_INIT;
+	struct err ignored;
+
+	if (uid < 0 || file_read(AT_FDCWD, "/proc/self/uid_map", 1 << 16, &map, &ignored) < 0)
+		return uid;
+	for (const char *p = str_text(&map); sscanf(p, "%llu %llu %llu", &inside, &outside, &n) == 3;) {
+		if ((uint64_t)uid >= inside && (uint64_t)uid - inside < n)
+			return (int64_t)(outside + ((uint64_t)uid - inside));
+		p += strcspn(p, "\n");
+		p += *p == '\n';
+	}
+	return -1;
+}
+
 static int64_t login_uid(void)
 {
 	owned_str text = STR_INIT;
@@ -107,7 +129,7 @@ static int64_t login_uid(void)
 	if (file_read(AT_FDCWD, "/proc/self/loginuid", 32, &text, &e) < 0)
 		return -1;
 	uid = strtoul(str_text(&text), NULL, 10);
-	return uid == UINT32_MAX ? -1 : (int64_t)uid;
+	return uid == UINT32_MAX ? -1 : outer_uid((int64_t)uid);
 }
 
 static bool read_only(const struct spec_mount *m)
@@ -190,7 +212,7 @@ int evidence_create(struct arena *a, const struct state *st, const struct spec *
 		.process = process_of(s->process, st->pid),
 		.mounts = mounts,
 		.n_mounts = n,
-		.caller_uid = getuid(),
+		.caller_uid = outer_uid(getuid()),
 		.caller_login_uid = login_uid(),
 		.policy = policy_of(a, s),
 	};
@@ -344,8 +366,17 @@ static void exit_of(const struct state_dir *d, const struct commands *c, bool st
 static void put_cost(const struct cgroup *cgroup, struct audit_delete *del)
 {
 	struct cgroup_cost cost = { 0 };
+	bool any = false;
 
 	cgroup_read_cost(cgroup, &cost);
+	for (size_t i = 0; i < cgroup->n; i++)
+		any |= cgroup->h[i].dir != NULL;
+	if (!any)
+		del->cost_reason = cgroup->rootless_without ?
+			"no right to any control group, so that it had none of its own" :
+			"it had no control group of its own";
+	else if (!cost.cpu_usec.set || !cost.memory_peak.set || !cost.io_read_bytes.set)
+		del->cost_reason = "its control group has not all of the controllers cpu, memory and io";
 	del->cpu_usec = known(cost.cpu_usec);
 	del->memory_peak = known(cost.memory_peak);
 	del->io_read_bytes = known(cost.io_read_bytes);

@@ -202,3 +202,23 @@ def test_F6_commands(session, work):
     exit_, = records(work, "exit")
     assert delete["commands"] == {"source": "claimed", "recorded": len(seen), "lost": 0, "reason": None}
     assert exit_["process.exit.code"] == 3 and exit_["source"] == "pidfd"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_who_ran_it_is_who_it_is_outside(user, agent, work, inside):
+    """Engines without root call the runtime in a user namespace, as its root."""
+    b = agent("true", profile="agent", ids=0)
+    if inside:
+        b.config["linux"]["namespaces"] = [n for n in b.config["linux"]["namespaces"] if n["type"] != "user"]
+        del b.config["linux"]["uidMappings"], b.config["linux"]["gidMappings"]
+        b.save()
+    run([shutil.which("setpriv"), f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
+         *(["unshare", "-Ur"] if inside else []), program(), "--root", work + "/state", "run", "--bundle", b.path,
+         b.id], check=True, env=user.env)
+    create, = records(work, "create")
+    assert create["caller.uid"] == USER
+    page = user("audit", "show", b.id).out
+    assert f", run by uid {USER}" in page
+    delete, = records(work, "delete")
+    assert delete["cost"]["cpu_usec"] is None and "control group" in delete["cost_reason"]
+    assert f"; not known: CPU, peak memory, read, written ({delete['cost_reason']})\n" in page
