@@ -115,6 +115,7 @@ struct audit_verdict {
 	unsigned long long bad_seq;	/* the first bad one; 0: none */
 	unsigned long long recovered;	/* places where a crash or a removal was noticed and recorded */
 	unsigned long long anchor_seq;	/* the record that the anchor witnesses; 0: unanchored */
+	bool head_missing;		/* an end that was cut off would not be noticed */
 	char reason[256];		/* why bad_seq is bad */
 	char head[HASH_HEX];		/* hash of the last line */
 };

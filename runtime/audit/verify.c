@@ -211,6 +211,7 @@ static int check_log(const char *directory, const char *anchor, struct audit_ver
 	}
 	if (r >= 0 && !verdict.bad_seq)
 		check_end(&c, &view);
+	verdict.head_missing = verdict.records && !view.has_head;
 	verdict.last_seq = c.last.seq;
 	memcpy(verdict.head, c.last.hash, HASH_HEX);
 	parts_lines_free(&lines);

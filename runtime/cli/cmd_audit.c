@@ -43,6 +43,12 @@ static int refuse_bad(const struct audit_verdict *v, struct err *e)
 				    v->reason) : 0;
 }
 
+/* How many of the last records nothing outside of this host vouches for. */
+static unsigned long long unwitnessed(const struct audit_verdict *v)
+{
+	return v->anchor_seq ? v->last_seq - v->anchor_seq : v->records;
+}
+
 static void verdict_json(const struct audit_verdict *v, const char *word, struct str *text)
 {
 	struct json_writer *w = json_writer_new(false);
@@ -56,15 +62,24 @@ static void verdict_json(const struct audit_verdict *v, const char *word, struct
 	json_field(w, "reason", *v->reason ? v->reason : NULL);
 	json_field_u64(w, "recovered", v->recovered);
 	json_field_u64(w, "anchor_seq", v->anchor_seq);
+	json_field_u64(w, "unwitnessed", unwitnessed(v));
 	json_field(w, "head", v->head);
+	json_field_bool(w, "head_missing", v->head_missing);
 	json_close(w);
 	json_writer_end(w, text);
 }
 
 static void verdict_text(const struct audit_verdict *v, const char *word, struct str *text)
 {
-	str_printf(text, "%s: %llu records, each follows from the one before\n  head %s\n", word,
-		   v->records, v->head);
+	const bool partly = v->anchor_seq && unwitnessed(v);
+
+	str_puts(text, word);
+	if (partly)
+		str_printf(text, " up to record %llu", v->anchor_seq);
+	str_printf(text, ": %llu records, each follows from the one before", v->records);
+	if (partly)
+		str_printf(text, "; records %llu to %llu have no witness", v->anchor_seq + 1, v->last_seq);
+	str_printf(text, "\n  head %s\n", v->head);
 	if (v->first_seq > 1)
 		str_printf(text, "  begins with record %llu: the ones before are in a log that was "
 			   "rotated away or removed\n", v->first_seq);
@@ -74,9 +89,9 @@ static void verdict_text(const struct audit_verdict *v, const char *word, struct
 	if (v->anchor_seq)
 		str_printf(text, "  record %llu is the one that the anchor names: up to it nothing was "
 			   "changed\n", v->anchor_seq);
-	if (v->anchor_seq && v->anchor_seq < v->last_seq)
-		str_printf(text, "  records %llu to %llu have no witness\n", v->anchor_seq + 1,
-			   v->last_seq);
+	if (v->head_missing)
+		str_puts(text, "  " AUDIT_HEAD " is not there, or damaged: whether records are missing at "
+			 "the end is not known\n");
 	if (!v->anchor_seq)
 		str_puts(text, "  Nothing outside of this host witnesses the head: whoever can write the "
 			 "log could have\n  written all of it anew.  Name the hash of a forwarded "

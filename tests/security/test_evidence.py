@@ -387,6 +387,30 @@ def test_F1_a_log_that_was_hashed_anew_needs_a_witness(rt, agent):
     assert "anchor" in audit("verify", "--anchor", head, check=False).err
 
 
+def test_F1_what_has_no_witness_is_in_the_verdict(rt, agent):
+    rt.run(agent(), check=True)
+    with open(confined.LOG, "rb") as f:
+        lines = f.read().splitlines()
+    hashes = [hashlib.sha256(x).hexdigest() for x in lines]
+    n = len(lines)
+    said = audit("verify", "--anchor", hashes[1]).out
+    assert said.splitlines()[0] == (f"ok up to record 2: {n} records, each follows from the one before; "
+                                    f"records 3 to {n} have no witness")
+    for anchor, rest in (["--anchor", hashes[1]], n - 2), (["--anchor", hashes[-1]], 0), ([], n):
+        assert json.loads(audit("verify", "--json", *anchor).out)["unwitnessed"] == rest
+
+
+@pytest.mark.parametrize("how", [os.unlink, lambda path: os.truncate(path, 0)])
+def test_F1_without_the_head_a_cut_end_is_not_noticed(rt, agent, how):
+    rt.run(agent(), check=True)
+    assert json.loads(audit("verify", "--json").out)["head_missing"] is False
+    assert "audit.head" not in audit("verify").out
+    how(f"{DIRECTORY}/audit.head")
+    assert "audit.head is not there, or damaged: whether records are missing at the end is not known" in \
+        audit("verify").out
+    assert json.loads(audit("verify", "--json").out)["head_missing"] is True
+
+
 def test_F1_anchor_gives_a_witness_the_last_record(rt, agent, work):
     """Printed is its hash; a command gets the record as it stands; neither of a log that is bad."""
     audit("anchor", check="No such file or directory")
