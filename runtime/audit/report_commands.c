@@ -261,8 +261,8 @@ static void say_lost(struct commands *c, struct report *r, struct report_lines *
 
 	put_count(&mark, lost, "command");
 	str_puts(&mark, refused ? " REFUSED" : " LOST");
-	str_printf(&text, refused ? "%llu more were REFUSED, killed before they began: " : "%llu were LOST: ",
-		   (unsigned long long)lost);
+	str_printf(&text, refused ? "%llu more %s REFUSED, killed before the first instruction: " :
+		   "%llu %s LOST: ", (unsigned long long)lost, lost == 1 ? "was" : "were");
 	quote_text(&text, reason);
 	report_add(r, to, TONE_BAD, "", text.s);
 	report_mark(r, LANE_LOST, TONE_BAD, after && c->latest ? c->latest : r->began, r->ended, mark.s);
@@ -286,7 +286,8 @@ void commands_say(struct commands *c, struct report *r, const struct json *summa
 	if (c->failed)
 		str_printf(&fact, ", %zu failed", c->failed);
 	if (lost)
-		str_printf(&fact, ", %llu more were %s", (unsigned long long)lost, refused ? "REFUSED" : "LOST");
+		str_printf(&fact, ", %llu more %s %s", (unsigned long long)lost,
+			   lost == 1 ? "was" : "were", refused ? "REFUSED" : "LOST");
 	if (c->n || lost)
 		report_add(r, &r->facts, lost ? TONE_BAD : c->failed ? TONE_NOTE : TONE_PLAIN, "commands",
 			   fact.s);

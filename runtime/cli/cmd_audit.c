@@ -76,7 +76,8 @@ static void verdict_text(const struct audit_verdict *v, const char *word, struct
 	str_puts(text, word);
 	if (partly)
 		str_printf(text, " up to record %llu", v->anchor_seq);
-	str_printf(text, ": %llu records, each follows from the one before", v->records);
+	str_printf(text, ": %llu record%s, each follows from the one before", v->records,
+		   v->records == 1 ? "" : "s");
 	if (partly)
 		str_printf(text, "; records %llu to %llu have no witness", v->anchor_seq + 1, v->last_seq);
 	str_printf(text, "\n  head %s\n", v->head);
@@ -84,7 +85,7 @@ static void verdict_text(const struct audit_verdict *v, const char *word, struct
 		str_printf(text, "  begins with record %llu: the ones before are in a log that was "
 			   "rotated away or removed\n", v->first_seq);
 	if (v->recovered)
-		str_printf(text, "  %llu places where a crash or a rotation was noticed; see `agentrun "
+		str_printf(text, "  places where a crash or a rotation was noticed: %llu; see `agentrun "
 			   "audit list`\n", v->recovered);
 	if (v->anchor_seq)
 		str_printf(text, "  record %llu is the one that the anchor names: up to it nothing was "

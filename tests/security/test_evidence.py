@@ -816,7 +816,7 @@ def test_F7_what_overflows_dies_where_records_are_required(rt, agent, source):
     delete, = records(b, "delete")
     assert delete["commands"]["lost"] >= 1
     page = audit("show", b.id).out
-    assert " more were REFUSED | " in page.splitlines()[1] and "LOST" not in page
+    assert " more was REFUSED | " in page.splitlines()[1] and "LOST" not in page
 
 
 @pytest.mark.parametrize("writes", [1, 2])

@@ -284,6 +284,7 @@ def test_every_form_answers_the_same(log):
             assert part in form, part
     for part in SAID[:4]:
         assert part in forms[0] and part in forms[1], part
+    assert "  destinations tcp 169.254.169.254 port 80: 3 packets, 180 bytes\n  in all       3 packets out\n" in text
     # each request once, whatever shows it
     assert text.count("left-pad") == 2 and text.count("package-lock.json of npm") == 1
 
@@ -323,7 +324,7 @@ def test_quotes_and_newlines_are_shown_as_a_shell_has_them(log):
 @pytest.mark.parametrize("mode, reason, said, why", [
     ("best-effort", "the log was full", "992 more were LOST", "992 were LOST: the log was full"),
     ("required", "the log was full", "992 more were REFUSED",
-     "992 more were REFUSED, killed before they began: the log was full"),
+     "992 more were REFUSED, killed before the first instruction: the log was full"),
     ("required", "no space left", "992 more were LOST", "992 were LOST: no space left")])
 def test_what_is_not_recorded_is_said_first(log, mode, reason, said, why):
     """An agent could fill the log, and act afterwards."""
@@ -343,6 +344,21 @@ def test_what_is_not_recorded_is_said_first(log, mode, reason, said, why):
     left, width = float(lane[1]), float(lane[2])
     assert (left > 80 if "full" in reason else left == 0) and left + width > 99.9
     assert lane[3] == said.split()[-1]
+
+
+def test_one_is_said_as_one(log):
+    task(log, COMMANDS[:1], 1, CHANGES[:1])
+    with open(f"{log.path}/audit.jsonl", encoding="utf-8") as f:
+        text = f.read()
+    with open(f"{log.path}/audit.jsonl", "w", encoding="utf-8") as f:
+        f.write(text.replace('"packets":3,"bytes":180', '"packets":1,"bytes":1')
+                .replace('"denied_packets":3', '"denied_packets":1')
+                .replace('"destinations":[', '"destinations":[], "x":['))
+    page = log.show()
+    for part in ("1 more was LOST", " 1 was LOST: ", "  network      no packet went out or came in\n",
+                 "  in all       1 packet out\n"):
+        assert part in page, part
+    assert not re.search(r"\b1 (files|packets|bytes|commands|calls|were)\b|x22|x0a|unknown", page)
 
 
 def test_when_all_is_lost(log):
