@@ -130,7 +130,7 @@ enum next {
 /* Of which some options hold a secret. */
 enum {
 	CURL = 1, SMB = 2, SSHPASS = 4, ATTACHED = 8, LOGIN = 16, REDIS = 32, LDAP = 64, UPPER = 128,
-	KEY = 256, HTTP = 512, KEYGEN = 1024,
+	KEY = 256, HTTP = 512, KEYGEN = 1024, CIPHER = 2048, HTPASSWD = 4096,
 };
 
 /* Programs, or verbs; sorted by name. */
@@ -138,8 +138,9 @@ static const struct program {
 	const char *name;
 	unsigned is;
 } programs[] = {
-	{ "7z", ATTACHED }, { "7za", ATTACHED }, { "curl", CURL }, { "http", HTTP },
-	{ "https", HTTP }, { "ldapadd", LDAP }, { "ldapdelete", LDAP }, { "ldapmodify", LDAP },
+	{ "7z", ATTACHED }, { "7za", ATTACHED }, { "aes-128-cbc", CIPHER }, { "aes-192-cbc", CIPHER },
+	{ "aes-256-cbc", CIPHER }, { "curl", CURL }, { "des3", CIPHER }, { "enc", CIPHER },
+	{ "htpasswd", HTPASSWD }, { "http", HTTP }, { "https", HTTP }, { "ldapadd", LDAP }, { "ldapdelete", LDAP }, { "ldapmodify", LDAP },
 	{ "ldapsearch", LDAP }, { "login", LOGIN }, { "mariadb", ATTACHED },
 	{ "mariadb-dump", ATTACHED }, { "mongo", LOGIN }, { "mongodump", LOGIN },
 	{ "mongorestore", LOGIN }, { "mongosh", LOGIN }, { "mosquitto_pub", UPPER },
@@ -189,6 +190,7 @@ static const struct secret_option {
 	{ KEY, " -k ", false, true, NEXT_SECRET },
 	{ HTTP, " -a ", true, true, NEXT_USER },
 	{ KEYGEN, " -N -P ", true, true, NEXT_SECRET },
+	{ CIPHER, " -k -K ", false, true, NEXT_SECRET },
 };
 enum { SECRET_OPTIONS = sizeof secret_options / sizeof *secret_options };
 
@@ -197,7 +199,27 @@ struct words {
 	unsigned after;		/* programs that have come before, by which options are told */
 	bool set;		/* the last word was "set": aws configure set NAME VALUE */
 	enum next next;
+	struct {		/* htpasswd -b FILE USER SECRET, without FILE with -n */
+		bool given, no_file, skip;
+		unsigned operands;
+	} htpasswd;
 };
+
+/* Whether the password is the next word. */
+static bool is_before_password(struct words *w, const char *word, size_t n)
+{
+	if (*word == '-') {
+		w->htpasswd.given |= memchr(word, 'b', n) != NULL;
+		w->htpasswd.no_file |= memchr(word, 'n', n) != NULL;
+		w->htpasswd.skip = word[n - 1] == 'C' || word[n - 1] == 'r';	/* they take a number */
+		return false;
+	}
+	if (w->htpasswd.skip) {
+		w->htpasswd.skip = false;
+		return false;
+	}
+	return ++w->htpasswd.operands == (w->htpasswd.no_file ? 1 : 2) && w->htpasswd.given;
+}
 
 /* A name alone: what holds a value, too, is read as a text. */
 static bool is_secret_name(const char *word, size_t n, const char *ends)
@@ -212,10 +234,15 @@ static size_t read_word(struct words *w, const char *word, size_t n, bool glued)
 	const char *slash = memrchr(word, '/', n);
 	const char *name = slash ? slash + 1 : word;
 	const bool was_set = w->set;
+	const unsigned is = program_of(name, n - (size_t)(name - word));
 
 	w->set = n == 3 && memcmp(word, "set", 3) == 0;
 	w->next = NEXT_PLAIN;
-	w->after |= program_of(name, n - (size_t)(name - word));
+	if (is & HTPASSWD)
+		memset(&w->htpasswd, 0, sizeof w->htpasswd);
+	else if (w->after & HTPASSWD && n && is_before_password(w, word, n))
+		w->next = NEXT_SECRET;
+	w->after |= is;
 	for (size_t i = 0; i < SECRET_OPTIONS && w->after && *word == '-'; i++) {
 		const struct secret_option *o = &secret_options[i];
 		const char *value = memchr(word, '=', n);

@@ -134,6 +134,12 @@ Test(redact, F5_what_tools_take_as_a_credential)
 		"sh|-c|curl --user u:SECRET9 h", "sh|-c|curl --user=u:SECRET9 h",
 		"sh|-c|sshpass -p SECRET9 ssh", "sh|-c|mysql --password SECRET9 x",
 		"sh|-c|docker login --password SECRET9 x",
+		"openssl|enc|-aes-256-cbc|-k|SECRET9|-in|x", "openssl|enc|-d|-K|SECRET9|-iv|0",
+		"/usr/bin/openssl|aes-256-cbc|-k|SECRET9", "openssl|enc|-pass|pass:SECRET9|-in|x",
+		"openssl|des3|-K|SECRET9", "openssl|pkcs12|-passout|pass:SECRET9",
+		"htpasswd|-b|f|user|SECRET9", "htpasswd|-bc|f|user|SECRET9", "htpasswd|-c|-b|f|user|SECRET9",
+		"htpasswd|-nb|user|SECRET9", "htpasswd|-nbBC|12|user|SECRET9", "htpasswd|-bB|-C|12|f|user|SECRET9",
+		"htpasswd|f|a;|htpasswd|-b|f|user|SECRET9",
 	};
 
 	each(lines, sizeof lines / sizeof *lines, expect_hidden);
@@ -152,6 +158,8 @@ Test(redact, ordinary_words_stay)
 		"openssl|version;|curl|-k|https://h/install.sh", "cp|-a|a|b", "unzip|-p|x|y",
 		"pytest|-k|login", "chmod|u+x|auth.sh", "cargo|add|jwt|secrecy",
 		"docker|run|-e|PW_TEST_HTML_REPORT_OPEN=never|x", "useradd|-m|-p|x|dev",
+		"htpasswd|-c|f|user|x", "htpasswd|-D|f|user", "htpasswd|-b|f|user", "openssl|req|-keyout|k|-x509",
+		"openssl|enc|-kfile|x|-in|y",
 	};
 
 	each(lines, sizeof lines / sizeof *lines, expect_shown);
