@@ -72,6 +72,10 @@ static int append(const char *path, const struct str *line, struct err *e)
 	return 0;
 }
 
+static const char usage[] =
+	"usage: agentrun-hook-file FILE\n"
+	"Appends the audit record (or the OCI state) on standard input to FILE, an absolute path.";
+
 static int run(int argc, char **argv, struct err *e)
 {
 	owned_arena a = ARENA_INIT;
@@ -79,9 +83,7 @@ static int run(int argc, char **argv, struct err *e)
 	int r;
 
 	if (argc != 2 || argv[1][0] != '/')
-		return err_say(e, EINVAL, "usage: agentrun-hook-file FILE\n"
-			       "Appends the audit record (or the OCI state) on standard input to FILE, "
-			       "an absolute path.");
+		return err_say(e, EINVAL, "%s", usage);
 	if ((r = event_read(&a, STDIN_FILENO, &ev, e)) < 0)
 		return r;
 	r = append(argv[1], &ev.line, e);
@@ -91,5 +93,5 @@ static int run(int argc, char **argv, struct err *e)
 
 int main(int argc, char **argv)
 {
-	return program_main("agentrun-hook-file", run, argc, argv);
+	return program_main("agentrun-hook-file", usage, run, argc, argv);
 }

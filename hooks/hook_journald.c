@@ -134,5 +134,5 @@ static int run(int argc, char **argv, struct err *e)
 
 int main(int argc, char **argv)
 {
-	return program_main("agentrun-hook-journald", run, argc, argv);
+	return program_main("agentrun-hook-journald", usage, run, argc, argv);
 }

@@ -442,5 +442,5 @@ static int run(int argc, char **argv, struct err *e)
 
 int main(int argc, char **argv)
 {
-	return program_main("agentrun-hook-otlp", run, argc, argv);
+	return program_main("agentrun-hook-otlp", usage, run, argc, argv);
 }

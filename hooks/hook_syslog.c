@@ -167,5 +167,5 @@ static int run(int argc, char **argv, struct err *e)
 
 int main(int argc, char **argv)
 {
-	return program_main("agentrun-hook-syslog", run, argc, argv);
+	return program_main("agentrun-hook-syslog", usage, run, argc, argv);
 }

@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-int program_main(const char *name, int (*run)(int argc, char **argv, struct err *e), int argc,
-		 char **argv)
+int program_main(const char *name, const char *usage, int (*run)(int argc, char **argv, struct err *e),
+		 int argc, char **argv)
 {
 	struct err e;
 
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return puts(usage) == EOF || fflush(stdout) == EOF;
 	if (run(argc, argv, &e) == 0)
 		return 0;
 	fprintf(stderr, "%s: %s\n", name, e.text);

@@ -300,6 +300,16 @@ def test_syslog_errors(args, why):
     assert r.code == 1 and r.err.startswith("agentrun-hook-syslog: ")
 
 
+@pytest.mark.parametrize("name", ["file", "journald", "otlp", "syslog"])
+def test_help(name):
+    try:
+        path = hook(name)
+    except AssertionError:
+        pytest.skip("not built")
+    r = runtime.run([path, "--help"], stdin="", check=True)
+    assert r.out.startswith(f"usage: agentrun-hook-{name} ") and r.err == ""
+
+
 # ---- agentrun-hook-journald, to a receiver of our own
 
 
