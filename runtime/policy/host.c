@@ -82,6 +82,7 @@ static int read_exceptions(struct arena *a, const struct json *tree, const char 
 	return 0;
 }
 
+/* `known`: each is to be one of them, if it is not NULL. */
 static int read_texts(struct arena *a, const struct json *tree, const char *const *known,
 		      const char *what, const struct json_path *up, struct strv *ret,
 		      struct err *e)
@@ -95,8 +96,14 @@ static int read_texts(struct arena *a, const struct json *tree, const char *cons
 
 		if ((r = want(tree->items[i], JSON_STRING, what, &at, e)) < 0)
 			return r;
-		if (known && str_find(known, tree->items[i]->text) < 0)
-			return json_say(e, EINVAL, what, &at, "is not the name of an event");
+		if (known && str_find(known, tree->items[i]->text) < 0) {
+			owned_str all = STR_INIT;
+
+			for (size_t k = 0; known[k]; k++)
+				str_printf(&all, "%s%s", k ? ", " : "", known[k]);
+			return json_say(e, EINVAL, what, &at, "\"%s\": must be one of %s",
+					safe_text(a, tree->items[i]->text), all.s);
+		}
 		strv_add(a, ret, tree->items[i]->text);
 	}
 	return 0;

@@ -238,6 +238,8 @@ BAD_FILES = [
     ('{"require": 1}', "require: must be an object, not a number"),
     ('{"exceptions": {"namespaces": ["mnt"]}}', "exceptions.namespaces[0]: must be one of"),
     ('{"exceptions": {"privileged": "yes"}}', "exceptions.privileged: must be a boolean"),
+    ('{"audit.hooks": [{"path": "/x", "events": ["deleted"]}]}',
+     '["audit.hooks"][0].events[0]: "deleted": must be one of create, start, exec, exit, delete'),
     ('{"audit.hooks": [{"path": "relative"}]}', '["audit.hooks"][0].path: must be an absolute'),
     ('{"default_profile": "../x"}', "default_profile: must be a name"),
     ('{"allow": {}, "allow": {"egress": "open"}}', "allow: the key stands twice in its object"),
