@@ -748,6 +748,17 @@ def test_F6_the_commands_that_it_executed(rt, agent, watched):
     assert not any(x[0][0] == "agentrun-init" for x in seen)
 
 
+def test_F6_the_page_shows_what_was_executed_not_what_it_calls_itself(rt, agent, watched):
+    b = agent(["sh", "-c", "cp /bin/busybox /tmp/evil-miner; (exec -a cat /tmp/evil-miner /dev/null); "
+               "printf '#!/bin/sh\n' >/tmp/s; chmod +x /tmp/s; /tmp/s a; /bin/nameless git 3; :"])
+    confined.put(b, confined.tool("nameless"))
+    rt.run(b, check=True)
+    page = audit("show", b.id).out
+    for part in (r'/tmp/evil-miner \(as "cat"\) /dev/null \(code 0', r"/tmp/s a \(code 0",
+                 r'/(dev|proc/self)/fd/\d+ \(as "git"\) 3 \('):
+        assert re.search(f"  {part}", page), (part, page)
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_F6_a_name_like_the_runtime_s_hides_nothing(rt, agent, watched, late):
     """What calls itself as the runtime's own first step, from a file without a name, is logged; also where the log
