@@ -373,7 +373,7 @@ static void say_lockfile(struct report *r, struct report_lines *to, const char *
 
 void packages_say(const struct supplies *found, struct report *r, const struct json *delete)
 {
-	enum { MOST = 6 };
+	enum { MOST = 4 };
 	const struct json *installs = json_get(delete, "installs");
 	const struct json *changes = json_get(json_get(delete, "files"), "changes");
 	struct report_section *s = report_section(r, "Which packages it asked for", false);

@@ -4,7 +4,8 @@
 #include "audit/report_parts.h"
 
 enum {
-	SHOWN = 6,		/* of those that may run code, and of the others */
+	SHOWN_RUNS = 6,		/* of those that may run code, */
+	SHOWN = 8,		/* and of the others */
 	APPLIED = 3,		/* of what was taken over at once, */
 	APPLIES = 2,		/* and how often */
 	APART = 60,		/* seconds: records further apart are not of one call */
@@ -33,11 +34,13 @@ static void put_change(struct str *out, const struct json *change)
 	}
 }
 
-enum kind { RUNS, OTHER, GIT };
+enum kind { RUNS, MODIFIED, OTHER, GIT };
 
 static enum kind kind_of(const struct json *change)
 {
-	return json_get_text(change, "runs") ? RUNS : audit_is_git(json_get_text(change, "path")) ? GIT : OTHER;
+	return json_get_text(change, "runs") ? RUNS :
+	       audit_is_git(json_get_text(change, "path")) ? GIT :
+	       str_equal(json_get_text(change, "kind"), "modified") ? MODIFIED : OTHER;
 }
 
 /* Enough of it to see that it is the same; `agentrun workspace` compares, and shows, all of it. */
@@ -67,6 +70,17 @@ static size_t changes_say(struct report *r, struct report_lines *to, const struc
 		report_add(r, to, kind == RUNS ? TONE_BAD : TONE_PLAIN, n == 1 ? name : "", text.s);
 	}
 	return n;
+}
+
+/* What a person would look at, first what was there before; how many are shown. */
+static size_t others_say(struct report *r, struct report_lines *to, const struct json *changes,
+			 const char *name, size_t most)
+{
+	size_t n = changes_say(r, to, changes, MODIFIED, name, most);
+
+	n = n < most ? n : most;
+	n += changes_say(r, to, changes, OTHER, n ? "" : name, most - n);
+	return n < most ? n : most;
 }
 
 /* What is not shown of so many; what is within .git is said apart. */
@@ -133,14 +147,13 @@ void files_say(struct report *r, const struct json *delete)
 		str_puts(&text, ", kept beside the workspace until a person takes them over");
 	put_digest(&text, files, "digest");
 	report_add(r, to, TONE_PLAIN, "files", text.s);
-	runs = changes_say(r, to, changes, RUNS, "may run code", SHOWN);
-	report_more(r, to, "", runs, SHOWN);
+	runs = changes_say(r, to, changes, RUNS, "may run code", SHOWN_RUNS);
+	report_more(r, to, "", runs, SHOWN_RUNS);
 	name = runs ? "others" : "changes";
-	others = changes_say(r, to, changes, OTHER, name, SHOWN);
+	others = others_say(r, to, changes, name, SHOWN);
 	git = get_number(files, "git", &known);
 	if (!known)
 		git = changes_say(r, to, changes, GIT, "", 0);
-	others = others > SHOWN ? SHOWN : others;
 	rest = total > runs + others + git ? total - runs - others - git : 0;
 	more_say(r, to, name, rest, git, !others);
 	str_printf(&fact, "%llu", (unsigned long long)total);
@@ -197,8 +210,7 @@ static void call_say(struct report *r, struct report_lines *to, const struct cal
 	quote_form(&text, c->record, " into {workspace.source} by uid {caller.uid}");
 	put_digest(&text, c->record, "changes.digest");
 	report_add(r, to, TONE_PLAIN, clock.s, text.s);
-	others = changes_say(r, to, &c->all, OTHER, "", APPLIED);
-	others = others > APPLIED ? APPLIED : others;
+	others = others_say(r, to, &c->all, "", APPLIED);
 	more_say(r, to, "", total - git - others, git, !others);
 }
 
