@@ -602,10 +602,11 @@ static int conclude(struct creation *c, struct err *e)
 	    plan_finish(c->state.pid, c->spec->process, m.undone, e) < 0)
 		return -e->code;
 	c->state.ready = true;
-	if (state_save(&c->dir, &c->state, e) < 0 ||
+	/* Run: its GO is start's, and that it is ready is seen when its start is recorded: it counts as started. */
+	if (((!c->o->start || c->told) && state_save(&c->dir, &c->state, e) < 0) ||
 	    lifecycle_hand_pidfd(c->o->pidfd_socket, "standard", c->pidfd, e) < 0)
 		return -e->code;
-	if (c->o->start)	/* its GO is start's */
+	if (c->o->start)
 		return 0;
 	if (handshake_say(c->sync_fd, MESSAGE_GO, 0, e) < 0)
 		return -e->code;

@@ -344,6 +344,18 @@ static int release(struct joining *j, struct created *ret, struct err *e)
 	return 0;
 }
 
+/*
+ * Whether the container's end made it fail.  What is cloned into a cgroup that cgroup.kill was written to does
+ * not live (Linux 6.14), while the first process may have its SIGKILL still before it; and for a moment, between
+ * taking that and exiting, it shows neither.
+ */
+static bool failed_by_end(const struct joining *j, const struct err *e)
+{
+	for (int i = 0; i < 10 && e->code == EPIPE && !state_ending(&j->state); i++)
+		usleep(1000);
+	return state_ending(&j->state);
+}
+
 int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_options *o,
 		   struct created *ret, struct err *e)
 {
@@ -372,7 +384,7 @@ int lifecycle_exec(struct arena *a, const struct runtime *rt, const struct exec_
 		kill(j.pid, SIGKILL);
 		waitpid(j.pid, NULL, 0);
 	}
-	if (r < 0 && j.pid > 0 && state_ending(&j.state))	/* then it failed because of that */
+	if (r < 0 && j.pid > 0 && failed_by_end(&j, e))
 		r = refuse(o->id, STATUS_STOPPED, e);
 	ns_close(&j.ns);
 	fd_close(&j.sync_fd);

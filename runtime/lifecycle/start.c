@@ -29,7 +29,7 @@ static int say_start(struct arena *a, const struct state_dir *dir, const struct 
 
 	if (!waits && handshake_connect(dir->fd, STATE_START, init, e) < 0)
 		return err_in(e, "cannot start container %s", state->id);
-	if (evidence_start(a, state, spec, e) < 0)
+	if (evidence_start(a, state, spec, e) < 0 || (waits && state_save(dir, state, e) < 0))
 		return -e->code;
 	if (spec->agent && spec->agent->time_limit.set &&
 	    deadline_watch(dir, state, spec->agent->time_limit.v, e) < 0)

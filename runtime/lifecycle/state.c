@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,8 +304,14 @@ int state_torn(const char *id, struct err *e)
 
 /* ---- is it alive? ---- */
 
-/* /proc/PID/stat: "PID (COMM) STATE PPID ...", COMM may hold anything but the last ')' ends it. */
-static int process_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
+/* What /proc/PID/stat has (proc_pid_stat(5)). */
+struct process {
+	char state;
+	uint64_t flags, start, pending;		/* PF_*; in ticks since boot; signals */
+};
+
+/* "PID (COMM) STATE PPID ...", COMM may hold anything but the last ')' ends it. */
+static int process_stat(pid_t pid, struct process *ret)
 {
 	owned_str text = STR_INIT;
 	char path[64], *p;
@@ -316,20 +323,30 @@ static int process_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
 	p = text.s ? strrchr(text.s, ')') : NULL;
 	if (!p || strlen(p) < 4)
 		return -EINVAL;
-	*ret_state = p[2];
-	for (int field = 3; field < 22 && p; field++)	/* the 22nd is the start time */
-		p = strchr(p + (field == 3 ? 2 : 1), ' ');
-	if (!p)
-		return -EINVAL;
-	*ret_start = strtoull(p + 1, NULL, 10);
+	*ret = (struct process){ .state = p[2] };
+	p += 2;
+	for (int field = 4; field <= 31; field++) {
+		p = strchr(p, ' ');
+		if (!p++)
+			return -EINVAL;
+		if (field == 9)
+			ret->flags = strtoull(p, NULL, 10);
+		else if (field == 22)
+			ret->start = strtoull(p, NULL, 10);
+		else if (field == 31)
+			ret->pending = strtoull(p, NULL, 10);
+	}
 	return 0;
 }
 
 int state_start_time(pid_t pid, uint64_t *ret)
 {
-	char state;
+	struct process p;
+	int r = process_stat(pid, &p);
 
-	return process_stat(pid, &state, ret);
+	if (r == 0)
+		*ret = p.start;
+	return r;
 }
 
 /* A process whose first thread ended is a zombie to /proc/PID/stat while its others run on; its pidfd
@@ -342,14 +359,18 @@ static bool has_ended(pid_t pid)
 	return fd < 0 || poll(&p, 1, 0) != 0;
 }
 
+static bool look_at(const struct state *s, struct process *ret)
+{
+	return s->pid > 0 && process_stat(s->pid, ret) == 0 && ret->state != 'X' &&
+	       (s->pid_start == 0 || ret->start == s->pid_start) &&
+	       (ret->state != 'Z' || !has_ended(s->pid));
+}
+
 static bool alive(const struct state *s)
 {
-	char state;
-	uint64_t start;
+	struct process p;
 
-	return s->pid > 0 && process_stat(s->pid, &state, &start) == 0 && state != 'X' &&
-	       (s->pid_start == 0 || start == s->pid_start) &&
-	       (state != 'Z' || !has_ended(s->pid));
+	return look_at(s, &p);
 }
 
 enum status state_status(const struct state_dir *d, const struct state *s)
@@ -369,11 +390,14 @@ enum status state_status(const struct state_dir *d, const struct state *s)
 
 bool state_ending(const struct state *s)
 {
+	enum { PF_EXITING = 4 };		/* linux/sched.h */
+	struct process p;
 	char path[64];
 	struct stat st;
 
 	snprintf(path, sizeof path, "/proc/%d/ns/mnt", s->pid);
-	return stat(path, &st) < 0 || !alive(s);
+	return stat(path, &st) < 0 || !look_at(s, &p) || (p.flags & PF_EXITING) ||
+	       (p.pending & 1u << (SIGKILL - 1));
 }
 
 int state_not_running(const struct state *s, struct err *e)

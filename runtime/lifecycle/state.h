@@ -104,7 +104,7 @@ int state_forget(const struct state_dir *d, struct err *e);
 
 enum status state_status(const struct state_dir *d, const struct state *s);
 /* Stopped, or about to be: a process gives up its namespaces before it is a zombie, and the first one of
- * a PID namespace waits in between for all others. */
+ * a PID namespace waits in between for all others.  One that was killed may not have come to run since. */
 bool state_ending(const struct state *s);
 int state_not_running(const struct state *s, struct err *e);
 /* A pidfd of the container's first process, after checking that it is still the same one; -ESRCH

@@ -26,7 +26,7 @@ def test_six_refusals_and_a_report():
     assert "The agent did 2 of 2 things" in r.out
     # the record tells of it, and does not hold the token
     for line in ("dropped: GITHUB_TOKEN", "tcp 203.0.113.10 port 80: the answer",
-                 "tcp 203.0.113.66 port 80: 1 packets", "unanchored: "):
+                 "tcp 203.0.113.66 port 80: 1 packet,", "unanchored: "):
         assert line in r.out, line
     assert "ghp_" not in r.text
     assert "policy: mounts=workspace-only (profile agent)" in r.out
