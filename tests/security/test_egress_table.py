@@ -54,6 +54,11 @@ def listing(box):
     return box.run("nft", "-s", "list", "table", "inet", "agentrun", check=True).out
 
 
+def structure(box):
+    """The table without what was counted: the kernel itself may send something at any time (MLD)."""
+    return re.sub(r"\n\t\telements = {[^}]* counter[^}]*}", "", listing(box))
+
+
 def without(box, text):
     """Deletes the one rule that shows this text."""
     shown = box.run("nft", "-a", "list", "table", "inet", "agentrun", check=True).out
@@ -479,9 +484,9 @@ def test_C9_forged_error_outwards(lab, box):
 @pytest.mark.parametrize("action", ["flush", "deltable"])
 @pytest.mark.parametrize("userns", [(), ("--userns",)])
 def test_C10_table_deleted(lab, box, action, userns):
-    before = listing(box)
+    before = structure(box)
     assert box.attack(*userns, action).result == "EPERM"
-    assert listing(box) == before
+    assert structure(box) == before
     assert refused_at_once(box.attack("tcp", WORLD4, 80))
 
 
@@ -545,17 +550,17 @@ def test_C16_evidence_of_denials_full(lab, box):
 
 
 def test_C18_same_policy_shares(lab, box):
-    before = listing(box)
+    before = structure(box)
     lab.install(box, *RULES)
-    assert listing(box) == before
+    assert structure(box) == before
 
 
 @pytest.mark.parametrize("options", [("--digest", "sha256:other"), ("--digest", "sha256:tes"),
                                      ("--digest", "sha256:test2"), ("--digest", "")])
 def test_C18_other_policy_refused(lab, box, options):
-    before = listing(box)
+    before = structure(box)
     r = lab.install(box, *options, *RULES, check=False)
-    assert listing(box) == before
+    assert structure(box) == before
     if not options[1]:
         assert "the policy has no digest" in r.err
     else:
