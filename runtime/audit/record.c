@@ -304,9 +304,10 @@ static void put_commands(struct json_writer *w, const struct audit_commands *c)
 
 bool audit_is_git(const char *path)
 {
-	const char *found = path ? strstr(path, ".git/") : NULL;
-
-	return found && (found == path || found[-1] == '/');
+	for (const char *p = path; p && (p = strstr(p, ".git/")); p++)
+		if (p == path || p[-1] == '/')
+			return true;
+	return false;
 }
 
 static void put_files(struct json_writer *w, const struct audit_files *f)

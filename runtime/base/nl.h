@@ -29,7 +29,7 @@ void nl_close(struct nl *n);
 /*
  * A socket of that protocol (NETLINK_NETFILTER, NETLINK_ROUTE) in the network
  * namespace of netns_fd, or in the caller's own if that is -1.  The calling
- * thread is in its own namespace when this returns.  Where it may not enter the
+ * thread is in its own namespace when this returns 0.  Where it may not enter the
  * other, or not come back (rootless: they belong to different user namespaces), a
  * child process enters and hands the socket back.
  */

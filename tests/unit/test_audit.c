@@ -518,3 +518,14 @@ Test(audit, the_directory_of_each_user)
 	unsetenv("HOME");
 	cr_expect(audit_directory(&arena, true, &path, &e) == -ENOENT);
 }
+
+Test(audit, what_is_in_a_git_directory)
+{
+	static const char *const inside[] = { ".git/index", "a/.git/index", "x.git/.git/index" };
+	static const char *const outside[] = { "x.git/index", ".git", ".github/x", NULL };
+
+	for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
+		cr_expect(audit_is_git(inside[i]), "%s", inside[i]);
+	for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+		cr_expect(audit_is_git(outside[i]) == false, "%s", outside[i] ? outside[i] : "none");
+}
